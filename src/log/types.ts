@@ -1,0 +1,100 @@
+/** What the log engine takes and tells: the contract between src/log and the host of the groups. */
+import type { Configuration, HardState } from "../raft/types.ts";
+import type { Entry } from "../records/entry.ts";
+
+/** A group's number in its cluster, unique for ever (u32). */
+export type GroupId = number;
+
+/** All that one Ready of one group asks to make durable; atomic: after a crash all of it is there or none. */
+export interface GroupWrite {
+  readonly group: GroupId;
+  /** Raft's term and vote; if absent the last one stays. Its `commit` may be written or not: it is a hint. */
+  readonly hardState: HardState | undefined;
+  /** Entries from this index on are gone before `entries` are added; 0 for none. */
+  readonly truncateFrom: number;
+  readonly entries: readonly Entry[];
+  /** Replaces the group's checkpoint; see {@link Checkpoint}. */
+  readonly checkpoint: Checkpoint | undefined;
+  /** With a checkpoint that came from the leader: the whole log is replaced, and starts after it. */
+  readonly resetLog: boolean;
+}
+
+/** The small state of a state machine at an index: recovery starts from it instead of from the log's first entry. */
+export interface Checkpoint {
+  readonly index: number;
+  readonly term: number;
+  readonly configuration: Configuration;
+  /** Offset of the first record after `index`. */
+  readonly nextOffset: number;
+  readonly state: Uint8Array;
+}
+
+/** What the engine knows of a group, from memory. */
+export interface GroupLog {
+  readonly group: GroupId;
+  /** First index that can be read; lastIndex + 1 when there is none. */
+  readonly firstIndex: number;
+  readonly lastIndex: number;
+  /** Offset of the first readable record. */
+  readonly startOffset: number;
+  /** Terms by where they begin: `[firstIndex of the term, term]`, ascending. Covers firstIndex to lastIndex. */
+  readonly terms: readonly (readonly [number, number])[];
+  readonly hardState: HardState;
+  readonly checkpoint: Checkpoint | undefined;
+  readonly sizeBytes: number;
+}
+
+export interface Log {
+  /** All groups found on disk, after recovery. */
+  groups(): Iterable<GroupLog>;
+  group(group: GroupId): GroupLog | undefined;
+  /**
+   * Queues writes; `onDurable` is called when all of them are durable, in the order of the calls. Everything queued
+   * while one disk write is under way goes out together next. The engine keeps references to the entries' bytes
+   * only until then.
+   */
+  write(writes: readonly GroupWrite[], onDurable: () => void): void;
+  /** Bytes queued or being written: where the host's back-pressure looks. */
+  readonly pendingBytes: number;
+  /**
+   * Whole entries from `fromIndex` on, at least one, until `bytesMax` is passed or `toIndex` (inclusive) reached.
+   * Only durable entries. Checksums verified.
+   * @throws {LogError} `TRIMMED` (before the start), `OUT_OF_RANGE` (after the end), `CORRUPT`, `CLOSED`
+   */
+  read(group: GroupId, fromIndex: number, toIndex: number, bytesMax: number): Promise<Entry[]>;
+  /** Index of the entry that holds `offset`, or of a later one if records are missing; for {@link read}. */
+  seekOffset(group: GroupId, offset: number): Promise<number>;
+  /** Index of the first entry whose max timestamp is at or after `timestampMs`; lastIndex + 1 if none. */
+  seekTime(group: GroupId, timestampMs: number): Promise<number>;
+  /** The log before `firstIndex` may go. Durable with a later write; forgotten by a crash before. */
+  trim(group: GroupId, firstIndex: number): void;
+  /** The group is gone for ever; its bytes may be given back. Durable like `trim`, with the next write. */
+  remove(group: GroupId): void;
+  /** After what was queued is durable. */
+  close(): Promise<void>;
+}
+
+export type LogErrorCode =
+  | "TRIMMED"
+  | "OUT_OF_RANGE"
+  | "CORRUPT"
+  | "CLOSED"
+  | "UNSUPPORTED_VERSION"
+  | "FOREIGN_FILE"
+  | "MISSING_FILE"
+  | "DISK_FULL";
+
+/** `file` and `position` name the place where one is known. */
+export class LogError extends Error {
+  readonly code: LogErrorCode;
+  readonly file: string | undefined;
+  readonly position: number | undefined;
+
+  constructor(code: LogErrorCode, message: string, options?: ErrorOptions & { file?: string; position?: number }) {
+    super(message, options);
+    this.name = "LogError";
+    this.code = code;
+    this.file = options?.file;
+    this.position = options?.position;
+  }
+}

@@ -1,0 +1,12 @@
+export type RecordsErrorCode = "TRUNCATED" | "CORRUPT" | "UNSUPPORTED_VERSION" | "TOO_LARGE" | "INVALID_RECORD";
+
+/** Bytes that are not what they should be. */
+export class RecordsError extends Error {
+  readonly code: RecordsErrorCode;
+
+  constructor(code: RecordsErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "RecordsError";
+    this.code = code;
+  }
+}

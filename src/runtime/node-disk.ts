@@ -1,0 +1,164 @@
+/** The real disk, over `node:fs`, for Node and Deno alike. */
+import fs from "node:fs";
+import { dirname } from "node:path";
+import { type Disk, type DiskEntry, DiskError, type DiskErrorCode, type DiskFile, type DiskLock } from "./disk.ts";
+import { lockFolder } from "./folder-lock.ts";
+
+const FLAGS = { create: "wx+", write: "r+", read: "r" } as const;
+
+const CODES: Readonly<Record<string, DiskErrorCode>> = {
+  ENOENT: "NOT_FOUND",
+  ENOTDIR: "NOT_FOUND",
+  EEXIST: "EXISTS",
+  ENOSPC: "DISK_FULL",
+  EDQUOT: "DISK_FULL",
+  EACCES: "PERMISSION",
+  EPERM: "PERMISSION",
+  EROFS: "PERMISSION",
+};
+
+export function createNodeDisk(): Disk {
+  return {
+    async open(path, mode): Promise<DiskFile> {
+      return new NodeFile(path, await call<number>(path, "open", (done) => fs.open(path, FLAGS[mode], 0o600, done)));
+    },
+    makeFolder: (path) => makeFolder(path),
+    async list(path): Promise<DiskEntry[]> {
+      const names = await call<string[]>(path, "list", (done) => fs.readdir(path, done));
+      return Promise.all(
+        names.sort().map(async (name) => {
+          const stats = await call<fs.Stats>(`${path}/${name}`, "stat", (done) => fs.stat(`${path}/${name}`, done));
+          return { name, folder: stats.isDirectory(), sizeBytes: stats.size };
+        }),
+      );
+    },
+    rename: (from, to) => call<void>(from, "rename", (done) => fs.rename(from, to, done)),
+    remove: (path) => call<void>(path, "remove", (done) => fs.rm(path, { recursive: true, force: true }, done)),
+    syncFolder,
+    async freeBytes(path): Promise<number> {
+      const stats = await call<fs.StatsFs>(path, "statfs", (done) => fs.statfs(path, done));
+      return stats.bavail * stats.bsize;
+    },
+    async lock(folder): Promise<DiskLock> {
+      await makeFolder(folder);
+      return lockFolder(folder);
+    },
+  };
+}
+
+async function makeFolder(path: string): Promise<void> {
+  const first = await call<string | undefined>(path, "mkdir", (done) => fs.mkdir(path, { recursive: true }, done));
+  // Each new folder is an entry of its parent: sync from the parent of the path up to that of the first one made.
+  if (first === undefined) return;
+  const top = dirname(first);
+  for (let at = dirname(path);; at = dirname(at)) {
+    await syncFolder(at);
+    if (at === top || at === dirname(at)) return;
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const fd = await call<number>(path, "open", (done) => fs.open(path, "r", done));
+  try {
+    await call<void>(path, "fsync", (done) => fs.fsync(fd, done));
+  } finally {
+    await call<void>(path, "close", (done) => fs.close(fd, done));
+  }
+}
+
+class NodeFile implements DiskFile {
+  readonly path: string;
+  readonly #fd: number;
+
+  constructor(path: string, fd: number) {
+    this.path = path;
+    this.#fd = fd;
+  }
+
+  async sizeBytes(): Promise<number> {
+    return (await call<fs.Stats>(this.path, "stat", (done) => fs.fstat(this.#fd, done))).size;
+  }
+
+  async read(into: Uint8Array, position: number): Promise<number> {
+    let filled = 0;
+    while (filled < into.length) {
+      const at = filled;
+      const count = await call<number>(
+        this.path,
+        "read",
+        (done) => fs.read(this.#fd, into, at, into.length - at, position + at, done),
+      );
+      if (count === 0) break;
+      filled += count;
+    }
+    return filled;
+  }
+
+  async write(chunks: readonly Uint8Array[], position: number): Promise<void> {
+    let rest = chunks;
+    let at = position;
+    for (;;) {
+      const wanted = byteLengthOf(rest);
+      if (wanted === 0) return;
+      const from = at;
+      const list = rest;
+      const written = await call<number>(
+        this.path,
+        "write",
+        (done) => fs.writev(this.#fd, list as unknown as NodeJS.ArrayBufferView[], from, done),
+      );
+      if (written === wanted) return;
+      rest = dropBytes(rest, written);
+      at += written;
+    }
+  }
+
+  sync(): Promise<void> {
+    return call<void>(this.path, "fdatasync", (done) => fs.fdatasync(this.#fd, done));
+  }
+
+  truncate(sizeBytes: number): Promise<void> {
+    return call<void>(this.path, "truncate", (done) => fs.ftruncate(this.#fd, sizeBytes, done));
+  }
+
+  close(): Promise<void> {
+    return call<void>(this.path, "close", (done) => fs.close(this.#fd, done));
+  }
+}
+
+function byteLengthOf(chunks: readonly Uint8Array[]): number {
+  let total = 0;
+  for (const chunk of chunks) total += chunk.length;
+  return total;
+}
+
+/** What is left of the chunks after a write that took only `count` bytes. */
+function dropBytes(chunks: readonly Uint8Array[], count: number): Uint8Array[] {
+  const rest: Uint8Array[] = [];
+  let drop = count;
+  for (const chunk of chunks) {
+    if (drop >= chunk.length) drop -= chunk.length;
+    else {
+      rest.push(drop === 0 ? chunk : chunk.subarray(drop));
+      drop = 0;
+    }
+  }
+  return rest;
+}
+
+type Done<T> = (error: NodeJS.ErrnoException | null, result?: T) => void;
+
+/** Calls an `fs` function with a callback; its errors become `DiskError`s. */
+function call<T>(path: string, what: string, start: (done: Done<T>) => void): Promise<T> {
+  return new Promise((resolve, reject) => {
+    start((error, result) => {
+      if (error) reject(toDiskError(path, what, error));
+      else resolve(result as T);
+    });
+  });
+}
+
+function toDiskError(path: string, what: string, error: NodeJS.ErrnoException): DiskError {
+  const code = CODES[error.code ?? ""] ?? "IO_ERROR";
+  return new DiskError(code, path, `cannot ${what} ${path}: ${error.message}`, { cause: error });
+}

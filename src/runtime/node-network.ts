@@ -1,0 +1,128 @@
+/** The real network, over `node:net`, for Node and Deno alike. */
+import net from "node:net";
+import {
+  type Address,
+  type Connection,
+  type Listener,
+  type Network,
+  NetworkError,
+  type NetworkErrorCode,
+} from "./network.ts";
+
+const CODES: Readonly<Record<string, NetworkErrorCode>> = {
+  ECONNREFUSED: "REFUSED",
+  EADDRINUSE: "ADDRESS_IN_USE",
+  EADDRNOTAVAIL: "ADDRESS_INVALID",
+  ENOTFOUND: "ADDRESS_INVALID",
+  EAI_AGAIN: "ADDRESS_INVALID",
+  EACCES: "PERMISSION",
+  EPERM: "PERMISSION",
+  ETIMEDOUT: "TIMED_OUT",
+  ECONNRESET: "RESET",
+  EPIPE: "RESET",
+};
+
+export function createNodeNetwork(): Network {
+  return { listen, connect };
+}
+
+function listen(address: Address, onConnection: (connection: Connection) => void): Promise<Listener> {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer({ noDelay: true }, (socket) => onConnection(new NodeConnection(socket)));
+    server.once("error", (error) => reject(toNetworkError(`cannot listen on ${format(address)}`, error)));
+    server.listen({ host: address.host, port: address.port, backlog: 1024 }, () => {
+      const { port } = server.address() as net.AddressInfo;
+      resolve({
+        address: { host: address.host, port },
+        close: () => new Promise((closed) => server.close(() => closed())),
+      });
+    });
+  });
+}
+
+function connect(address: Address, timeoutMs: number): Promise<Connection> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect({ host: address.host, port: address.port, noDelay: true });
+    const timer = setTimeout(() => {
+      socket.destroy();
+      reject(new NetworkError("TIMED_OUT", `no connection to ${format(address)} within ${timeoutMs} ms`));
+    }, timeoutMs);
+    const failed = (error: Error) => {
+      clearTimeout(timer);
+      reject(toNetworkError(`cannot connect to ${format(address)}`, error));
+    };
+    socket.once("error", failed);
+    socket.once("connect", () => {
+      clearTimeout(timer);
+      socket.off("error", failed);
+      resolve(new NodeConnection(socket));
+    });
+  });
+}
+
+const ignore = () => {};
+
+class NodeConnection implements Connection {
+  readonly remote: Address;
+  onData: (chunk: Uint8Array) => void = ignore;
+  onDrain: () => void = ignore;
+  onClose: (error?: Error) => void = ignore;
+  readonly #socket: net.Socket;
+  #error: Error | undefined;
+
+  constructor(socket: net.Socket) {
+    this.#socket = socket;
+    this.remote = { host: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 };
+    socket.on("data", (chunk: Uint8Array) => this.onData(chunk));
+    socket.on("error", (error) => {
+      this.#error = toNetworkError(`the connection with ${format(this.remote)} broke`, error);
+    });
+    socket.on("end", () => socket.end());
+    socket.on("close", () => this.onClose(this.#error));
+  }
+
+  get bufferedBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  write(chunks: readonly Uint8Array[]): void {
+    const socket = this.#socket;
+    if (!socket.writable || chunks.length === 0) return;
+    const last = chunks.length - 1;
+    if (last > 0) socket.cork();
+    for (let i = 0; i < last; i++) socket.write(chunks[i]!);
+    socket.write(chunks[last]!, this.#written);
+    if (last > 0) socket.uncork();
+  }
+
+  readonly #written = (error?: Error | null): void => {
+    if (!error && this.#socket.writableLength === 0) this.onDrain();
+  };
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  close(): void {
+    this.#socket.end();
+    // The other side may never close its half: what is left is only waiting for it.
+    this.#socket.destroySoon();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+}
+
+function format(address: Address): string {
+  return address.host.includes(":") ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+}
+
+function toNetworkError(what: string, error: NodeJS.ErrnoException): NetworkError {
+  const code = CODES[error.code ?? ""] ?? "UNREACHABLE";
+  return new NetworkError(code, `${what}: ${error.message}`, { cause: error });
+}

@@ -1,0 +1,45 @@
+/** The real runtime: one implementation over `node:` builtins, for Node and Deno alike. */
+import { randomBytes } from "node:crypto";
+import process from "node:process";
+import { createLogSink } from "./node-log.ts";
+import { createNodeDisk } from "./node-disk.ts";
+import { createNodeNetwork } from "./node-network.ts";
+import type { LogLevel, Runtime } from "./runtime.ts";
+
+/** Exit code of a process that stopped itself because going on would not be safe (sysexits.h: EX_SOFTWARE). */
+export const FATAL_EXIT_CODE = 70;
+
+/**
+ * @example
+ * ```ts
+ * const runtime = createNodeRuntime({ logLevel: "warn" });
+ * const startedMs = runtime.clock.monotonicMs();
+ * ```
+ */
+export function createNodeRuntime(options: { readonly logLevel?: LogLevel } = {}): Runtime {
+  const log = createLogSink(options.logLevel ?? "warn");
+  return {
+    clock: { monotonicMs: () => performance.now(), wallMs: () => Date.now() },
+    random: {
+      next: () => Math.random(),
+      integer: (limit) => Math.floor(Math.random() * limit),
+      bytes: (length) => new Uint8Array(randomBytes(length)),
+    },
+    timers: {
+      after(delayMs, callback) {
+        const timer = setTimeout(callback, delayMs);
+        return { cancel: () => clearTimeout(timer) };
+      },
+      defer(callback) {
+        setImmediate(callback);
+      },
+    },
+    disk: createNodeDisk(),
+    network: createNodeNetwork(),
+    log,
+    fatal(reason, cause): never {
+      log.write("error", `fatal: ${reason}`, { cause: cause instanceof Error ? cause.stack : cause });
+      process.exit(FATAL_EXIT_CODE);
+    },
+  };
+}
