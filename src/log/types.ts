@@ -42,6 +42,41 @@ export interface GroupLog {
   readonly hardState: HardState;
   readonly checkpoint: Checkpoint | undefined;
   readonly sizeBytes: number;
+  /** Entries that were durable once and are damaged on this disk; clipped by truncation, trim and reset. */
+  readonly damage: readonly IndexRange[];
+  /**
+   * A part of the log was destroyed whose groups cannot be told any more: this group's last entries, term or vote may
+   * have been in it. It must not vote until it is repaired; see {@link Log.repaired}.
+   */
+  readonly suspect: boolean;
+}
+
+/** From `first` to `last`, both inclusive. */
+export interface IndexRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** What `openLog` found and did. */
+export interface RecoveryReport {
+  readonly files: number;
+  /** Blocks and bytes that had to be read again; what was sealed is not. */
+  readonly scannedBlocks: number;
+  readonly scannedBytes: number;
+  /** The torn end of the log: never acknowledged, cut away. */
+  readonly cut: { readonly file: string; readonly position: number; readonly bytes: number } | undefined;
+  readonly damage: readonly Damage[];
+  /** Sealed files whose index was damaged and was made again from their blocks. */
+  readonly rebuiltIndexes: readonly string[];
+}
+
+/** A damaged place. Without a group: nobody can tell whose it was, and every group is `suspect`. */
+export interface Damage {
+  readonly file: string;
+  readonly position: number;
+  readonly bytes: number;
+  readonly group: GroupId | undefined;
+  readonly lost: IndexRange | undefined;
 }
 
 export interface Log {
@@ -66,10 +101,22 @@ export interface Log {
   seekOffset(group: GroupId, offset: number): Promise<number>;
   /** Index of the first entry whose max timestamp is at or after `timestampMs`; lastIndex + 1 if none. */
   seekTime(group: GroupId, timestampMs: number): Promise<number>;
-  /** The log before `firstIndex` may go. Durable with a later write; forgotten by a crash before. */
-  trim(group: GroupId, firstIndex: number): void;
+  /**
+   * The log before `firstIndex` may go. Durable with a later write; forgotten by a crash before. `startOffset`: of the
+   * first record kept; without it the engine takes what it knows from memory (the checkpoint before `firstIndex`, or
+   * the start of the run of entries that holds it, which may be a little lower).
+   */
+  trim(group: GroupId, firstIndex: number, startOffset?: number): void;
   /** The group is gone for ever; its bytes may be given back. Durable like `trim`, with the next write. */
   remove(group: GroupId): void;
+  /** The group has again all it may have lost: it is not {@link GroupLog.suspect} any more. Durable like `trim`. */
+  repaired(group: GroupId): void;
+  /**
+   * The disk is full. What was queued goes on from a reserve; the caller should refuse new batches with `DISK_FULL`
+   * and write only what is small, until this is false again.
+   */
+  readonly full: boolean;
+  readonly report: RecoveryReport;
   /** After what was queued is durable. */
   close(): Promise<void>;
 }

@@ -39,7 +39,10 @@ export interface Configuration {
   readonly learnersNext: readonly NodeId[];
 }
 
-/** What must survive a crash beside the entries. `commit` is a hint: it may lag, it spares re-applying nothing. */
+/**
+ * What must survive a crash beside the entries. `commit` may lag, but what a Ready gives is written with its entries: a
+ * replica may not campaign with a configuration that it knew, when it accepted a later one, to be superseded.
+ */
 export interface HardState {
   readonly term: number;
   readonly vote: NodeId;
@@ -89,6 +92,10 @@ export interface AppendResponse extends Envelope {
   /** Rejected: where the follower's log could match at best, so that the leader skips whole terms. */
   readonly hintIndex: number;
   readonly hintTerm: number;
+  /** The follower's commit index: the leader repeats itself until this has caught up. */
+  readonly commit: number;
+  /** False from a replica that lost its disk: it counts for nothing until the leader vouches for it. */
+  readonly vouched: boolean;
 }
 
 export interface VoteRequest extends Envelope {
@@ -113,8 +120,14 @@ export interface HeartbeatRequest extends Envelope {
   readonly commit: number;
   /** Number of the read round this heartbeat confirms, 0 for none. */
   readonly readRound: number;
+  /** To a replica that lost its disk: it has everything again, and may vote and count from now on. */
+  readonly vouch: boolean;
 }
 
+/**
+ * Answers a read round. From a node that its receiver takes for the leader, or with a higher term, it says: I do not
+ * lead, do not wait for me.
+ */
 export interface HeartbeatResponse extends Envelope {
   readonly type: "heartbeat-response";
   readonly readRound: number;
@@ -156,7 +169,7 @@ export interface ReadState {
  * What the host has to do after a step. In this order: hand `hardState`, `snapshot`, `truncateFrom`, `entries` to
  * the log in one durable write; send `messages` without waiting; when that write is durable (at once if
  * `mustPersist` is false and no earlier Ready of the group is still being written) send `messagesAfterPersist` and
- * call `raft.persisted(sequence)`; apply what is committed up to `committedIndex` and call `raft.applied(index)`.
+ * call `raft.persisted(sequence)`; apply what is committed up to `committedIndex` and call `raft.appliedTo(index)`.
  */
 export interface Ready<E extends RaftEntry> {
   /** 1, 2, 3, … per group. Durable reports come in this order. */
@@ -176,6 +189,17 @@ export interface Ready<E extends RaftEntry> {
   readonly reads: readonly ReadState[];
 }
 
+/** Who shall take part. Voters that differ by more than one go through a joint configuration, left by itself. */
+export interface ConfigurationChange {
+  readonly voters: readonly NodeId[];
+  readonly learners: readonly NodeId[];
+  /** Go through a joint configuration in any case. */
+  readonly joint?: boolean;
+}
+
 export type ProposeResult =
   | { readonly ok: true; readonly firstIndex: number; readonly term: number }
-  | { readonly ok: false; readonly code: "NOT_LEADER" | "TRANSFERRING" | "UNCOMMITTED_FULL" | "CHANGE_IN_PROGRESS" };
+  | {
+    readonly ok: false;
+    readonly code: "NOT_LEADER" | "TRANSFERRING" | "UNCOMMITTED_FULL" | "CHANGE_IN_PROGRESS" | "INVALID_CHANGE";
+  };

@@ -170,7 +170,10 @@ export class Entry implements RaftEntry {
   /** @throws {RecordsError} `CORRUPT` */
   verifyPayload(): void {
     if (crc32(this.payload) !== this.payloadCrc) {
-      throw new RecordsError("CORRUPT", `the payload of entry ${this.index} (term ${this.term}) does not match its checksum`);
+      throw new RecordsError(
+        "CORRUPT",
+        `the payload of entry ${this.index} (term ${this.term}) does not match its checksum`,
+      );
     }
   }
 

@@ -1,6 +1,13 @@
-export type RecordsErrorCode = "TRUNCATED" | "CORRUPT" | "UNSUPPORTED_VERSION" | "TOO_LARGE" | "INVALID_RECORD";
+export type RecordsErrorCode =
+  | "TRUNCATED"
+  | "CORRUPT"
+  | "UNSUPPORTED_VERSION"
+  | "UNSUPPORTED_FORMAT"
+  | "UNSUPPORTED_CODEC"
+  | "TOO_LARGE"
+  | "INVALID_RECORD";
 
-/** Bytes that are not what they should be. */
+/** Bytes that are not what they should be, or a record that cannot be written. */
 export class RecordsError extends Error {
   readonly code: RecordsErrorCode;
 

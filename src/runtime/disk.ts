@@ -2,10 +2,12 @@
 export interface Disk {
   /**
    * Opens a file for positional reads and writes. `create`: make it, fails with `EXISTS` if it is there;
-   * `write`: must exist; `read`: must exist, read only.
+   * `write`: must exist; `read`: must exist, read only. `durable`: each `write` resolves only when its bytes are on disk,
+   * as `write` and `sync` in one step (O_DSYNC): one hop to the disk instead of two. A rejection of such a write, other
+   * than `DISK_FULL`, is as final as one of `sync`.
    * @throws {DiskError}
    */
-  open(path: string, mode: "create" | "write" | "read"): Promise<DiskFile>;
+  open(path: string, mode: "create" | "write" | "read", writes?: "buffered" | "durable"): Promise<DiskFile>;
   /** Makes a folder and its parents; no error if it is there. The entries are durable when it resolves. */
   makeFolder(path: string): Promise<void>;
   /** Names in a folder, sorted. Throws `NOT_FOUND` if there is no such folder. */

@@ -4,7 +4,10 @@ import { dirname } from "node:path";
 import { type Disk, type DiskEntry, DiskError, type DiskErrorCode, type DiskFile, type DiskLock } from "./disk.ts";
 import { lockFolder } from "./folder-lock.ts";
 
-const FLAGS = { create: "wx+", write: "r+", read: "r" } as const;
+const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL } = fs.constants;
+const FLAGS = { create: O_RDWR | O_CREAT | O_EXCL, write: O_RDWR, read: O_RDONLY } as const;
+/** Absent where the system has none: a write there is followed by fdatasync. */
+const O_DSYNC: number | undefined = fs.constants.O_DSYNC;
 
 const CODES: Readonly<Record<string, DiskErrorCode>> = {
   ENOENT: "NOT_FOUND",
@@ -19,8 +22,11 @@ const CODES: Readonly<Record<string, DiskErrorCode>> = {
 
 export function createNodeDisk(): Disk {
   return {
-    async open(path, mode): Promise<DiskFile> {
-      return new NodeFile(path, await call<number>(path, "open", (done) => fs.open(path, FLAGS[mode], 0o600, done)));
+    async open(path, mode, writes): Promise<DiskFile> {
+      const durable = writes === "durable";
+      const flags = FLAGS[mode] | (durable ? O_DSYNC ?? 0 : 0);
+      const fd = await call<number>(path, "open", (done) => fs.open(path, flags, 0o600, done));
+      return new NodeFile(path, fd, durable && O_DSYNC === undefined);
     },
     makeFolder: (path) => makeFolder(path),
     async list(path): Promise<DiskEntry[]> {
@@ -69,10 +75,12 @@ async function syncFolder(path: string): Promise<void> {
 class NodeFile implements DiskFile {
   readonly path: string;
   readonly #fd: number;
+  readonly #syncEachWrite: boolean;
 
-  constructor(path: string, fd: number) {
+  constructor(path: string, fd: number, syncEachWrite: boolean) {
     this.path = path;
     this.#fd = fd;
+    this.#syncEachWrite = syncEachWrite;
   }
 
   async sizeBytes(): Promise<number> {
@@ -95,6 +103,11 @@ class NodeFile implements DiskFile {
   }
 
   async write(chunks: readonly Uint8Array[], position: number): Promise<void> {
+    await this.#writeAll(chunks, position);
+    if (this.#syncEachWrite) await this.sync();
+  }
+
+  async #writeAll(chunks: readonly Uint8Array[], position: number): Promise<void> {
     let rest = chunks;
     let at = position;
     for (;;) {

@@ -1,12 +1,12 @@
 /** Only src/runtime (and tools, tests) may touch clocks, randomness, timers, disk, network or the process. */
 import { importsOf, type SourceFile } from "./layers.ts";
 
-const BUILTINS_ALLOWED = new Set(["node:zlib", "node:buffer", "node:util"]);
+const BUILTINS_ALLOWED = new Set(["node:zlib", "node:buffer", "node:util", "node:crypto"]);
 
 const GLOBALS: readonly (readonly [RegExp, string])[] = [
   [/\bDate\.now\b|\bnew Date\(\s*\)/, "the clock"],
   [/\bperformance\.now\b/, "the clock"],
-  [/\bMath\.random\b|\bcrypto\.(getRandomValues|randomUUID)\b/, "randomness"],
+  [/\bMath\.random\b|\b(getRandomValues|randomUUID|randomBytes|randomInt)\b/, "randomness"],
   [/(?<![.\w])(setTimeout|setInterval|setImmediate|queueMicrotask)\(/, "timers"],
   [/(?<![.\w"'`])process\.\w+/, "the process"],
   [/(?<![.\w])fetch\(/, "the network"],

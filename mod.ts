@@ -1,0 +1,66 @@
+/**
+ * Raftline's public face.
+ *
+ * @example
+ * ```ts
+ * import { connect, startCluster } from "raftline";
+ *
+ * await using cluster = await startCluster({ nodes: 3 });
+ * await using client = await connect(cluster.bootstrap);
+ * await client.admin.createTopic("orders", { partitions: 16 });
+ * const { partition, offset } = await client.producer().send("orders", { key: "42", value: "paid" });
+ * ```
+ */
+import { adminService } from "./src/admin/app.ts";
+import { type Cluster, startCluster as startNodes } from "./src/node/cluster.ts";
+import { checkConfig, type NodeConfig } from "./src/node/config.ts";
+import { type StartedNode, startNode as start } from "./src/node/node.ts";
+import { createNodeRuntime } from "./src/runtime/node-runtime.ts";
+import { makeTemporaryFolder, removeFolder } from "./src/runtime/temporary-folder.ts";
+
+export { type Client, connect } from "./src/client/client.ts";
+export { RaftlineError } from "./src/wire/errors.ts";
+export { loadConfig, type NodeConfig } from "./src/node/config.ts";
+export { ConfigError, NodeError } from "./src/node/errors.ts";
+export type { Cluster } from "./src/node/cluster.ts";
+export type { StartedNode } from "./src/node/node.ts";
+
+export interface StartClusterOptions {
+  /** 1 to 7; 3 if left out. */
+  readonly nodes?: number;
+  /** Where the nodes keep their data; if left out, a temporary folder that is removed when the cluster stops. */
+  readonly folder?: string;
+}
+
+/**
+ * Several real nodes in this process, with real disks and sockets, for tests. Resolves when they serve.
+ *
+ * @example
+ * ```ts
+ * await using cluster = await startCluster({ nodes: 3 });
+ * ```
+ */
+export function startCluster(options: StartClusterOptions = {}): Promise<Cluster> {
+  const folder = options.folder ?? makeTemporaryFolder("raftline-cluster-");
+  const cleanUp = options.folder === undefined ? () => removeFolder(folder) : undefined;
+  const runtime = createNodeRuntime({ logLevel: "error" });
+  return startNodes({ runtime, folder, nodes: options.nodes ?? 3, services: [adminService] }, cleanUp);
+}
+
+/**
+ * One node with its admin API. Resolves when it listens; `node.whenReady()` when it serves.
+ *
+ * @throws {ConfigError} `INVALID_CONFIG`
+ * @throws {NodeError} `FOREIGN_DATA_FOLDER`, …
+ * @throws {DiskError} `LOCKED`, …
+ * @throws {NetworkError} `ADDRESS_IN_USE`, …
+ * @example
+ * ```ts
+ * const started = await startNode({ nodeId: 1, clusterId: "demo", dataFolder: "./data", nodes: [{ id: 1, host: "127.0.0.1", port: 7501 }] });
+ * await started.stop();
+ * ```
+ */
+export function startNode(config: NodeConfig): Promise<StartedNode> {
+  const runtime = createNodeRuntime({ logLevel: config.logLevel ?? "warn" });
+  return start(checkConfig(config), { runtime }, [adminService]);
+}

@@ -1,0 +1,288 @@
+/**
+ * Schedules the many groups of one node with one loop. A turn: take what arrived, step the groups it concerns, then
+ * once for all of them hand their new entries to the log as one write, and one frame to each peer.
+ */
+import type { GroupId, GroupWrite, Log } from "../../src/log/types.ts";
+import type { Configuration, Message, NodeId } from "../../src/raft/types.ts";
+import type { Entry } from "../../src/records/entry.ts";
+import type { Runtime } from "../../src/runtime/runtime.ts";
+import { Deadlines } from "./deadlines.ts";
+import type { HostLimits } from "./limits.ts";
+import { type IncomingState, Replica, type ReplicaHost } from "./replica.ts";
+import type { ProposalWaiter, StateMachine } from "./state-machine.ts";
+import { TailCache } from "./tail-cache.ts";
+
+/** Where a turn's messages go: the peers' links. */
+export interface MessageSink {
+  /** Adds to the frame that {@link flush} sends. */
+  queue(group: GroupId, message: Message<Entry>, state: IncomingState | undefined): void;
+  flush(): void;
+  /** Monotonic ms when the peer's node was last heard in its present session; -Infinity for never. */
+  heardMs(peer: NodeId): number;
+}
+
+export interface HostOptions {
+  readonly runtime: Runtime;
+  readonly nodeId: NodeId;
+  readonly log: Log;
+  readonly limits: HostLimits;
+  readonly sink: MessageSink;
+  /** A group's leader, as this node's replica knows it, has changed; 0 for none. */
+  readonly onLeader: (group: GroupId, term: number, leader: NodeId) => void;
+}
+
+export interface GroupOptions {
+  readonly group: GroupId;
+  readonly configuration: Configuration;
+  readonly machine: StateMachine;
+  /** Campaigns at once when the group is new: the preferred leader of a partition that was just created. */
+  readonly campaign: boolean;
+  /** The log before a checkpoint may go: the checkpoint holds the whole state (metadata), not a header (partition). */
+  readonly trimAtCheckpoint: boolean;
+}
+
+interface Hosted {
+  readonly replica: Replica;
+  readonly trimAtCheckpoint: boolean;
+  leader: NodeId;
+  leaderTerm: number;
+}
+
+export class Host implements ReplicaHost {
+  readonly nodeId: NodeId;
+  readonly #options: HostOptions;
+  readonly #groups = new Map<GroupId, Hosted>();
+  readonly #deadlines: Deadlines<Replica>;
+  readonly #tail: TailCache;
+  #dirty: Hosted[] = [];
+  #scheduled = false;
+  #closed = false;
+  #proposedBytes = 0;
+
+  constructor(options: HostOptions) {
+    this.#options = options;
+    this.nodeId = options.nodeId;
+    this.#deadlines = new Deadlines(options.runtime);
+    this.#tail = new TailCache(options.limits.tailCacheBytesMax);
+  }
+
+  get electionTimeoutMs(): number {
+    return this.#options.limits.electionTimeoutMs;
+  }
+
+  get applyReadBytesMax(): number {
+    return this.#options.limits.applyReadBytesMax;
+  }
+
+  /** Bytes proposed on this node and not yet applied. */
+  get proposedBytes(): number {
+    return this.#proposedBytes;
+  }
+
+  get tailBytes(): number {
+    return this.#tail.bytes;
+  }
+
+  nowMs(): number {
+    return this.#options.runtime.clock.monotonicMs();
+  }
+
+  random(): number {
+    return this.#options.runtime.random.next();
+  }
+
+  heardMs(peer: NodeId): number {
+    return this.#options.sink.heardMs(peer);
+  }
+
+  replica(group: GroupId): Replica | undefined {
+    return this.#groups.get(group)?.replica;
+  }
+
+  *replicas(): Iterable<Replica> {
+    for (const hosted of this.#groups.values()) yield hosted.replica;
+  }
+
+  /** Starts a group on this node, from what the log holds of it. */
+  add(options: GroupOptions): Replica {
+    const { group } = options;
+    if (this.#groups.has(group)) throw new Error(`group ${group} is already here`);
+    const recovered = this.#options.log.group(group);
+    const replica = new Replica(this, { ...options, recovered });
+    this.#groups.set(group, {
+      replica,
+      trimAtCheckpoint: options.trimAtCheckpoint,
+      leader: 0,
+      leaderTerm: 0,
+    });
+    if (options.campaign && recovered === undefined) replica.raft.campaign(this.nowMs());
+    this.#deadlines.update(replica);
+    this.wake(replica);
+    return replica;
+  }
+
+  /** Ends a group here for ever: its bytes may be given back. */
+  remove(group: GroupId): void {
+    const hosted = this.#groups.get(group);
+    if (!hosted) return;
+    this.#deadlines.remove(hosted.replica);
+    this.#tail.remove(hosted.replica);
+    this.#groups.delete(group);
+    hosted.replica.close();
+    this.#options.log.remove(group);
+  }
+
+  /** Proposes on this node; the waiter hears once. */
+  propose(replica: Replica, entry: Entry, waiter: ProposalWaiter): void {
+    if (this.#proposedBytes > this.#options.limits.proposedBytesMax) {
+      return waiter.settled("THROTTLED", entry, undefined);
+    }
+    this.#proposedBytes += entry.byteLength;
+    replica.propose(entry, {
+      settled: (code, settledEntry, result) => {
+        this.#proposedBytes -= settledEntry.byteLength;
+        waiter.settled(code, settledEntry, result);
+      },
+    });
+  }
+
+  /** A message from a peer. Unknown groups are passed over: the peer may know a topic before we do. */
+  deliver(group: GroupId, message: Message<Entry>, state: IncomingState | undefined): void {
+    const hosted = this.#groups.get(group);
+    if (!hosted || message.to !== this.nodeId) return;
+    if (message.type === "snapshot") hosted.replica.incoming = state;
+    hosted.replica.step(message, this.nowMs());
+  }
+
+  /** A session from this peer began: only what it says from now on proves that it leads. */
+  peerSpoke(peer: NodeId): void {
+    for (const { replica } of this.#groups.values()) {
+      if (replica.raft.leader === peer && replica.raft.role !== "leader") this.#peerUp(replica, peer);
+    }
+  }
+
+  /**
+   * Our link to this peer is up: whatever we lead is announced to it anew, and where nobody leads a group that this
+   * node should, it asks at once instead of waiting for a timeout (a pre-vote: it disturbs no one).
+   */
+  peerReached(peer: NodeId): void {
+    for (const { replica } of this.#groups.values()) {
+      const { raft } = replica;
+      if (raft.role === "leader") this.#peerUp(replica, peer);
+      else if (raft.leader === 0 && raft.configuration.voters[0] === this.nodeId) {
+        raft.campaign(this.nowMs());
+        this.wake(replica);
+      }
+    }
+  }
+
+  /** The peer's process is gone (its port refuses): its groups need not wait for a timeout. */
+  peerLost(peer: NodeId): void {
+    for (const { replica } of this.#groups.values()) {
+      if (replica.raft.leader !== peer) continue;
+      replica.raft.peerLost(peer, this.nowMs());
+      this.wake(replica);
+    }
+  }
+
+  wake(replica: Replica): void {
+    if (replica.dirty || this.#closed) return;
+    const hosted = this.#groups.get(replica.group);
+    if (hosted?.replica !== replica) return;
+    replica.dirty = true;
+    this.#dirty.push(hosted);
+    this.#schedule();
+  }
+
+  load(group: GroupId, fromIndex: number, toIndex: number, bytesMax: number): Promise<Entry[]> {
+    return this.#options.log.read(group, fromIndex, toIndex, bytesMax);
+  }
+
+  /** Makes the state of every group durable that has changed, so that the next start has little to read again. */
+  checkpointAll(): Promise<void> {
+    const writes: GroupWrite[] = [];
+    for (const hosted of this.#groups.values()) {
+      if (hosted.replica.appliedEntries > 0) writes.push(this.#checkpoint(hosted));
+    }
+    if (writes.length === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#options.log.write(writes, resolve));
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#deadlines.close();
+    for (const { replica } of this.#groups.values()) replica.close();
+  }
+
+  #peerUp(replica: Replica, peer: NodeId): void {
+    replica.raft.peerUp(peer, this.nowMs());
+    this.wake(replica);
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    this.#options.runtime.timers.defer(() => this.#turn());
+  }
+
+  #turn(): void {
+    this.#scheduled = false;
+    if (this.#closed) return;
+    const dirty = this.#dirty;
+    this.#dirty = [];
+    const writes: GroupWrite[] = [];
+    const writers: Replica[] = [];
+    for (const hosted of dirty) {
+      const { replica } = hosted;
+      replica.dirty = false;
+      for (const write of replica.takeWrites((message) => this.#send(replica, message))) {
+        writes.push(write);
+        writers.push(replica);
+      }
+      this.#checkpointIfDue(hosted, writes);
+      this.#watchLeader(hosted);
+      this.#deadlines.update(replica);
+      this.#tail.touch(replica);
+    }
+    if (writes.length > 0) this.#options.log.write(writes, () => this.#durable(writers));
+    this.#tail.evict();
+    this.#options.sink.flush();
+  }
+
+  #durable(writers: readonly Replica[]): void {
+    if (this.#closed) return;
+    for (const replica of writers) replica.durable((message) => this.#send(replica, message));
+    this.#schedule();
+  }
+
+  #send(replica: Replica, message: Message<Entry>): void {
+    if (message.type !== "snapshot") return this.#options.sink.queue(replica.group, message, undefined);
+    const checkpoint = this.#options.log.group(replica.group)?.checkpoint;
+    // A newer checkpoint may have taken its place: the core has been told, and offers that one next.
+    if (checkpoint?.index !== message.snapshot.index) return replica.raft.snapshotFailed(message.to, this.nowMs());
+    const { index, nextOffset, state } = checkpoint;
+    this.#options.sink.queue(replica.group, message, { index, nextOffset, state });
+    replica.raft.snapshotSent(message.to, this.nowMs());
+  }
+
+  #checkpointIfDue(hosted: Hosted, writes: GroupWrite[]): void {
+    const { replica } = hosted;
+    const { checkpointBytes, checkpointEntries } = this.#options.limits;
+    if (replica.appliedBytes < checkpointBytes && replica.appliedEntries < checkpointEntries) return;
+    writes.push(this.#checkpoint(hosted));
+  }
+
+  #checkpoint({ replica, trimAtCheckpoint }: Hosted): GroupWrite {
+    const write = replica.checkpoint(trimAtCheckpoint);
+    if (trimAtCheckpoint) this.#options.log.trim(replica.group, write.checkpoint.index + 1);
+    return write;
+  }
+
+  #watchLeader(hosted: Hosted): void {
+    const { leader, term } = hosted.replica.raft;
+    if (hosted.leader === leader && hosted.leaderTerm === term) return;
+    hosted.leader = leader;
+    hosted.leaderTerm = term;
+    this.#options.onLeader(hosted.replica.group, term, leader);
+  }
+}

@@ -1,0 +1,30 @@
+/** Limits and times of the host; every one has a name and a unit. Times are monotonic milliseconds. */
+export interface HostLimits {
+  /** A follower that hears nothing of its leader for one to two times this campaigns. */
+  readonly electionTimeoutMs: number;
+  /** Each node tells each other node that it is there, once for all groups. */
+  readonly heartbeatMs: number;
+  /** Entries kept in memory, all groups together, for followers and tail readers. */
+  readonly tailCacheBytesMax: number;
+  /** Bytes proposed on this node and not yet applied, all groups together; above it proposals are `THROTTLED`. */
+  readonly proposedBytesMax: number;
+  /** Bytes a group applies between two checkpoints. Bounds what a restart reads again. */
+  readonly checkpointBytes: number;
+  /** Entries of the metadata log between two checkpoints. */
+  readonly checkpointEntries: number;
+  /** Bytes read at a time when a restarted replica applies what it had committed. */
+  readonly applyReadBytesMax: number;
+  /** How long a leader that is not the preferred one waits before it hands over. */
+  readonly balanceDelayMs: number;
+}
+
+export const DEFAULT_HOST_LIMITS: HostLimits = {
+  electionTimeoutMs: 500,
+  heartbeatMs: 100,
+  tailCacheBytesMax: 64 * 1024 * 1024,
+  proposedBytesMax: 128 * 1024 * 1024,
+  checkpointBytes: 8 * 1024 * 1024,
+  checkpointEntries: 10_000,
+  applyReadBytesMax: 4 * 1024 * 1024,
+  balanceDelayMs: 5_000,
+};

@@ -1,0 +1,237 @@
+/**
+ * This node's links to the others: raft frames, one heartbeat per node pair for all groups, who leads what, and
+ * requests passed on. Each node sends only on the connections it dialled.
+ */
+import type { GroupId } from "../../src/log/types.ts";
+import type { Message, NodeId } from "../../src/raft/types.ts";
+import type { Entry } from "../../src/records/entry.ts";
+import type { Address } from "../../src/runtime/network.ts";
+import type { Runtime, Timer } from "../../src/runtime/runtime.ts";
+import { PeerLink } from "../../src/wire/peer-link.ts";
+import { PeerListener, type PeerSession } from "../../src/wire/peer-listener.ts";
+import {
+  decodeForward,
+  decodeHeartbeat,
+  decodeLeadership,
+  decodeReply,
+  encodeForward,
+  encodeHeartbeat,
+  encodeLeadership,
+  encodeReply,
+  type ForwardedReply,
+  type ForwardedRequest,
+  type LeadershipClaim,
+  PeerMessageType,
+  peerMessageType,
+} from "../../src/wire/peer-protocol.ts";
+import { packRaft, type RaftItem, unpackRaft } from "../../src/wire/replication.ts";
+import type { MessageSink } from "./host.ts";
+import type { IncomingState } from "./replica.ts";
+
+export interface PeersOptions {
+  readonly runtime: Runtime;
+  readonly clusterId: string;
+  readonly nodeId: NodeId;
+  readonly incarnation: number;
+  readonly secret: string;
+  readonly heartbeatMs: number;
+  /** A session without any frame for this long is taken for dead and dialled anew. */
+  readonly silenceMsMax: number;
+}
+
+/** What arrives from the other nodes. */
+export interface PeersHandler {
+  deliver(group: GroupId, message: Message<Entry>, state: IncomingState | undefined): void;
+  /** A peer's new session with us began. */
+  peerSpoke(peer: NodeId): void;
+  /** Our link to the peer is up. */
+  peerReached(peer: NodeId): void;
+  /** The peer's process is gone. */
+  peerLost(peer: NodeId): void;
+  claims(peer: NodeId, claims: readonly LeadershipClaim[]): void;
+  request(peer: NodeId, request: ForwardedRequest): void;
+  reply(peer: NodeId, reply: ForwardedReply): void;
+}
+
+class Peer {
+  readonly link: PeerLink;
+  /** Raft messages of this turn. */
+  items: RaftItem[] = [];
+  heardMs = -Infinity;
+  session: PeerSession | undefined;
+  sequence = 0;
+  echo = 0;
+  echoIncarnation = 0;
+
+  constructor(link: PeerLink) {
+    this.link = link;
+  }
+}
+
+export class Peers implements MessageSink {
+  readonly #options: PeersOptions;
+  readonly #handler: PeersHandler;
+  readonly #peers = new Map<NodeId, Peer>();
+  #listener: PeerListener | undefined;
+  #timer: Timer | undefined;
+  #waiting: Peer[] = [];
+
+  constructor(options: PeersOptions, handler: PeersHandler) {
+    this.#options = options;
+    this.#handler = handler;
+  }
+
+  /** @throws {NetworkError} */
+  async listen(address: Address): Promise<Address> {
+    const { runtime, clusterId, nodeId, incarnation, secret } = this.#options;
+    this.#listener = await PeerListener.listen(runtime, address, {
+      clusterId,
+      self: nodeId,
+      incarnation,
+      secret,
+      onSessionStart: (session) => this.#sessionStarted(session),
+      onFrame: (session, head, body) => this.#onFrame(session, head, body),
+      onSessionEnd: (session) => this.#sessionEnded(session),
+    });
+    return this.#listener.address;
+  }
+
+  /** Dials the others, from now on and for ever. */
+  start(addresses: ReadonlyMap<NodeId, Address>): void {
+    const { runtime, clusterId, nodeId, incarnation, secret } = this.#options;
+    for (const [peer, address] of addresses) {
+      if (peer === nodeId) continue;
+      const link = new PeerLink(runtime, {
+        clusterId,
+        self: nodeId,
+        peer,
+        incarnation,
+        secret,
+        address,
+        onUp: () => this.#handler.peerReached(peer),
+        onDown: () => {},
+        onRefused: () => this.#handler.peerLost(peer),
+      });
+      this.#peers.set(peer, new Peer(link));
+      link.start();
+    }
+    this.#beat();
+  }
+
+  heardMs(peer: NodeId): number {
+    return this.#peers.get(peer)?.heardMs ?? -Infinity;
+  }
+
+  /** Reached and heard of late. */
+  isAlive(peer: NodeId): boolean {
+    const found = this.#peers.get(peer);
+    if (!found) return false;
+    return found.link.up && this.#nowMs() - found.heardMs < this.#options.silenceMsMax;
+  }
+
+  queue(group: GroupId, message: Message<Entry>, state: IncomingState | undefined): void {
+    const peer = this.#peers.get(message.to);
+    if (!peer?.link.up) return;
+    if (peer.items.length === 0) this.#waiting.push(peer);
+    const item = { shard: group, message };
+    peer.items.push(state ? { ...item, state: { nextOffset: state.nextOffset, bytes: state.state } } : item);
+  }
+
+  flush(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const peer of waiting) {
+      const { items } = peer;
+      peer.items = [];
+      for (const { head, body } of packRaft(items)) peer.link.send(head, body);
+    }
+  }
+
+  broadcast(claims: readonly LeadershipClaim[]): void {
+    for (const { link } of this.#peers.values()) link.send(encodeLeadership(claims));
+  }
+
+  tell(peer: NodeId, claims: readonly LeadershipClaim[]): void {
+    this.#peers.get(peer)?.link.send(encodeLeadership(claims));
+  }
+
+  /** False: not reachable now; nothing was sent. */
+  forward(peer: NodeId, request: ForwardedRequest): boolean {
+    return this.#peers.get(peer)?.link.send(encodeForward(request)) ?? false;
+  }
+
+  answer(peer: NodeId, reply: ForwardedReply): void {
+    this.#peers.get(peer)?.link.send(encodeReply(reply));
+  }
+
+  async close(): Promise<void> {
+    this.#timer?.cancel();
+    for (const { link } of this.#peers.values()) link.close();
+    await this.#listener?.close();
+  }
+
+  #nowMs(): number {
+    return this.#options.runtime.clock.monotonicMs();
+  }
+
+  #beat(): void {
+    const { runtime, incarnation, heartbeatMs, silenceMsMax } = this.#options;
+    const nowMs = this.#nowMs();
+    for (const peer of this.#peers.values()) {
+      const { echo, echoIncarnation, link, session } = peer;
+      peer.sequence += 1;
+      link.send(encodeHeartbeat({ incarnation, sequence: peer.sequence, echo, echoIncarnation }));
+      // A partition or a lost machine tells no one: what is silent for long is cut, and dialled anew.
+      if (session && nowMs - peer.heardMs > silenceMsMax) {
+        session.destroy();
+        if (link.up) link.reset(`silent for ${silenceMsMax} ms`);
+      }
+    }
+    this.#timer = runtime.timers.after(heartbeatMs, () => this.#beat());
+  }
+
+  #sessionStarted(session: PeerSession): void {
+    const peer = this.#peers.get(session.from);
+    if (!peer) return session.destroy();
+    peer.session = session;
+    peer.heardMs = this.#nowMs();
+    this.#handler.peerSpoke(session.from);
+  }
+
+  #sessionEnded(session: PeerSession): void {
+    const peer = this.#peers.get(session.from);
+    if (peer?.session !== session) return;
+    peer.session = undefined;
+  }
+
+  #onFrame(session: PeerSession, head: unknown[], body: Uint8Array): void {
+    const peer = this.#peers.get(session.from);
+    if (peer?.session !== session) return;
+    peer.heardMs = this.#nowMs();
+    switch (peerMessageType(head)) {
+      case PeerMessageType.raft:
+        return this.#onRaft(unpackRaft(head, body, session.from, this.#options.nodeId));
+      case PeerMessageType.heartbeat: {
+        const { sequence, incarnation } = decodeHeartbeat(head);
+        peer.echo = sequence;
+        peer.echoIncarnation = incarnation;
+        return;
+      }
+      case PeerMessageType.leadership:
+        return this.#handler.claims(session.from, decodeLeadership(head));
+      case PeerMessageType.forward:
+        return this.#handler.request(session.from, decodeForward(head));
+      case PeerMessageType.reply:
+        return this.#handler.reply(session.from, decodeReply(head));
+    }
+  }
+
+  #onRaft(items: readonly RaftItem[]): void {
+    for (const { shard, message, state } of items) {
+      const incoming = message.type === "snapshot" && state
+        ? { index: message.snapshot.index, nextOffset: state.nextOffset, state: state.bytes }
+        : undefined;
+      this.#handler.deliver(shard, message, incoming);
+    }
+  }
+}

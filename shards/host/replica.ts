@@ -1,0 +1,322 @@
+/** One group on this node: its consensus core, its state machine, and what waits between the two. */
+import type { Checkpoint, GroupId, GroupLog, GroupWrite } from "../../src/log/types.ts";
+import { Raft } from "../../src/raft/raft.ts";
+import type { Configuration, HardState, Message, NodeId, Ready } from "../../src/raft/types.ts";
+import type { Entry } from "../../src/records/entry.ts";
+import { createEntryFactory, decodeConfiguration } from "./entries.ts";
+import { Proposals } from "./proposals.ts";
+import type { Timed } from "./deadlines.ts";
+import type { ProposalWaiter, StateMachine } from "./state-machine.ts";
+
+/** What a replica needs of the host it lives on. */
+export interface ReplicaHost {
+  readonly nodeId: NodeId;
+  nowMs(): number;
+  random(): number;
+  heardMs(peer: NodeId): number;
+  readonly electionTimeoutMs: number;
+  /** Something is to be done for this replica in the next turn. */
+  wake(replica: Replica): void;
+  /** Entries that are not in memory, from the log. */
+  load(group: GroupId, fromIndex: number, toIndex: number, bytesMax: number): Promise<Entry[]>;
+  readonly applyReadBytesMax: number;
+}
+
+export interface ReplicaOptions {
+  readonly group: GroupId;
+  readonly configuration: Configuration;
+  readonly machine: StateMachine;
+  /** What the log holds of the group from before; undefined when it is new. */
+  readonly recovered: GroupLog | undefined;
+}
+
+const NEW_HARD_STATE: HardState = { term: 0, vote: 0, commit: 0 };
+
+interface Finishing {
+  readonly ready: Ready<Entry>;
+  durable: boolean;
+}
+
+interface AppliedWaiter {
+  readonly index: number;
+  readonly wake: (applied: boolean) => void;
+}
+
+/** A received snapshot's state, kept from the message until the core asks for it. */
+export interface IncomingState {
+  readonly index: number;
+  readonly nextOffset: number;
+  readonly state: Uint8Array;
+}
+
+export class Replica implements Timed {
+  readonly group: GroupId;
+  readonly raft: Raft<Entry>;
+  readonly machine: StateMachine;
+  readonly proposals = new Proposals();
+  /** Whether it waits for the next turn; the host's mark. */
+  dirty = false;
+  /** Bytes and entries applied since the last checkpoint. */
+  appliedBytes = 0;
+  appliedEntries = 0;
+  incoming: IncomingState | undefined;
+  readonly #host: ReplicaHost;
+  readonly #finishing: Finishing[] = [];
+  /** Read barriers asked of the core, by their context. */
+  readonly #reads = new Map<number, (index: number) => void>();
+  #lastRead = 0;
+  #appliedWaiters: AppliedWaiter[] = [];
+  #nextOffset: number;
+  #leadingTerm = 0;
+  /** Highest index that may be applied, as far as the core has said. */
+  #committed = 0;
+  #loading = false;
+  #closed = false;
+
+  constructor(host: ReplicaHost, options: ReplicaOptions) {
+    const { recovered } = options;
+    const checkpoint = recovered?.checkpoint;
+    this.#host = host;
+    this.group = options.group;
+    this.machine = options.machine;
+    this.#nextOffset = checkpoint?.nextOffset ?? 0;
+    if (checkpoint) this.machine.restore(checkpoint.state, checkpoint.nextOffset);
+    this.raft = new Raft<Entry>({
+      id: host.nodeId,
+      entries: createEntryFactory(() => this.#nextOffset),
+      configuration: checkpoint?.configuration ?? options.configuration,
+      hardState: recovered?.hardState ?? NEW_HARD_STATE,
+      log: recoveredLog(recovered),
+      applied: checkpoint?.index ?? 0,
+      nowMs: host.nowMs(),
+      electionTimeoutMs: host.electionTimeoutMs,
+      random: () => host.random(),
+      peerHeardMs: (peer) => host.heardMs(peer),
+    });
+  }
+
+  get deadlineMs(): number {
+    return this.raft.deadlineMs;
+  }
+
+  /** Offset after the last record that was applied: the high watermark. */
+  get highWatermark(): number {
+    return this.#nextOffset;
+  }
+
+  /** Leads, and has applied all that was committed before its term: may take proposals. */
+  get isLeading(): boolean {
+    return this.#leadingTerm !== 0;
+  }
+
+  tick(nowMs: number): void {
+    this.raft.tick(nowMs);
+    this.#host.wake(this);
+  }
+
+  step(message: Message<Entry>, nowMs: number): void {
+    this.raft.step(message, nowMs);
+    this.#host.wake(this);
+  }
+
+  /** The waiter hears once; at once if the proposal is refused. */
+  propose(entry: Entry, waiter: ProposalWaiter): void {
+    if (this.#closed) return waiter.settled("CLOSED", entry, undefined);
+    if (!this.isLeading) return waiter.settled("NOT_LEADER", entry, undefined);
+    const result = this.raft.propose([entry], this.#host.nowMs());
+    if (!result.ok) {
+      return waiter.settled(result.code === "UNCOMMITTED_FULL" ? "THROTTLED" : "NOT_LEADER", entry, undefined);
+    }
+    this.proposals.add(entry, waiter);
+    this.#host.wake(this);
+  }
+
+  /**
+   * Resolves with true once everything that was committed before the call is applied here: what is read then is
+   * linearizable (ReadIndex, Raft thesis §6.4). With false if this replica does not lead.
+   */
+  async readBarrier(): Promise<boolean> {
+    if (!this.isLeading || this.#closed) return false;
+    const context = ++this.#lastRead;
+    const index = await new Promise<number>((resolve) => {
+      this.#reads.set(context, resolve);
+      this.raft.readIndex(context, this.#host.nowMs());
+      this.#host.wake(this);
+    });
+    return index >= 0 && await this.whenApplied(index);
+  }
+
+  /** Resolves with true once the entry at `index` is applied here; with false if the replica is closed before. */
+  whenApplied(index: number): Promise<boolean> {
+    if (this.raft.applied >= index) return Promise.resolve(true);
+    if (this.#closed) return Promise.resolve(false);
+    return new Promise((resolve) => this.#appliedWaiters.push({ index, wake: resolve }));
+  }
+
+  /**
+   * Takes what the core has ready. Messages go to `send` as soon as they may; what is to be made durable comes back,
+   * and `durable()` must be called once for each write when it is.
+   */
+  takeWrites(send: (message: Message<Entry>) => void): GroupWrite[] {
+    const writes: GroupWrite[] = [];
+    while (this.raft.hasReady() && !this.#closed) {
+      const ready = this.raft.takeReady();
+      for (const message of ready.messages) send(message);
+      if (ready.mustPersist) writes.push(this.#toWrite(ready));
+      this.#finishing.push({ ready, durable: !ready.mustPersist });
+      for (const { context, index } of ready.reads) this.#answerRead(context, index);
+      for (const request of ready.loads) this.#load(request.peer, request.term, request.fromIndex, request.bytesMax);
+      this.#finish(send);
+      this.#committed = Math.max(this.#committed, ready.committedIndex);
+      this.#apply();
+    }
+    this.#watchLeadership();
+    return writes;
+  }
+
+  /** The oldest write that was not yet durable is. */
+  durable(send: (message: Message<Entry>) => void): void {
+    const oldest = this.#finishing.find((item) => !item.durable);
+    if (oldest) oldest.durable = true;
+    this.#finish(send);
+    this.#host.wake(this);
+  }
+
+  /**
+   * A checkpoint of the state as applied now, and the counting starts anew. `trim`: it holds all that the log before it
+   * says, which may go.
+   */
+  checkpoint(trim: boolean): GroupWrite & { readonly checkpoint: Checkpoint } {
+    this.appliedBytes = 0;
+    this.appliedEntries = 0;
+    const index = this.raft.applied;
+    const meta = { index, term: this.raft.log.term(index) ?? 0, configuration: this.raft.configuration };
+    this.raft.compacted(trim ? index + 1 : this.raft.log.firstIndex, meta);
+    return {
+      group: this.group,
+      hardState: undefined,
+      truncateFrom: 0,
+      entries: [],
+      checkpoint: { ...meta, nextOffset: this.#nextOffset, state: this.machine.capture() },
+      resetLog: false,
+    };
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.proposals.failAll("CLOSED");
+    for (const context of [...this.#reads.keys()]) this.#answerRead(context, -1);
+    const waiters = this.#appliedWaiters;
+    this.#appliedWaiters = [];
+    for (const { wake } of waiters) wake(false);
+  }
+
+  #answerRead(context: number, index: number): void {
+    this.#reads.get(context)?.(index);
+    this.#reads.delete(context);
+  }
+
+  /** What waits for durability is released in the order of the Readys. */
+  #finish(send: (message: Message<Entry>) => void): void {
+    while (this.#finishing[0]?.durable) {
+      const { ready } = this.#finishing.shift()!;
+      for (const message of ready.messagesAfterPersist) send(message);
+      this.raft.persisted(ready.sequence, this.#host.nowMs());
+    }
+  }
+
+  #toWrite(ready: Ready<Entry>): GroupWrite {
+    const { snapshot } = ready;
+    const write = {
+      group: this.group,
+      hardState: ready.hardState,
+      truncateFrom: ready.truncateFrom,
+      entries: ready.entries,
+    };
+    if (!snapshot) return { ...write, checkpoint: undefined, resetLog: false };
+    const incoming = this.incoming;
+    if (incoming?.index !== snapshot.index) throw new Error(`group ${this.group}: a snapshot without its state`);
+    this.incoming = undefined;
+    this.#nextOffset = incoming.nextOffset;
+    this.machine.restore(incoming.state, incoming.nextOffset);
+    return {
+      ...write,
+      checkpoint: { ...snapshot, nextOffset: incoming.nextOffset, state: incoming.state },
+      resetLog: true,
+    };
+  }
+
+  #apply(): void {
+    while (!this.#loading && !this.#closed && this.raft.applied < this.#committed) {
+      const entries = this.raft.log.slice(this.raft.applied + 1, this.#committed, this.#host.applyReadBytesMax);
+      if (entries === undefined) {
+        this.#loadAndApply();
+        return;
+      }
+      this.#applyEntries(entries);
+    }
+  }
+
+  #applyEntries(entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      const result = this.machine.apply(entry);
+      this.#nextOffset = entry.nextOffset;
+      this.appliedBytes += entry.byteLength;
+      this.appliedEntries += 1;
+      this.proposals.applied(entry, result);
+    }
+    const last = entries.at(-1);
+    const configured = entries.findLast(({ isConfiguration }) => isConfiguration);
+    if (!last) return;
+    this.raft.appliedTo(last.index, configured && decodeConfiguration(configured.payload));
+    if (this.#appliedWaiters.length > 0) this.#wakeApplied(last.index);
+  }
+
+  #wakeApplied(applied: number): void {
+    const waiters = this.#appliedWaiters;
+    this.#appliedWaiters = waiters.filter(({ index }) => index > applied);
+    for (const { index, wake } of waiters) {
+      if (index <= applied) wake(true);
+    }
+  }
+
+  /** After a restart: what was committed before is read back from the log, a part at a time. */
+  async #loadAndApply(): Promise<void> {
+    this.#loading = true;
+    const from = this.raft.applied + 1;
+    const entries = await this.#host.load(this.group, from, this.#committed, this.#host.applyReadBytesMax);
+    this.#loading = false;
+    if (this.#closed) return;
+    if (entries[0]?.index === this.raft.applied + 1) this.#applyEntries(entries);
+    this.#apply();
+    this.#host.wake(this);
+  }
+
+  async #load(peer: NodeId, term: number, fromIndex: number, bytesMax: number): Promise<void> {
+    const request = { peer, term, fromIndex, bytesMax };
+    const entries = await this.#host.load(this.group, fromIndex, this.raft.lastIndex, bytesMax).catch(() => []);
+    if (this.#closed) return;
+    this.raft.loaded(request, entries, this.#host.nowMs());
+    this.#host.wake(this);
+  }
+
+  #watchLeadership(): void {
+    const { raft } = this;
+    const leads = raft.role === "leader" && raft.log.term(raft.applied) === raft.term;
+    if (leads && this.#leadingTerm !== raft.term) {
+      this.#leadingTerm = raft.term;
+      this.machine.onLeading(raft.term);
+    } else if (this.#leadingTerm !== 0 && (raft.role !== "leader" || raft.term !== this.#leadingTerm)) {
+      this.#leadingTerm = 0;
+      this.machine.onFollowing();
+      this.proposals.failAll("NOT_LEADER");
+    }
+  }
+}
+
+function recoveredLog(recovered: GroupLog | undefined): ConstructorParameters<typeof Raft<Entry>>[0]["log"] {
+  if (!recovered) return { firstIndex: 1, lastIndex: 0, terms: [], previousTerm: 0 };
+  const { firstIndex, lastIndex, terms, checkpoint } = recovered;
+  const previousTerm = checkpoint && checkpoint.index === firstIndex - 1 ? checkpoint.term : 0;
+  return { firstIndex, lastIndex, terms, previousTerm };
+}

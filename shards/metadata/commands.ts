@@ -1,0 +1,115 @@
+/** The commands of the metadata log, and what applying each does. Deterministic: state and command alone decide. */
+import { Decoder, Encoder } from "cbor-x";
+import type { NodeId } from "../../src/raft/types.ts";
+import { Entry, EntryKind } from "../../src/records/entry.ts";
+import type { Retention, TopicChanges } from "../../src/wire/admin-commands.ts";
+import type { ErrorCode } from "../../src/wire/errors.ts";
+import type { MetadataState, NodeRecord, PartitionRecord, TopicRecord } from "./state.ts";
+
+export interface CreateTopic {
+  readonly type: "createTopic";
+  readonly name: string;
+  readonly retention: Retention;
+  readonly recordBytesMax: number;
+  /** Replicas by partition, chosen by the leader when it proposed. */
+  readonly placement: readonly (readonly NodeId[])[];
+}
+
+export interface DeleteTopic {
+  readonly type: "deleteTopic";
+  readonly name: string;
+}
+
+export interface AlterTopic {
+  readonly type: "alterTopic";
+  readonly name: string;
+  readonly changes: TopicChanges;
+}
+
+export interface RegisterNode {
+  readonly type: "registerNode";
+  readonly node: NodeRecord;
+}
+
+export interface AllocateProducerIds {
+  readonly type: "allocateProducerIds";
+  readonly count: number;
+}
+
+export type MetadataCommand = CreateTopic | DeleteTopic | AlterTopic | RegisterNode | AllocateProducerIds;
+
+/** What a command gave; a refusal changed nothing. Plain data: it travels to the node that forwarded the command. */
+export type CommandResult =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly code: ErrorCode; readonly message: string };
+
+const encoder = new Encoder({ useRecords: false, tagUint8Array: false });
+const decoder = new Decoder({ useRecords: false });
+
+export function encodeCommand(command: MetadataCommand): Entry {
+  return Entry.create({ kind: EntryKind.command, payload: encoder.encode(command) });
+}
+
+/** Only for payloads that a leader made by {@link encodeCommand} and whose checksum matched. */
+export function decodeCommand(entry: Entry): MetadataCommand {
+  return decoder.decode(entry.payload) as MetadataCommand;
+}
+
+export function applyCommand(state: MetadataState, command: MetadataCommand): CommandResult {
+  switch (command.type) {
+    case "createTopic":
+      return createTopic(state, command);
+    case "deleteTopic":
+      return deleteTopic(state, command);
+    case "alterTopic":
+      return alterTopic(state, command);
+    case "registerNode":
+      state.nodes.set(command.node.id, command.node);
+      return { ok: true, value: {} };
+    case "allocateProducerIds": {
+      const first = state.nextProducerId;
+      state.nextProducerId += command.count;
+      return { ok: true, value: { first, count: command.count } };
+    }
+  }
+}
+
+function createTopic(state: MetadataState, command: CreateTopic): CommandResult {
+  const { name, placement, retention, recordBytesMax } = command;
+  if (state.topics.has(name)) {
+    return { ok: false, code: "ALREADY_EXISTS", message: `the topic "${name}" exists already` };
+  }
+  const partitions: PartitionRecord[] = placement.map((replicas) => ({ shard: state.nextShard++, replicas }));
+  const topic: TopicRecord = {
+    name,
+    topicId: state.nextTopicId++,
+    replicas: placement[0]!.length,
+    retention,
+    recordBytesMax,
+    partitions,
+  };
+  state.addTopic(topic);
+  return { ok: true, value: { topicId: topic.topicId } };
+}
+
+function deleteTopic(state: MetadataState, { name }: DeleteTopic): CommandResult {
+  const topic = state.topics.get(name);
+  if (!topic) return unknownTopic(name);
+  state.removeTopic(topic);
+  return { ok: true, value: {} };
+}
+
+function alterTopic(state: MetadataState, { name, changes }: AlterTopic): CommandResult {
+  const topic = state.topics.get(name);
+  if (!topic) return unknownTopic(name);
+  state.addTopic({
+    ...topic,
+    retention: { ...topic.retention, ...changes.retention },
+    recordBytesMax: changes.recordBytesMax ?? topic.recordBytesMax,
+  });
+  return { ok: true, value: {} };
+}
+
+function unknownTopic(name: string): CommandResult {
+  return { ok: false, code: "UNKNOWN_TOPIC", message: `there is no topic "${name}"` };
+}

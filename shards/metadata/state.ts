@@ -1,0 +1,90 @@
+/** What the metadata shard replicates: nodes, topics, partitions and their replicas, producer-id blocks. */
+import { Decoder, Encoder } from "cbor-x";
+import type { Retention } from "../../src/wire/admin-commands.ts";
+import type { NodeId } from "../../src/raft/types.ts";
+
+export interface NodeRecord {
+  readonly id: NodeId;
+  readonly host: string;
+  readonly clientPort: number;
+  readonly adminPort: number;
+}
+
+export interface PartitionRecord {
+  /** The Raft group that is this partition; never used again for another. */
+  readonly shard: number;
+  /** The first one is where its leader should be. */
+  readonly replicas: readonly NodeId[];
+}
+
+export interface TopicRecord {
+  readonly name: string;
+  readonly topicId: number;
+  readonly replicas: number;
+  readonly retention: Retention;
+  readonly recordBytesMax: number;
+  readonly partitions: readonly PartitionRecord[];
+}
+
+/** The metadata shard's own group. */
+export const METADATA_SHARD = 1;
+
+/** Shards below are kept for the system: metadata, coordinators. */
+const FIRST_PARTITION_SHARD = 1_000;
+
+const encoder = new Encoder({ useRecords: false, tagUint8Array: false });
+const decoder = new Decoder({ useRecords: false });
+
+/** The state as plain data. Changed only by `applyCommand`; what it holds is replaced, never edited. */
+export class MetadataState {
+  /** Raft index of the last command applied. */
+  revision = 0;
+  readonly nodes = new Map<NodeId, NodeRecord>();
+  readonly topics = new Map<string, TopicRecord>();
+  readonly topicOfShard = new Map<number, TopicRecord>();
+  nextShard = FIRST_PARTITION_SHARD;
+  nextTopicId = 1;
+  nextProducerId = 1;
+
+  addTopic(topic: TopicRecord): void {
+    this.topics.set(topic.name, topic);
+    for (const { shard } of topic.partitions) this.topicOfShard.set(shard, topic);
+  }
+
+  removeTopic(topic: TopicRecord): void {
+    this.topics.delete(topic.name);
+    for (const { shard } of topic.partitions) this.topicOfShard.delete(shard);
+  }
+
+  encode(): Uint8Array {
+    return encoder.encode([
+      this.revision,
+      this.nextShard,
+      this.nextTopicId,
+      this.nextProducerId,
+      [...this.nodes.values()],
+      [...this.topics.values()],
+    ]);
+  }
+
+  /** Only for bytes of {@link encode} whose checksum matched. */
+  load(bytes: Uint8Array): void {
+    const [revision, nextShard, nextTopicId, nextProducerId, nodes, topics] = decoder.decode(bytes) as [
+      number,
+      number,
+      number,
+      number,
+      NodeRecord[],
+      TopicRecord[],
+    ];
+    this.revision = revision;
+    this.nextShard = nextShard;
+    this.nextTopicId = nextTopicId;
+    this.nextProducerId = nextProducerId;
+    this.nodes.clear();
+    this.topics.clear();
+    this.topicOfShard.clear();
+    for (const node of nodes) this.nodes.set(node.id, node);
+    for (const topic of topics) this.addTopic(topic);
+  }
+}

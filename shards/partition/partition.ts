@@ -1,0 +1,190 @@
+/** One partition on this node: takes batches where it leads, and finds committed entries for readers. */
+import type { Log } from "../../src/log/types.ts";
+import type { NodeId } from "../../src/raft/types.ts";
+import { Entry, EntryKind } from "../../src/records/entry.ts";
+import { RecordsError } from "../../src/records/errors.ts";
+import { BATCH_BYTES_MAX } from "../../src/wire/limits.ts";
+import type { Host } from "../host/host.ts";
+import type { Replica } from "../host/replica.ts";
+import type { ProposalCode } from "../host/state-machine.ts";
+import type { PartitionMachine } from "./machine.ts";
+import { ProducerTable } from "./producer-table.ts";
+
+/** Room for a record's envelope beside its value when a batch of one is held against the topic's limit. */
+const RECORD_OVERHEAD_BYTES = 1_024;
+
+/** Who waits for a batch: hears once. `baseOffset` has meaning when `code` is empty. */
+export type ProduceDone = (code: string, baseOffset: number) => void;
+
+interface DuplicateWaiting {
+  readonly baseOffset: number;
+  readonly done: ProduceDone;
+}
+
+export interface PartitionOptions {
+  readonly host: Host;
+  readonly log: Log;
+  readonly replica: Replica;
+  readonly machine: PartitionMachine;
+  /** Of the topic, as it is now. */
+  readonly recordBytesMax: () => number;
+}
+
+export class Partition {
+  readonly replica: Replica;
+  readonly #options: PartitionOptions;
+  readonly #machine: PartitionMachine;
+  /** While leading: the producer table with what was proposed and not yet applied. */
+  #proposed: ProducerTable | undefined;
+  #duplicates: DuplicateWaiting[] = [];
+  readonly #tailReaders = new Set<() => void>();
+
+  constructor(options: PartitionOptions) {
+    this.#options = options;
+    this.replica = options.replica;
+    this.#machine = options.machine;
+    this.#machine.onAdvanced = () => this.#advanced();
+    this.#machine.onLeadership = (leads) => this.#leadership(leads);
+  }
+
+  get leads(): boolean {
+    return this.replica.isLeading;
+  }
+
+  get leaderHint(): NodeId {
+    return this.replica.raft.leader;
+  }
+
+  get highWatermark(): number {
+    return this.#machine.highWatermark;
+  }
+
+  /** First offset that still exists. */
+  get startOffset(): number {
+    return this.#options.log.group(this.replica.group)?.startOffset ?? 0;
+  }
+
+  get sizeBytes(): number {
+    return this.#options.log.group(this.replica.group)?.sizeBytes ?? 0;
+  }
+
+  /** Stores one batch, as its producer built it; its place is stamped into `bytes`. */
+  produce(bytes: Uint8Array, done: ProduceDone): void {
+    if (!this.leads) return done("NOT_LEADER", 0);
+    const checked = checkBatch(bytes, this.#options.recordBytesMax());
+    if (typeof checked === "string") return done(checked, 0);
+    if (checked.producerId !== 0 && !this.#isNext(checked, done)) return;
+    let refused = false;
+    this.#options.host.propose(this.replica, checked, {
+      settled: (code: ProposalCode, entry: Entry) => {
+        refused = true;
+        done(code, entry.baseOffset);
+      },
+    });
+    // A commit is never reported within the call: what was settled by now has no place in the log.
+    if (checked.producerId !== 0 && !refused) this.#proposed!.record(checked);
+  }
+
+  /**
+   * Whole committed entries from the one that holds `offset` on, at least one if there is any, until `bytesMax`. From
+   * memory if they are there, else from the log. The caller has checked that the offset is in range.
+   */
+  read(offset: number, bytesMax: number): Entry[] | Promise<Entry[]> {
+    const { raft, group } = this.replica;
+    const index = this.#tailIndexOf(offset);
+    const entries = index === undefined ? undefined : raft.log.slice(index, raft.applied, bytesMax);
+    return entries ?? this.#readLog(group, offset, bytesMax);
+  }
+
+  async offsetAtTime(timeMs: number): Promise<number> {
+    const { group, raft } = this.replica;
+    const index = await this.#options.log.seekTime(group, timeMs);
+    if (index > raft.applied) return this.highWatermark;
+    const [entry] = await this.#options.log.read(group, index, index, 1);
+    return entry?.baseOffset ?? this.highWatermark;
+  }
+
+  /** Calls `wake` whenever the high watermark rises or the leader changes. Returns how to stop. */
+  watchTail(wake: () => void): () => void {
+    this.#tailReaders.add(wake);
+    return () => this.#tailReaders.delete(wake);
+  }
+
+  async #readLog(group: number, offset: number, bytesMax: number): Promise<Entry[]> {
+    const { log } = this.#options;
+    const index = await log.seekOffset(group, offset);
+    const { applied } = this.replica.raft;
+    return index > applied ? [] : log.read(group, index, applied, bytesMax);
+  }
+
+  /** Index of the entry in memory that holds `offset`; undefined when that is not in memory. */
+  #tailIndexOf(offset: number): number | undefined {
+    const { log, applied } = this.replica.raft;
+    let low = log.tailFirstIndex;
+    let high = applied;
+    const first = log.entry(low);
+    if (first === undefined || first.baseOffset > offset) return undefined;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      const entry = log.entry(middle);
+      if (entry === undefined) return undefined;
+      if (entry.nextOffset <= offset) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  #isNext(entry: Entry, done: ProduceDone): boolean {
+    const { producerId, producerEpoch, baseSequence, recordCount } = entry;
+    const check = this.#proposed!.check(producerId, producerEpoch, baseSequence, recordCount);
+    if (check.kind === "next") return true;
+    if (check.kind === "refused") done(check.code, 0);
+    else if (check.baseOffset < this.highWatermark) done("", check.baseOffset);
+    else this.#duplicates.push({ baseOffset: check.baseOffset, done });
+    return false;
+  }
+
+  #advanced(): void {
+    if (this.#duplicates.length > 0) this.#answerDuplicates();
+    for (const wake of this.#tailReaders) wake();
+  }
+
+  /** A batch sent again while its first sending was on its way is acknowledged when that is committed. */
+  #answerDuplicates(): void {
+    const waiting = this.#duplicates;
+    this.#duplicates = [];
+    for (const item of waiting) {
+      if (item.baseOffset < this.highWatermark) item.done("", item.baseOffset);
+      else this.#duplicates.push(item);
+    }
+  }
+
+  #leadership(leads: boolean): void {
+    this.#proposed = undefined;
+    if (leads) {
+      this.#proposed = new ProducerTable();
+      this.#proposed.load(this.#machine.capture());
+    }
+    const waiting = this.#duplicates;
+    this.#duplicates = [];
+    for (const { done } of waiting) done("NOT_LEADER", 0);
+    for (const wake of this.#tailReaders) wake();
+  }
+}
+
+/** The batch as an entry, or the code of what is wrong with it. */
+function checkBatch(bytes: Uint8Array, recordBytesMax: number): Entry | string {
+  if (bytes.length > BATCH_BYTES_MAX) return "TOO_LARGE";
+  try {
+    const entry = Entry.parse(bytes);
+    if (entry.byteLength !== bytes.length || entry.kind !== EntryKind.batch || entry.recordCount === 0) {
+      return "CORRUPT";
+    }
+    if (entry.recordCount === 1 && entry.payload.length > recordBytesMax + RECORD_OVERHEAD_BYTES) return "TOO_LARGE";
+    entry.verifyPayload();
+    return entry;
+  } catch (error) {
+    if (error instanceof RecordsError) return "CORRUPT";
+    throw error;
+  }
+}

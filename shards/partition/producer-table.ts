@@ -1,0 +1,106 @@
+/**
+ * What a partition knows of its idempotent producers: the last sequences of each and where they went. A batch that is
+ * sent again is recognised and stored once (KIP-98, with a window of five batches).
+ */
+import { Decoder, Encoder } from "cbor-x";
+import type { Entry } from "../../src/records/entry.ts";
+
+/** Batches a producer may have in flight to one partition. */
+export const PRODUCER_WINDOW_BATCHES = 5;
+
+/** Producers remembered per partition; the one silent for longest is forgotten first. */
+export const PRODUCERS_MAX = 10_000;
+
+const SEQUENCES = 2 ** 32;
+
+interface StoredBatch {
+  readonly baseSequence: number;
+  readonly recordCount: number;
+  readonly baseOffset: number;
+}
+
+interface Producer {
+  epoch: number;
+  nextSequence: number;
+  /** The newest last, at most the window. */
+  batches: StoredBatch[];
+}
+
+export type SequenceCheck =
+  | { readonly kind: "next" }
+  | { readonly kind: "duplicate"; readonly baseOffset: number }
+  | { readonly kind: "refused"; readonly code: "OUT_OF_ORDER_SEQUENCE" | "UNKNOWN_PRODUCER_ID" | "PRODUCER_FENCED" };
+
+const NEXT: SequenceCheck = { kind: "next" };
+const encoder = new Encoder({ useRecords: false, tagUint8Array: false });
+const decoder = new Decoder({ useRecords: false });
+
+export class ProducerTable {
+  /** Least recently heard first. */
+  readonly #producers = new Map<number, Producer>();
+
+  get size(): number {
+    return this.#producers.size;
+  }
+
+  check(producerId: number, epoch: number, baseSequence: number, recordCount: number): SequenceCheck {
+    const producer = this.#producers.get(producerId);
+    if (!producer) return baseSequence === 0 ? NEXT : { kind: "refused", code: "UNKNOWN_PRODUCER_ID" };
+    if (epoch < producer.epoch) return { kind: "refused", code: "PRODUCER_FENCED" };
+    // A new epoch starts from 0, whatever the old one had.
+    if (epoch > producer.epoch) {
+      return baseSequence === 0 ? NEXT : { kind: "refused", code: "OUT_OF_ORDER_SEQUENCE" };
+    }
+    if (baseSequence === producer.nextSequence) return NEXT;
+    for (const batch of producer.batches) {
+      if (batch.baseSequence === baseSequence && batch.recordCount === recordCount) {
+        return { kind: "duplicate", baseOffset: batch.baseOffset };
+      }
+    }
+    return { kind: "refused", code: "OUT_OF_ORDER_SEQUENCE" };
+  }
+
+  /** The entry has its place: it is the producer's newest. */
+  record(entry: Entry): void {
+    const { producerId, producerEpoch, baseSequence, recordCount, baseOffset } = entry;
+    let producer = this.#producers.get(producerId);
+    if (producer) this.#producers.delete(producerId);
+    if (!producer || producer.epoch !== producerEpoch) {
+      producer = { epoch: producerEpoch, nextSequence: 0, batches: [] };
+    }
+    producer.nextSequence = (baseSequence + recordCount) % SEQUENCES;
+    producer.batches.push({ baseSequence, recordCount, baseOffset });
+    if (producer.batches.length > PRODUCER_WINDOW_BATCHES) producer.batches.shift();
+    this.#producers.set(producerId, producer);
+    if (this.#producers.size > PRODUCERS_MAX) this.#forgetOldest();
+  }
+
+  encode(): Uint8Array {
+    return encoder.encode(
+      [...this.#producers].map(([id, { epoch, nextSequence, batches }]) => [
+        id,
+        epoch,
+        nextSequence,
+        batches.map((batch) => [batch.baseSequence, batch.recordCount, batch.baseOffset]),
+      ]),
+    );
+  }
+
+  /** Only for bytes of {@link encode} whose checksum matched. */
+  load(bytes: Uint8Array): void {
+    this.#producers.clear();
+    const rows = decoder.decode(bytes) as [number, number, number, [number, number, number][]][];
+    for (const [id, epoch, nextSequence, batches] of rows) {
+      this.#producers.set(id, {
+        epoch,
+        nextSequence,
+        batches: batches.map(([baseSequence, recordCount, baseOffset]) => ({ baseSequence, recordCount, baseOffset })),
+      });
+    }
+  }
+
+  #forgetOldest(): void {
+    const [oldest] = this.#producers.keys();
+    if (oldest !== undefined) this.#producers.delete(oldest);
+  }
+}

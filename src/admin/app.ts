@@ -1,0 +1,86 @@
+/** The admin API: a Hono app over one node. */
+import { Type } from "@sinclair/typebox";
+import { Hono } from "hono";
+import { basicAuth } from "hono/basic-auth";
+import { bodyLimit } from "hono/body-limit";
+import { secureHeaders } from "hono/secure-headers";
+import { describeRoute, openAPIRouteHandler } from "hono-openapi";
+import { mayEnter } from "../node/credentials.ts";
+import type { NodeService, RaftlineNode } from "../node/node.ts";
+import { serveHttp } from "../runtime/node-http.ts";
+import { ClusterDescriptionSchema, NodeDescriptionSchema } from "../wire/admin-commands.ts";
+import { createMetrics } from "./metrics.ts";
+import { problem, problemOf } from "./problems.ts";
+import { answers, HealthSchema, ReadySchema } from "./schemas.ts";
+import { topicRoutes } from "./topics.ts";
+
+const BODY_BYTES_MAX = 1024 * 1024;
+const OPEN_PATHS = ["/v1/health", "/v1/ready"];
+
+/**
+ * @example
+ * ```ts
+ * const response = await createAdminApp(node).request("/v1/topics");
+ * ```
+ */
+export function createAdminApp(node: RaftlineNode): Hono {
+  const app = new Hono();
+  app.onError((error, context) => {
+    node.runtime.log.write("warn", "an admin request failed", { path: context.req.path, reason: String(error) });
+    return problemOf(context, error);
+  });
+  app.notFound((context) => problem(context, "NOT_FOUND", `there is no ${context.req.path}`));
+  app.use(secureHeaders());
+  app.use(bodyLimit({
+    maxSize: BODY_BYTES_MAX,
+    onError: (context) => problem(context, "TOO_LARGE", `a body has at most ${BODY_BYTES_MAX} bytes`),
+  }));
+  authenticate(app, node);
+  describeNode(app, node);
+  app.route("/v1/topics", topicRoutes(node));
+  const metrics = createMetrics(node);
+  app.get("/metrics", async (context) => {
+    return context.text(await metrics.metrics(), 200, { "content-type": metrics.contentType });
+  });
+  app.get(
+    "/v1/openapi.json",
+    openAPIRouteHandler(app, {
+      documentation: { openapi: "3.1.0", info: { title: "Raftline admin API", version: "1" } },
+    }),
+  );
+  return app;
+}
+
+/** The admin API beside a node, on its admin port. */
+export const adminService: NodeService = (node) => {
+  const { host = "127.0.0.1", adminPort = 0 } = node.config;
+  const app = createAdminApp(node);
+  return serveHttp({ host, port: adminPort }, (request) => app.fetch(request));
+};
+
+/** Everything but "is it alive" asks for credentials where the node has any. */
+function authenticate(app: Hono, node: RaftlineNode): void {
+  const { credentials } = node.config;
+  if (!credentials) return;
+  const check = basicAuth({ verifyUser: (name, secret) => mayEnter(credentials, { name, secret }) });
+  app.use((context, next) => OPEN_PATHS.includes(context.req.path) ? next() : check(context, next));
+}
+
+function describeNode(app: Hono, node: RaftlineNode): void {
+  const { nodeId } = node;
+  const route = (summary: string, responses: Record<string, unknown>) =>
+    describeRoute({ summary, responses } as Parameters<typeof describeRoute>[0]);
+  app.get("/v1/health", route("The process lives", answers("alive", HealthSchema)), (context) => {
+    return context.json({ status: "ok", nodeId });
+  });
+  app.get("/v1/ready", route("The node serves", answers("serves", ReadySchema)), (context) => {
+    return context.json({ ready: node.isReady, nodeId }, node.isReady ? 200 : 503);
+  });
+  app.get("/v1/cluster", route("The cluster", answers("the cluster", ClusterDescriptionSchema)), async (context) => {
+    return context.json(await node.admin.execute({ command: "describeCluster", args: {} }) as object);
+  });
+  app.get("/v1/nodes", route("The nodes", answers("all nodes", Type.Array(NodeDescriptionSchema))), async (context) => {
+    const cluster = await node.admin.execute({ command: "describeCluster", args: {} }) as { nodes: object };
+    return context.json(cluster.nodes);
+  });
+}

@@ -1,0 +1,60 @@
+/** What Prometheus scrapes. Sums by topic, not by partition: the number of series must not follow the partitions. */
+import { Gauge, Registry } from "prom-client";
+import type { RaftlineNode } from "../node/node.ts";
+
+export function createMetrics(node: RaftlineNode): Registry {
+  const registry = new Registry();
+  const gauge = (name: string, help: string, read: () => number) => {
+    new Gauge({
+      name: `raftline_${name}`,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  };
+  gauge("ready", "1 when this node serves.", () => node.isReady ? 1 : 0);
+  gauge("partitions", "Partition replicas on this node.", () => node.partitions.size);
+  gauge("partitions_led", "Partitions this node leads.", () => count(node, ({ leads }) => leads));
+  gauge("metadata_revision", "Raft index of the last metadata command applied here.", () => node.metadata.revision);
+  gauge("log_pending_bytes", "Bytes that wait for the disk.", () => node.log.pendingBytes);
+  gauge("proposed_bytes", "Bytes proposed here and not yet committed.", () => node.host.proposedBytes);
+  gauge("tail_cache_bytes", "Bytes of entries kept in memory.", () => node.host.tailBytes);
+  byTopic(node, registry);
+  return registry;
+}
+
+function byTopic(node: RaftlineNode, registry: Registry): void {
+  const sum = (name: string, help: string, read: (partition: Partition) => number) => {
+    new Gauge({
+      name: `raftline_topic_${name}`,
+      help,
+      labelNames: ["topic"],
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const topic of node.metadata.topics.values()) {
+          const held = topic.partitions.map(({ shard }) => node.partitions.get(shard)).filter((found) =>
+            found !== undefined
+          );
+          this.set({ topic: topic.name }, held.reduce((total, partition) => total + read(partition), 0));
+        }
+      },
+    });
+  };
+  sum(
+    "records",
+    "Records committed, in the replicas on this node.",
+    (partition) => partition.highWatermark - partition.startOffset,
+  );
+  sum("bytes", "Bytes of the replicas on this node.", (partition) => partition.sizeBytes);
+}
+
+type Partition = NonNullable<ReturnType<RaftlineNode["partitions"]["get"]>>;
+
+function count(node: RaftlineNode, test: (partition: Partition) => boolean): number {
+  let found = 0;
+  for (const partition of node.partitions.all()) if (test(partition)) found += 1;
+  return found;
+}

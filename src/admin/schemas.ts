@@ -1,0 +1,37 @@
+/** What the HTTP API takes and gives, beside what it shares with the client protocol. */
+import { type TSchema, Type } from "@sinclair/typebox";
+import { TopicOptionsSchema } from "../wire/admin-commands.ts";
+import { Name, U32, U53 } from "../wire/schemas.ts";
+
+export const HealthSchema = Type.Object({ status: Type.Literal("ok"), nodeId: U32 });
+export const ReadySchema = Type.Object({ ready: Type.Boolean(), nodeId: U32 });
+export const ProblemSchema = Type.Object({
+  type: Type.String(),
+  title: Type.String(),
+  status: Type.Integer(),
+  code: Type.String(),
+  detail: Type.String(),
+});
+export const CreateTopicSchema = Type.Composite([Type.Object({ name: Name }), TopicOptionsSchema], {
+  additionalProperties: false,
+});
+export const PartitionStatusSchema = Type.Object({
+  partition: U32,
+  shard: U32,
+  leader: U32,
+  leaderTerm: U53,
+  replicas: Type.Array(U32),
+  /** As this node's replica has them; null when it holds none. */
+  startOffset: Type.Union([U53, Type.Null()]),
+  highWatermark: Type.Union([U53, Type.Null()]),
+  sizeBytes: Type.Union([U53, Type.Null()]),
+});
+
+/** A JSON answer of an OpenAPI description. TypeBox schemas are JSON schemas. */
+export function answers(description: string, schema: TSchema): Record<string, unknown> {
+  const failure = {
+    description: "what went wrong",
+    content: { "application/problem+json": { schema: ProblemSchema } },
+  };
+  return { 200: { description, content: { "application/json": { schema } } }, default: failure };
+}

@@ -1,0 +1,101 @@
+/** /v1/topics: create, list, describe, change, delete; where partitions are and how far. */
+import { type TSchema, Type } from "@sinclair/typebox";
+import { TypeCompiler } from "@sinclair/typebox/compiler";
+import { type Context, Hono } from "hono";
+import { describeRoute } from "hono-openapi";
+import type { RaftlineNode } from "../node/node.ts";
+import {
+  decodeAdminCommand,
+  TopicChangesSchema,
+  TopicDescriptionSchema,
+  TopicSummarySchema,
+} from "../wire/admin-commands.ts";
+import { RaftlineError } from "../wire/errors.ts";
+import { answers, CreateTopicSchema, PartitionStatusSchema } from "./schemas.ts";
+
+const createChecker = TypeCompiler.Compile(CreateTopicSchema);
+
+export function topicRoutes(node: RaftlineNode): Hono {
+  const app = new Hono();
+  const run = (command: string, args: Record<string, unknown>) => node.admin.execute(decodeAdminCommand(command, args));
+
+  app.get("/", describe("The topics", answers("all topics", Type.Array(TopicSummarySchema))), async (context) => {
+    return context.json(await run("listTopics", {}) as object);
+  });
+  app.post(
+    "/",
+    describe("Create a topic", answers("the new topic", TopicDescriptionSchema), CreateTopicSchema),
+    async (context) => {
+      const { name, ...options } = await createBody(context);
+      return context.json(await run("createTopic", { name, options }) as object, 201);
+    },
+  );
+  app.get("/:topic", describe("A topic", answers("the topic", TopicDescriptionSchema)), async (context) => {
+    return context.json(await run("describeTopic", { name: context.req.param("topic") }) as object);
+  });
+  app.patch(
+    "/:topic",
+    describe("Change a topic's settings", answers("the topic", TopicDescriptionSchema), TopicChangesSchema),
+    async (context) => {
+      const changes = await jsonBody(context);
+      return context.json(await run("alterTopic", { name: context.req.param("topic"), changes }) as object);
+    },
+  );
+  app.delete("/:topic", describe("Delete a topic", answers("nothing", Type.Object({}))), async (context) => {
+    return context.json(await run("deleteTopic", { name: context.req.param("topic") }) as object);
+  });
+  app.get(
+    "/:topic/partitions",
+    describe("A topic's partitions", answers("by number", Type.Array(PartitionStatusSchema))),
+    async (context) => {
+      await run("describeTopic", { name: context.req.param("topic") });
+      return context.json(partitionsOf(node, context.req.param("topic")));
+    },
+  );
+  return app;
+}
+
+function describe(
+  summary: string,
+  responses: Record<string, unknown>,
+  body?: TSchema,
+): ReturnType<typeof describeRoute> {
+  const requestBody = body ? { requestBody: { content: { "application/json": { schema: body } } } } : {};
+  return describeRoute({ summary, responses, ...requestBody } as Parameters<typeof describeRoute>[0]);
+}
+
+async function jsonBody(context: Context): Promise<unknown> {
+  try {
+    return await context.req.json();
+  } catch (error) {
+    throw new RaftlineError("INVALID_REQUEST", `the body is not JSON: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+async function createBody(context: Context): Promise<{ name: string } & Record<string, unknown>> {
+  const body = await jsonBody(context);
+  const name = typeof body === "object" && body !== null && "name" in body ? body.name : undefined;
+  // The command's own check has the better words for a bad name.
+  if (typeof name === "string") decodeAdminCommand("describeTopic", { name });
+  if (createChecker.Check(body)) return body;
+  const first = createChecker.Errors(body).First();
+  throw new RaftlineError("INVALID_REQUEST", `${first?.path || "/"}: ${first?.message ?? "not valid"}`);
+}
+
+function partitionsOf(node: RaftlineNode, name: string): object[] {
+  const topic = node.metadata.topics.get(name);
+  return (topic?.partitions ?? []).map(({ shard, replicas }, partition) => {
+    const { node: leader, term } = node.routing.leaderOf(shard);
+    const here = node.partitions.get(shard);
+    return {
+      partition,
+      shard,
+      leader,
+      leaderTerm: term,
+      replicas,
+      startOffset: here?.startOffset ?? null,
+      highWatermark: here?.highWatermark ?? null,
+      sizeBytes: here?.sizeBytes ?? null,
+    };
+  });
+}

@@ -1,0 +1,79 @@
+/** The admin part of the client: topics and the cluster. */
+import {
+  type AdminArgs,
+  type AdminCommandName,
+  type AdminResult,
+  type ClusterDescription,
+  decodeAdminCommand,
+  decodeAdminResult,
+  type TopicChanges,
+  type TopicDescription,
+  type TopicOptions,
+  type TopicSummary,
+} from "../wire/admin-commands.ts";
+import { RaftlineError } from "../wire/errors.ts";
+import type { Cluster } from "./cluster.ts";
+
+const RETRIES = 8;
+const RETRY_MS_FIRST = 50;
+const TIMEOUT_MS = 15_000;
+/** Said by a node that did nothing: the same command may go again. */
+const NOTHING_DONE: ReadonlySet<string> = new Set(["NO_LEADER", "NOT_LEADER", "THROTTLED"]);
+const READ_ONLY: ReadonlySet<string> = new Set(["describeTopic", "listTopics", "describeCluster"]);
+
+/** Any node answers; changes are passed to the metadata's leader. */
+export class AdminClient {
+  readonly #cluster: Cluster;
+
+  constructor(cluster: Cluster) {
+    this.#cluster = cluster;
+  }
+
+  /**
+   * @throws {RaftlineError} `ALREADY_EXISTS`, `INVALID_NAME`, `INVALID_REQUEST`, `NOT_ENOUGH_NODES`; `TIMED_OUT` or
+   * `UNAVAILABLE`: it may exist now
+   */
+  createTopic(name: string, options: TopicOptions = {}): Promise<TopicDescription> {
+    return this.#execute("createTopic", { name, options });
+  }
+
+  /** Its records are gone for good. @throws {RaftlineError} `UNKNOWN_TOPIC` */
+  async deleteTopic(name: string): Promise<void> {
+    await this.#execute("deleteTopic", { name });
+    this.#cluster.forgetTopic(name);
+  }
+
+  /** Settings that are not named stay. @throws {RaftlineError} `UNKNOWN_TOPIC`, `INVALID_REQUEST` */
+  alterTopic(name: string, changes: TopicChanges): Promise<TopicDescription> {
+    return this.#execute("alterTopic", { name, changes });
+  }
+
+  /** @throws {RaftlineError} `UNKNOWN_TOPIC` */
+  describeTopic(name: string): Promise<TopicDescription> {
+    return this.#execute("describeTopic", { name });
+  }
+
+  listTopics(): Promise<TopicSummary[]> {
+    return this.#execute("listTopics", {});
+  }
+
+  describeCluster(): Promise<ClusterDescription> {
+    return this.#execute("describeCluster", {});
+  }
+
+  async #execute<C extends AdminCommandName>(command: C, args: AdminArgs<C>): Promise<AdminResult<C>> {
+    decodeAdminCommand(command, args as Record<string, unknown>);
+    const request = { type: "admin", command, args: args as Record<string, unknown> } as const;
+    for (let attempt = 0;; attempt++) {
+      try {
+        const connection = await this.#cluster.anyConnection();
+        return decodeAdminResult(command, (await connection.request(request, TIMEOUT_MS)).result);
+      } catch (error) {
+        const again = error instanceof RaftlineError &&
+          (NOTHING_DONE.has(error.code) || (error.retriable && READ_ONLY.has(command)));
+        if (!again || attempt >= RETRIES || this.#cluster.closed) throw error;
+      }
+      await this.#cluster.sleep(Math.min(1_000, RETRY_MS_FIRST * 2 ** attempt));
+    }
+  }
+}

@@ -1,0 +1,272 @@
+/**
+ * What a producer has for one partition, in order. Invariant: batches are sent in the order of their sequences, and after a
+ * failure nothing new is sent until every batch in flight is answered; then what failed goes again, in order, under
+ * the sequences it had. So the broker either recognises a batch or finds it next in line (KIP-98).
+ */
+import type { Bytes, Headers } from "../records/batch-writer.ts";
+import { RaftlineError } from "../wire/errors.ts";
+import { type Completion, type Identity, PendingBatch, type RecordCallback } from "./pending-batch.ts";
+import type { Route } from "./topic-view.ts";
+
+/** The broker recognises this many of a producer's latest batches. */
+const IN_FLIGHT_BATCHES_MAX = 5;
+const SEQUENCES = 2 ** 32;
+const BACK_OFF_MS_FIRST = 10;
+const BACK_OFF_MS_MAX = 250;
+/** How often the first batch in line may be called out of order before that is believed. */
+const HEAD_REFUSALS_MAX = 3;
+
+export interface QueueSettings {
+  readonly batchBytesMax: number;
+  readonly codec: number;
+  readonly deliveryTimeoutMs: number;
+  readonly nowMs: () => number;
+  /** A batch is settled: its bytes are free. */
+  readonly onReleased: (bytes: number) => void;
+}
+
+export class PartitionQueue {
+  readonly route: Route;
+  /** What its batches are sealed with; undefined: the next that is offered. */
+  identity: Identity | undefined;
+  /** No attempt before. */
+  retryAtMs = 0;
+
+  readonly #settings: QueueSettings;
+  #nextSequence = 0;
+  #order = 0;
+  #open: PendingBatch | undefined;
+  /** To be sent, oldest first: sealed ones (sent before) come first. */
+  #waiting: PendingBatch[] = [];
+  #inFlight: PendingBatch[] = [];
+  /** Failed while others are in flight. */
+  #returned: PendingBatch[] = [];
+  /** The first of the batches given up although they had a sequence: what comes after it must be renumbered. */
+  #gap: PendingBatch | undefined;
+  /** Its sequences do not lead on: the rest goes under another producer id. */
+  #identityLost = false;
+  #lostProducerId = 0;
+  #failures = 0;
+  #headRefusals = 0;
+  #lastBatchBytes = 0;
+
+  constructor(route: Route, settings: QueueSettings) {
+    this.route = route;
+    this.#settings = settings;
+  }
+
+  get empty(): boolean {
+    return this.#open === undefined && this.#waiting.length === 0 && this.#inFlight.length === 0 &&
+      this.#returned.length === 0;
+  }
+
+  /** Whether the next record begins a batch although others are on their way: a good moment to turn elsewhere. */
+  get betweenBatches(): boolean {
+    return this.#open === undefined && !this.empty;
+  }
+
+  /** Whether it is getting along: not repeating, not without a leader. */
+  get healthy(): boolean {
+    return this.route.leader !== 0 && this.#failures === 0;
+  }
+
+  get sendableBytes(): number {
+    let bytes = this.#open?.byteLength ?? 0;
+    for (const batch of this.#waiting) bytes += batch.byteLength;
+    return bytes;
+  }
+
+  /** Whether {@link take} would give a batch. */
+  sendable(nowMs: number): boolean {
+    return (this.#waiting.length > 0 || this.#open !== undefined) && this.#returned.length === 0 &&
+      !this.#identityLost && this.#gap === undefined && this.#inFlight.length < IN_FLIGHT_BATCHES_MAX &&
+      nowMs >= this.retryAtMs;
+  }
+
+  /** Whether its batches may be sent under this identity; not under one whose sequences it has lost. */
+  accepts(identity: Identity): boolean {
+    return this.identity !== undefined || identity.producerId !== this.#lostProducerId;
+  }
+
+  /** Returns the bytes it took. @throws {RecordsError} `TOO_LARGE`, `INVALID_RECORD` */
+  append(
+    timestampMs: number,
+    key: Bytes | null,
+    value: Bytes,
+    headers: Headers | null,
+    told: RecordCallback | Completion | undefined,
+  ): number {
+    for (;;) {
+      const open = this.#open ?? this.#begin();
+      const before = open.recordCount === 0 ? 0 : open.byteLength;
+      if (open.append(timestampMs, key, value, headers, told)) {
+        this.#open = open;
+        return open.byteLength - before;
+      }
+      this.#waiting.push(open);
+      this.#lastBatchBytes = open.byteLength;
+      this.#open = undefined;
+    }
+  }
+
+  /** The next batch to send, sealed and counted as in flight. Only when {@link sendable}, and what it {@link accepts}. */
+  take(identity: Identity): PendingBatch {
+    let batch = this.#waiting.shift();
+    if (batch === undefined) {
+      batch = this.#open!;
+      this.#open = undefined;
+      this.#lastBatchBytes = batch.byteLength;
+    }
+    if (!batch.sealed) {
+      this.identity ??= identity;
+      const bytesBefore = batch.byteLength;
+      batch.seal(this.identity, this.#nextSequence);
+      this.#nextSequence = (this.#nextSequence + batch.recordCount) % SEQUENCES;
+      // Compression may have made it smaller.
+      if (batch.byteLength !== bytesBefore) this.#settings.onReleased(bytesBefore - batch.byteLength);
+    }
+    this.#inFlight.push(batch);
+    return batch;
+  }
+
+  stored(batch: PendingBatch, baseOffset: number): void {
+    this.#failures = 0;
+    if (this.#inFlight[0] === batch) this.#headRefusals = 0;
+    this.#removeInFlight(batch);
+    this.#settings.onReleased(batch.byteLength);
+    batch.resolve(baseOffset);
+    this.#settle();
+  }
+
+  /** `certain`: the node says that it did not store it. */
+  failed(batch: PendingBatch, error: RaftlineError, certain: boolean): void {
+    batch.lastError = error;
+    if (!certain) batch.uncertain = true;
+    const isHead = this.#inFlight[0] === batch && this.#returned.length === 0;
+    this.#removeInFlight(batch);
+    if (error.code === "OUT_OF_ORDER_SEQUENCE" && isHead && ++this.#headRefusals >= HEAD_REFUSALS_MAX) {
+      this.#giveUp(batch, error);
+      this.#identityLost = true;
+    } else if (error.code === "UNKNOWN_PRODUCER_ID") {
+      this.#identityLost = true;
+      if (batch.uncertain) this.#giveUp(batch, error);
+      else this.#returned.push(batch);
+    } else if (error.retriable) {
+      // A node that asks for patience gets some the first time.
+      if (error.code === "THROTTLED") this.#failures = Math.max(this.#failures, 2);
+      this.#returned.push(batch);
+    } else {
+      this.#giveUp(batch, error);
+      this.#identityLost ||= batch.uncertain || error.code === "PRODUCER_FENCED";
+    }
+    this.#settle();
+  }
+
+  /** Gives up what is not in flight and too old. Returns whether it did. */
+  expire(nowMs: number): boolean {
+    const expired = (batch: PendingBatch | undefined) =>
+      batch !== undefined && nowMs - batch.createdMs >= this.#settings.deliveryTimeoutMs;
+    if (this.#inFlight.length > 0 || !expired(this.#waiting[0] ?? this.#open)) return false;
+    const batch = this.#waiting.shift() ?? this.#open!;
+    if (batch === this.#open) this.#open = undefined;
+    if (batch.sealed && batch.uncertain) this.#identityLost = true;
+    const { deliveryTimeoutMs } = this.#settings;
+    const { topic, partition } = this.route;
+    const last = batch.lastError === undefined ? "no leader was found" : batch.lastError.message;
+    this.#giveUp(
+      batch,
+      new RaftlineError("TIMED_OUT", `not acknowledged by ${topic}/${partition} in ${deliveryTimeoutMs} ms: ${last}`, {
+        cause: batch.lastError,
+      }),
+    );
+    this.#settle();
+    return true;
+  }
+
+  /** Everything that is not in flight fails. */
+  rejectAll(error: RaftlineError): void {
+    const batches = [...this.#returned, ...this.#waiting];
+    if (this.#open !== undefined) batches.push(this.#open);
+    this.#open = undefined;
+    this.#returned = [];
+    this.#waiting = [];
+    for (const batch of batches) this.#giveUp(batch, error);
+  }
+
+  /** `completion` waits for all that is here now. */
+  join(completion: Completion): void {
+    for (const batch of [...this.#inFlight, ...this.#returned, ...this.#waiting]) batch.join(completion);
+    this.#open?.join(completion);
+  }
+
+  #begin(): PendingBatch {
+    return new PendingBatch({
+      partition: this.route.partition,
+      createdMs: this.#settings.nowMs(),
+      order: this.#order++,
+      codec: this.#settings.codec,
+      bytesTarget: this.#settings.batchBytesMax,
+      bytesExpected: this.#lastBatchBytes,
+    });
+  }
+
+  #removeInFlight(batch: PendingBatch): void {
+    const at = this.#inFlight.indexOf(batch);
+    if (at >= 0) this.#inFlight.splice(at, 1);
+  }
+
+  #giveUp(batch: PendingBatch, error: RaftlineError): void {
+    if (batch.sealed && (this.#gap === undefined || batch.order < this.#gap.order)) this.#gap = batch;
+    this.#settings.onReleased(batch.byteLength);
+    batch.reject(error);
+  }
+
+  /** When nothing is in flight any more: what came back goes to the front, and the sequences are put right. */
+  #settle(): void {
+    if (this.#inFlight.length > 0) return;
+    if (this.#returned.length > 0) {
+      this.#returned.sort((a, b) => a.order - b.order);
+      this.#waiting.unshift(...this.#returned);
+      this.#returned = [];
+      this.#backOff();
+    }
+    if (this.#gap !== undefined || this.#identityLost) this.#renumber();
+  }
+
+  /**
+   * After a gap no sequence would fit. What certainly is not stored gets new ones. What may be stored cannot be sent under
+   * another number without storing it twice: it is given up too, as "not known", and the rest goes under a new identity.
+   */
+  #renumber(): void {
+    const gap = this.#gap;
+    const after = this.#waiting.filter((batch) => batch.sealed && (gap === undefined || batch.order > gap.order));
+    if (this.#identityLost || after.some((batch) => batch.uncertain)) this.#changeIdentity();
+    else {
+      this.#nextSequence = gap!.baseSequence;
+      for (const batch of after) batch.unseal();
+    }
+    this.#gap = undefined;
+    this.#headRefusals = 0;
+  }
+
+  #changeIdentity(): void {
+    this.#lostProducerId = this.identity?.producerId ?? this.#lostProducerId;
+    this.identity = undefined;
+    this.#identityLost = false;
+    this.#nextSequence = 0;
+    const unknown = this.#waiting.filter((batch) => batch.sealed && batch.uncertain);
+    this.#waiting = this.#waiting.filter((batch) => !unknown.includes(batch));
+    for (const batch of this.#waiting) batch.unseal();
+    for (const batch of unknown) {
+      const message = "a batch before this one failed; whether this one is stored is not known";
+      this.#giveUp(batch, new RaftlineError("TIMED_OUT", message, { cause: batch.lastError }));
+    }
+  }
+
+  #backOff(): void {
+    const failures = this.#failures++;
+    if (failures === 0) return;
+    const delayMs = Math.min(BACK_OFF_MS_MAX, BACK_OFF_MS_FIRST * 2 ** (failures - 1));
+    this.retryAtMs = this.#settings.nowMs() + delayMs;
+  }
+}

@@ -1,0 +1,360 @@
+/** Publishing: records in, acknowledgements out; idempotent, in order per partition, bounded in memory. */
+import type { Bytes, Headers } from "../records/batch-writer.ts";
+import { Codec } from "../records/entry.ts";
+import { RecordsError } from "../records/errors.ts";
+import { keyHash, partitionOfKey } from "../records/key-hash.ts";
+import { type ErrorCode, RaftlineError } from "../wire/errors.ts";
+import { BATCH_BYTES_MAX } from "../wire/limits.ts";
+import type { Cluster } from "./cluster.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import { PartitionQueue, type QueueSettings } from "./partition-queue.ts";
+import { Completion, type RecordCallback } from "./pending-batch.ts";
+import type { TopicView } from "./topic-view.ts";
+
+export interface ProducerOptions {
+  /** A batch takes no further record beyond this size. Default: 1 MiB; at most 4 MiB. */
+  readonly batchBytesMax?: number;
+  /** Records that are not acknowledged yet; above it `send` waits. Default: 64 MiB. */
+  readonly bufferBytesMax?: number;
+  /**
+   * How long a record may take, retries included; then `TIMED_OUT`: whether it is stored is not known. A request under
+   * way is awaited, so that it may take one request's time longer. Default: 30,000.
+   */
+  readonly deliveryTimeoutMs?: number;
+  /** Batches that shrink by it are compressed. "zstd" where the runtime has it. Default: "none". */
+  readonly compression?: "none" | "deflate" | "zstd";
+}
+
+export interface ProducerRecord {
+  /** Records of one key keep their order: they go to one partition. */
+  readonly key?: Bytes | null;
+  /** Text is stored as UTF-8. Bytes are copied before `send` returns. */
+  readonly value: Bytes;
+  readonly headers?: Headers;
+  /** Milliseconds since 1970. Default: now. */
+  readonly timestamp?: number;
+  /** Default: by the key's hash; without a key, spread in whole batches. */
+  readonly partition?: number;
+}
+
+/** Where a record is. */
+export interface RecordPlace {
+  readonly partition: number;
+  readonly offset: number;
+}
+
+/** Records between two looks at the clock, and the most that are taken in one turn. */
+const TURN_RECORDS = 4_096;
+/** Records that may wait for their topic to be looked up. */
+const LOADING_RECORDS_MAX = 10_000;
+
+interface Waiting {
+  readonly record: ProducerRecord;
+  readonly told: RecordCallback | undefined;
+}
+
+interface Topic {
+  readonly name: string;
+  view: TopicView | undefined;
+  queues: PartitionQueue[];
+  loading: Promise<void> | undefined;
+  /** Taken, in order, before any later record of the topic: its topic is being looked up, or the buffer is full. */
+  readonly waiting: Waiting[];
+  sticky: number;
+}
+
+/**
+ * @example
+ * const { partition, offset } = await producer.send("orders", { key: "42", value: "paid" });
+ * await producer.sendAll("orders", records);
+ * await producer.close();
+ */
+export class Producer {
+  readonly #cluster: Cluster;
+  readonly #dispatcher: Dispatcher;
+  readonly #queueSettings: QueueSettings;
+  readonly #bufferBytesMax: number;
+  readonly #topics = new Map<string, Topic>();
+  #bufferedBytes = 0;
+  #roomWaiters: (() => void)[] = [];
+  #draining = false;
+  #closing: Promise<void> | undefined;
+
+  /** Made by `client.producer()`. @throws {RaftlineError} `INVALID_REQUEST` */
+  constructor(cluster: Cluster, options: ProducerOptions = {}) {
+    const { batchBytesMax = 2 ** 20, deliveryTimeoutMs = 30_000, compression = "none" } = options;
+    if (!(batchBytesMax > 0 && batchBytesMax <= BATCH_BYTES_MAX)) {
+      throw new RaftlineError("INVALID_REQUEST", `batchBytesMax is 1 to ${BATCH_BYTES_MAX}, not ${batchBytesMax}`);
+    }
+    this.#cluster = cluster;
+    this.#bufferBytesMax = options.bufferBytesMax ?? 64 * 2 ** 20;
+    this.#dispatcher = new Dispatcher(cluster, { deliveryTimeoutMs });
+    this.#queueSettings = {
+      batchBytesMax,
+      codec: Codec[compression],
+      deliveryTimeoutMs,
+      nowMs: () => cluster.runtime.clock.monotonicMs(),
+      onReleased: (bytes) => this.#release(bytes),
+    };
+  }
+
+  /** Not acknowledged yet, in bytes. */
+  get bufferedBytes(): number {
+    return this.#bufferedBytes;
+  }
+
+  /** Resolves when there is room: at once, or after `enqueue` returned false. */
+  get ready(): Promise<void> {
+    if (this.#hasRoom() || this.#closing !== undefined) return Promise.resolve();
+    return new Promise((resolve) => this.#roomWaiters.push(resolve));
+  }
+
+  /**
+   * Publishes one record; resolves when it is on a majority's disks. Records of one partition keep the order of the calls.
+   * @throws {RaftlineError} `UNKNOWN_TOPIC`, `UNKNOWN_PARTITION`, `TOO_LARGE`, `INVALID_RECORD`, `NOT_AUTHORIZED`,
+   * `CLOSED`; `TIMED_OUT`: it may be stored or not
+   */
+  send(topic: string, record: ProducerRecord): Promise<RecordPlace> {
+    return new Promise((resolve, reject) => {
+      this.#submit(topic, record, (error, partition, offset) => {
+        if (error === undefined) resolve({ partition, offset });
+        else reject(error);
+      });
+    });
+  }
+
+  /**
+   * Publishes many; resolves when all are acknowledged. Cheaper than `send`: there is no promise per record. Waits for
+   * room as it goes.
+   * @throws {RaftlineError} as `send`, for the first record that failed; the others may be stored
+   */
+  async sendAll(topic: string, records: Iterable<ProducerRecord> | AsyncIterable<ProducerRecord>): Promise<void> {
+    const completion = new Completion();
+    try {
+      const state = await this.#loaded(topic);
+      await (Symbol.asyncIterator in records
+        ? this.#appendFrom(state, records, completion)
+        : this.#appendAll(state, records, completion));
+    } finally {
+      completion.allAdded();
+    }
+    await completion.promise;
+  }
+
+  /**
+   * Hands over one record without a promise. False: there is no room and it was not taken; await {@link ready} and try
+   * again. `told` is called once, when it is acknowledged or failed.
+   * @throws {RaftlineError} `CLOSED`
+   */
+  enqueue(topic: string, record: ProducerRecord, told?: RecordCallback): boolean {
+    if (this.#closing !== undefined) throw closed();
+    const state = this.#topic(topic);
+    if (state.view === undefined) {
+      if (state.waiting.length >= LOADING_RECORDS_MAX) return false;
+    } else if (!this.#hasRoom() || state.waiting.length > 0) return false;
+    this.#take(state, record, told);
+    return true;
+  }
+
+  /**
+   * Resolves when all records taken so far are settled.
+   * @throws {RaftlineError} of the first that failed; `send` and `sendAll` tell each their own as well
+   */
+  async flush(): Promise<void> {
+    const completion = new Completion();
+    for (const topic of this.#topics.values()) {
+      await topic.loading;
+      while (topic.waiting.length > 0) await this.ready;
+      for (const queue of topic.queues) queue.join(completion);
+    }
+    completion.allAdded();
+    await completion.promise;
+  }
+
+  /** Flushes, then takes no more. @throws {RaftlineError} as `flush` */
+  close(): Promise<void> {
+    this.#closing ??= this.flush().finally(() => {
+      this.#dispatcher.close();
+      for (const topic of this.#topics.values()) this.#rejectTopic(topic, closed());
+    });
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #submit(topic: string, record: ProducerRecord, told: RecordCallback): void {
+    if (this.#closing !== undefined) return told(closed(), -1, -1);
+    this.#take(this.#topic(topic), record, told);
+  }
+
+  #take(topic: Topic, record: ProducerRecord, told: RecordCallback | undefined): void {
+    if (topic.view === undefined || topic.waiting.length > 0 || !this.#hasRoom()) topic.waiting.push({ record, told });
+    else this.#appendTold(topic, record, told);
+  }
+
+  #appendTold(topic: Topic, record: ProducerRecord, told: RecordCallback | undefined): void {
+    try {
+      this.#append(topic, record, record.timestamp ?? this.#cluster.runtime.clock.wallMs(), told);
+    } catch (error) {
+      if (!(error instanceof RaftlineError)) throw error;
+      told?.(error, -1, -1);
+    }
+  }
+
+  async #appendAll(topic: Topic, records: Iterable<ProducerRecord>, completion: Completion): Promise<void> {
+    let left = 0;
+    let nowMs = 0;
+    for (const record of records) {
+      if (left-- === 0) {
+        if (nowMs !== 0) await this.#turn();
+        left = TURN_RECORDS;
+        nowMs = this.#cluster.runtime.clock.wallMs();
+      }
+      if (this.#mustWait(topic)) await this.#room(topic);
+      this.#append(topic, record, record.timestamp ?? nowMs, completion);
+    }
+  }
+
+  async #appendFrom(topic: Topic, records: AsyncIterable<ProducerRecord>, completion: Completion): Promise<void> {
+    for await (const record of records) {
+      if (this.#mustWait(topic)) await this.#room(topic);
+      this.#append(topic, record, record.timestamp ?? this.#cluster.runtime.clock.wallMs(), completion);
+    }
+  }
+
+  #mustWait(topic: Topic): boolean {
+    return !this.#hasRoom() || topic.waiting.length > 0 || topic.view!.gone || this.#closing !== undefined;
+  }
+
+  async #room(topic: Topic): Promise<void> {
+    while (this.#mustWait(topic)) {
+      if (this.#closing !== undefined) throw closed();
+      if (topic.view!.gone) throw unknownTopic(topic.name);
+      await this.ready;
+      if (topic.waiting.length > 0) await this.#turn();
+    }
+  }
+
+  /** @throws {RaftlineError} `TOO_LARGE`, `INVALID_RECORD`, `UNKNOWN_PARTITION` */
+  #append(
+    topic: Topic,
+    record: ProducerRecord,
+    timestampMs: number,
+    told: RecordCallback | Completion | undefined,
+  ): void {
+    const { key = null, value, headers = null } = record;
+    const queue = topic.queues[this.#partitionOf(topic, record, key)]!;
+    try {
+      this.#bufferedBytes += queue.append(timestampMs, key, value, headers, told);
+    } catch (error) {
+      if (!(error instanceof RecordsError)) throw error;
+      throw new RaftlineError(error.code as ErrorCode, error.message, { cause: error });
+    }
+    this.#dispatcher.add(queue);
+  }
+
+  #partitionOf(topic: Topic, { partition }: ProducerRecord, key: Bytes | null): number {
+    const { queues } = topic;
+    if (partition !== undefined) {
+      if (queues[partition] !== undefined) return partition;
+      throw new RaftlineError("UNKNOWN_PARTITION", `topic "${topic.name}" has partitions 0 to ${queues.length - 1}`);
+    }
+    if (key !== null) return partitionOfKey(keyHash(key), queues.length);
+    if (queues[topic.sticky]!.betweenBatches) topic.sticky = this.#nextSticky(topic);
+    return topic.sticky;
+  }
+
+  /** The next partition in turn that is getting along; if none is, just the next. */
+  #nextSticky({ queues, sticky }: Topic): number {
+    for (let step = 1; step <= queues.length; step++) {
+      const candidate = (sticky + step) % queues.length;
+      if (queues[candidate]!.healthy) return candidate;
+    }
+    return (sticky + 1) % queues.length;
+  }
+
+  #topic(name: string): Topic {
+    let topic = this.#topics.get(name);
+    if (topic?.view?.gone) {
+      this.#rejectTopic(topic, unknownTopic(name));
+      this.#topics.delete(name);
+      topic = undefined;
+    }
+    if (topic === undefined) {
+      topic = { name, view: undefined, queues: [], loading: undefined, waiting: [], sticky: 0 };
+      this.#topics.set(name, topic);
+      this.#load(topic);
+    }
+    return topic;
+  }
+
+  #load(topic: Topic): void {
+    topic.loading = this.#cluster.loadTopic(topic.name).then(
+      (view) => {
+        topic.view = view;
+        topic.queues = view.routes.map((route) => new PartitionQueue(route, this.#queueSettings));
+        topic.sticky = this.#cluster.runtime.random.integer(topic.queues.length);
+        this.#drainWaiting(topic);
+      },
+      (error: RaftlineError) => {
+        this.#topics.delete(topic.name);
+        this.#rejectTopic(topic, error);
+      },
+    );
+  }
+
+  async #loaded(name: string): Promise<Topic> {
+    if (this.#closing !== undefined) throw closed();
+    const topic = this.#topic(name);
+    if (topic.view === undefined) {
+      await topic.loading;
+      if (topic.view === undefined) await this.#cluster.loadTopic(name);
+    }
+    return topic;
+  }
+
+  #rejectTopic(topic: Topic, error: RaftlineError): void {
+    for (const { told } of topic.waiting.splice(0)) told?.(error, -1, -1);
+    for (const queue of topic.queues) queue.rejectAll(error);
+  }
+
+  #hasRoom(): boolean {
+    return this.#bufferedBytes < this.#bufferBytesMax;
+  }
+
+  #release(bytes: number): void {
+    this.#bufferedBytes -= bytes;
+    if (this.#draining || !this.#hasRoom()) return;
+    this.#draining = true;
+    for (const topic of this.#topics.values()) this.#drainWaiting(topic);
+    this.#draining = false;
+    if (!this.#hasRoom() || this.#roomWaiters.length === 0) return;
+    const waiters = this.#roomWaiters;
+    this.#roomWaiters = [];
+    for (const resolve of waiters) resolve();
+  }
+
+  #drainWaiting(topic: Topic): void {
+    if (topic.view === undefined) return;
+    let taken = 0;
+    while (taken < topic.waiting.length && this.#hasRoom()) {
+      const { record, told } = topic.waiting[taken++]!;
+      this.#appendTold(topic, record, told);
+    }
+    topic.waiting.splice(0, taken);
+  }
+
+  #turn(): Promise<void> {
+    return new Promise((resolve) => this.#cluster.runtime.timers.defer(resolve));
+  }
+}
+
+function closed(): RaftlineError {
+  return new RaftlineError("CLOSED", "the producer was closed");
+}
+
+function unknownTopic(name: string): RaftlineError {
+  return new RaftlineError("UNKNOWN_TOPIC", `topic "${name}" was deleted`);
+}

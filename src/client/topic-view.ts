@@ -1,0 +1,52 @@
+/** What the client knows of topics: which shard each partition is, and who probably leads it. */
+import type { PartitionMetadata, TopicMetadata } from "../wire/responses.ts";
+
+/** One partition's way. The object stays the same while leaders change; fields are updated in place. */
+export class Route {
+  readonly topic: string;
+  readonly partition: number;
+  readonly shard: number;
+  /** Node that probably leads; 0: not known. */
+  leader = 0;
+  /** Term of the newest leader that metadata told of. */
+  leaderTerm = 0;
+
+  constructor(topic: string, partition: number, shard: number) {
+    this.topic = topic;
+    this.partition = partition;
+    this.shard = shard;
+  }
+
+  /** Metadata may come from a node that is behind: an older term does not replace what is in use. */
+  learn({ leader, leaderTerm }: PartitionMetadata): void {
+    if (leader === 0 || (leaderTerm < this.leaderTerm && this.leader !== 0)) return;
+    this.leader = leader;
+    this.leaderTerm = Math.max(leaderTerm, this.leaderTerm);
+  }
+
+  /** `node` turned out not to lead it. `hint`: who may, 0 if not known. */
+  refused(node: number, hint: number): void {
+    if (this.leader !== node && this.leader !== 0) return;
+    this.leader = hint === node ? 0 : hint;
+  }
+}
+
+/** One topic under one id: a topic that is deleted and created again gets another view. */
+export class TopicView {
+  readonly name: string;
+  readonly topicId: number;
+  readonly routes: readonly Route[];
+  /** It was deleted, or replaced by another of the same name. */
+  gone = false;
+
+  constructor(metadata: TopicMetadata) {
+    this.name = metadata.name;
+    this.topicId = metadata.topicId;
+    this.routes = metadata.partitions.map(({ shard }, partition) => new Route(metadata.name, partition, shard));
+    this.learn(metadata);
+  }
+
+  learn(metadata: TopicMetadata): void {
+    metadata.partitions.forEach((partition, number) => this.routes[number]?.learn(partition));
+  }
+}

@@ -1,0 +1,52 @@
+/** Bounds and sizes of the log engine, in bytes unless the name says otherwise. */
+export interface LogLimits {
+  /** One WAL file. A larger block makes one larger file. */
+  readonly fileBytes: number;
+  /** One group commit: entries in one write to the disk. One group's write is never split, and may pass it. */
+  readonly blockBytesMax: number;
+  /** Entries up to this size are copied together; larger ones go to the disk by reference. */
+  readonly copyBytesMax: number;
+  /** After a block smaller than `zeroLeadBelowBytes`, that many zeros are written too, so that the next small ones overwrite. */
+  readonly zeroLeadBytes: number;
+  readonly zeroLeadBelowBytes: number;
+  /** A run of a group's entries in the index is split where it becomes longer. */
+  readonly runBytesMax: number;
+  /** A group's write below this size shares one point of the index with its neighbours, as far as `sparseSpanBytes`. */
+  readonly sparseBelowBytes: number;
+  readonly sparseSpanBytes: number;
+  /** Kept on disk to be given back when the disk is full. */
+  readonly reserveBytes: number;
+  /** How often free space is asked for while the disk is full. */
+  readonly fullRetryMs: number;
+  /** One read from the disk. */
+  readonly readBytesMax: number;
+  /** Two extents with a smaller gap between them are read at once. */
+  readonly readGapBytes: number;
+  /** Reads under way at once: fewer than the runtime has disk threads (4), so that the writer never waits for one. */
+  readonly readsMax: number;
+  /** Index of sealed files kept in memory for reads. */
+  readonly indexCacheBytes: number;
+  /** Read at a time when an unsealed file is scanned. */
+  readonly scanBytes: number;
+}
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+export const DEFAULT_LOG_LIMITS: LogLimits = {
+  fileBytes: 128 * MIB,
+  blockBytesMax: 8 * MIB,
+  copyBytesMax: 8 * KIB,
+  zeroLeadBytes: 128 * KIB,
+  zeroLeadBelowBytes: 32 * KIB,
+  runBytesMax: 128 * KIB,
+  sparseBelowBytes: 16 * KIB,
+  sparseSpanBytes: MIB,
+  reserveBytes: 64 * MIB,
+  fullRetryMs: 500,
+  readBytesMax: 2 * MIB,
+  readGapBytes: 64 * KIB,
+  readsMax: 2,
+  indexCacheBytes: 16 * MIB,
+  scanBytes: 4 * MIB,
+};

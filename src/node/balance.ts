@@ -1,0 +1,94 @@
+/** Gives leadership back to where a partition's leader should be, and away before a planned stop. */
+import type { NodeId } from "../raft/types.ts";
+import type { Runtime, Timer } from "../runtime/runtime.ts";
+import { sleep } from "../runtime/sleep.ts";
+import type { Host } from "../../shards/host/host.ts";
+import type { Peers } from "../../shards/host/peers.ts";
+import type { Replica } from "../../shards/host/replica.ts";
+
+const LOOK_MS = 1_000;
+const TRANSFERS_PER_LOOK_MAX = 64;
+const HAND_OVER_MS_MAX = 3_000;
+const HAND_OVER_POLL_MS = 20;
+
+export interface BalanceOptions {
+  readonly runtime: Runtime;
+  readonly nodeId: NodeId;
+  readonly host: Host;
+  readonly peers: Peers;
+  /** How long the preferred node must have been up before it is given anything. */
+  readonly delayMs: number;
+}
+
+export class Balance {
+  readonly #options: BalanceOptions;
+  /** Monotonic ms since when each peer has been alive at every look. */
+  readonly #aliveSinceMs = new Map<NodeId, number>();
+  #timer: Timer | undefined;
+
+  constructor(options: BalanceOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#timer = this.#options.runtime.timers.after(LOOK_MS, () => {
+      this.#look();
+      this.start();
+    });
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+  }
+
+  /** Hands every leadership to another replica that is alive; what could not be handed over after a while stays. */
+  async handOver(): Promise<void> {
+    const { runtime, host } = this.#options;
+    const deadlineMs = runtime.clock.monotonicMs() + HAND_OVER_MS_MAX;
+    for (;;) {
+      const led = [...host.replicas()].filter(({ raft }) => raft.role === "leader");
+      const handed = led.filter((replica) => this.#transferAway(replica));
+      if (handed.length === 0 || runtime.clock.monotonicMs() > deadlineMs) return;
+      await sleep(runtime, HAND_OVER_POLL_MS);
+    }
+  }
+
+  /** False: there is nobody to hand it to. */
+  #transferAway(replica: Replica): boolean {
+    const { nodeId, peers } = this.#options;
+    const { voters } = replica.raft.configuration;
+    const target = voters.find((node) => node !== nodeId && peers.isAlive(node));
+    if (target === undefined) return false;
+    this.#transfer(replica, target);
+    return true;
+  }
+
+  #look(): void {
+    const { runtime, nodeId, host, peers, delayMs } = this.#options;
+    const nowMs = runtime.clock.monotonicMs();
+    let transfers = 0;
+    for (const replica of host.replicas()) {
+      if (!replica.isLeading || transfers >= TRANSFERS_PER_LOOK_MAX) continue;
+      const preferred = replica.raft.configuration.voters[0];
+      if (preferred === undefined || preferred === nodeId) continue;
+      if (nowMs - this.#aliveSince(preferred, peers.isAlive(preferred), nowMs) < delayMs) continue;
+      this.#transfer(replica, preferred);
+      transfers += 1;
+    }
+  }
+
+  #aliveSince(peer: NodeId, alive: boolean, nowMs: number): number {
+    if (!alive) {
+      this.#aliveSinceMs.delete(peer);
+      return nowMs;
+    }
+    const since = this.#aliveSinceMs.get(peer);
+    if (since === undefined) this.#aliveSinceMs.set(peer, nowMs);
+    return since ?? nowMs;
+  }
+
+  #transfer(replica: Replica, target: NodeId): void {
+    replica.raft.transfer(target, this.#options.runtime.clock.monotonicMs());
+    this.#options.host.wake(replica);
+  }
+}

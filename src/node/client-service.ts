@@ -1,0 +1,148 @@
+/** Answers the client protocol: what a request asks, from the partitions and the metadata of this node. */
+import type { Runtime } from "../runtime/runtime.ts";
+import { handleOffsets } from "../../shards/partition/offsets.ts";
+import { FetchService } from "../../shards/partition/fetch.ts";
+import { ProduceService } from "../../shards/partition/produce.ts";
+import type { MetadataService } from "../../shards/metadata/service.ts";
+import type { MetadataState } from "../../shards/metadata/state.ts";
+import { decodeAdminCommand } from "../wire/admin-commands.ts";
+import { RaftlineError } from "../wire/errors.ts";
+import { BATCH_BYTES_MAX, IN_FLIGHT_BYTES_MAX, REQUEST_LIMITS } from "../wire/limits.ts";
+import type { HelloRequest, MetadataRequest, ProducerIdRequest, Request } from "../wire/protocol.ts";
+import { PROTOCOL_VERSION } from "../wire/protocol.ts";
+import type { NodeAddress, TopicMetadata } from "../wire/responses.ts";
+import type { Exchange, RpcHandler } from "../wire/rpc-session.ts";
+import type { AdminService } from "./admin-service.ts";
+import { type Credential, mayEnter } from "./credentials.ts";
+import type { Partitions } from "./partitions.ts";
+import type { ProducerIds } from "./producer-ids.ts";
+import type { Routing } from "./routing.ts";
+
+export interface ClientServiceOptions {
+  readonly runtime: Runtime;
+  readonly nodeId: number;
+  readonly clusterId: string;
+  readonly credentials: readonly Credential[] | undefined;
+  readonly partitions: Partitions;
+  readonly routing: Routing;
+  readonly metadata: MetadataState;
+  readonly metadataService: MetadataService;
+  readonly producerIds: ProducerIds;
+  readonly admin: AdminService;
+}
+
+export class ClientService implements RpcHandler {
+  readonly #options: ClientServiceOptions;
+  readonly #produce: ProduceService;
+  readonly #fetch: FetchService;
+
+  constructor(options: ClientServiceOptions) {
+    this.#options = options;
+    const partitionOf = (shard: number) => options.partitions.get(shard);
+    this.#produce = new ProduceService(options.runtime, partitionOf, this.#missing);
+    this.#fetch = new FetchService(options.runtime, partitionOf, this.#missing);
+  }
+
+  hello(exchange: Exchange<HelloRequest>): void {
+    const { protocolVersion, clientName, credentials } = exchange.request;
+    const { nodeId, clusterId } = this.#options;
+    if (protocolVersion !== PROTOCOL_VERSION) {
+      return exchange.fail(
+        "UNSUPPORTED_VERSION",
+        `this node speaks version ${PROTOCOL_VERSION}, not ${protocolVersion}`,
+      );
+    }
+    if (!mayEnter(this.#options.credentials, credentials)) {
+      return exchange.fail("NOT_AUTHORIZED", "no or wrong credentials");
+    }
+    exchange.session.accept(credentials?.name ?? clientName);
+    const limits = {
+      batchBytesMax: BATCH_BYTES_MAX,
+      frameBytesMax: REQUEST_LIMITS.frameBytesMax,
+      inFlightBytesMax: IN_FLIGHT_BYTES_MAX,
+    };
+    exchange.ok("hello", { nodeId, clusterId, limits });
+  }
+
+  request(exchange: Exchange<Exclude<Request, HelloRequest>>): void {
+    const { request } = exchange;
+    switch (request.type) {
+      case "produce":
+        return this.#produce.handle(exchange as Exchange<typeof request>);
+      case "fetch":
+        return this.#fetch.handle(exchange as Exchange<typeof request>);
+      case "metadata":
+        return this.#later(exchange, this.#answerMetadata(exchange as Exchange<typeof request>));
+      case "offsets": {
+        const partitionOf = (shard: number) => this.#options.partitions.get(shard);
+        return this.#later(exchange, handleOffsets(exchange as Exchange<typeof request>, partitionOf, this.#missing));
+      }
+      case "producerId":
+        return this.#later(exchange, this.#answerProducerId(exchange as Exchange<typeof request>));
+      case "admin":
+        return this.#later(exchange, this.#answerAdmin(exchange as Exchange<typeof request>));
+    }
+  }
+
+  close(): void {
+    this.#produce.close();
+    this.#fetch.close();
+  }
+
+  /** For a shard without a replica here: unknown, or held by others. */
+  readonly #missing = (shard: number): { code: string; leaderHint: number } => {
+    const { metadata, routing } = this.#options;
+    if (!metadata.topicOfShard.has(shard)) return { code: "UNKNOWN_PARTITION", leaderHint: 0 };
+    return { code: "NOT_LEADER", leaderHint: routing.leaderOf(shard).node };
+  };
+
+  #later(exchange: Exchange<Exclude<Request, HelloRequest>>, answering: Promise<void>): void {
+    answering.catch((error: unknown) => {
+      if (!exchange.open) return;
+      if (error instanceof RaftlineError) return exchange.failWith(error);
+      this.#options.runtime.log.write("error", "a request failed", {
+        type: exchange.request.type,
+        reason: String(error),
+      });
+      exchange.fail("INTERNAL", "the node could not answer; its log says why");
+    });
+  }
+
+  /** From what this node knows; that a topic does not exist is only said after asking the metadata's leader. */
+  async #answerMetadata(exchange: Exchange<MetadataRequest>): Promise<void> {
+    const { metadata, metadataService } = this.#options;
+    const names = exchange.request.topics ?? [...metadata.topics.keys()];
+    if (names.some((name) => !metadata.topics.has(name))) await metadataService.execute({ type: "barrier" });
+    const nodes: NodeAddress[] = [...metadata.nodes.values()]
+      .map(({ id, host, clientPort }) => ({ id, host, port: clientPort }));
+    const topics = names.map((name) => this.#describe(name));
+    if (exchange.open) exchange.ok("metadata", { revision: metadata.revision, nodes, topics });
+  }
+
+  #describe(name: string): TopicMetadata {
+    const { metadata, routing } = this.#options;
+    const topic = metadata.topics.get(name);
+    if (!topic) return { name, code: "UNKNOWN_TOPIC", topicId: 0, settings: {}, partitions: [] };
+    return {
+      name,
+      code: "",
+      topicId: topic.topicId,
+      settings: { recordBytesMax: topic.recordBytesMax, retention: topic.retention },
+      partitions: topic.partitions.map(({ shard }) => {
+        const { node, term } = routing.leaderOf(shard);
+        return { shard, leader: node, leaderTerm: term };
+      }),
+    };
+  }
+
+  async #answerProducerId(exchange: Exchange<ProducerIdRequest>): Promise<void> {
+    const producerId = await this.#options.producerIds.next();
+    if (exchange.open) exchange.ok("producerId", { producerId, epoch: 0 });
+  }
+
+  async #answerAdmin(exchange: Exchange<Extract<Request, { type: "admin" }>>): Promise<void> {
+    const { command, args } = exchange.request;
+    const result = await this.#options.admin.execute(decodeAdminCommand(command, args));
+    if (exchange.open) exchange.ok("admin", { result });
+  }
+}

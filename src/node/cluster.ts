@@ -1,0 +1,85 @@
+/** Several real nodes in this process, on ports the system chooses: for tests. */
+import type { NodeId } from "../raft/types.ts";
+import type { Address } from "../runtime/network.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { HostLimits } from "../../shards/host/limits.ts";
+import type { NodeConfig } from "./config.ts";
+import { type NodeService, RaftlineNode, type RunningService } from "./node.ts";
+
+export interface ClusterOptions {
+  readonly runtime: Runtime;
+  /** 1 to 7. */
+  readonly nodes?: number;
+  /** Each node's data goes to `FOLDER/node-N`. */
+  readonly folder: string;
+  readonly limits?: Partial<HostLimits>;
+  readonly services?: readonly NodeService[];
+}
+
+export class Cluster {
+  readonly nodes: readonly RaftlineNode[];
+  readonly #services: readonly RunningService[];
+  readonly #cleanUp: () => Promise<void>;
+
+  constructor(nodes: readonly RaftlineNode[], services: readonly RunningService[], cleanUp: () => Promise<void>) {
+    this.nodes = nodes;
+    this.#services = services;
+    this.#cleanUp = cleanUp;
+  }
+
+  /** Client addresses, for `connect`. */
+  get bootstrap(): string[] {
+    return this.nodes.map(({ clientAddress: { host, port } }) => `${host}:${port}`);
+  }
+
+  /** Addresses of the admin API, if it was started. */
+  get adminAddresses(): Address[] {
+    return this.#services.map(({ address }) => address);
+  }
+
+  async stop(): Promise<void> {
+    for (const service of this.#services) await service.close();
+    await Promise.all(this.nodes.map((node) => node.stop()));
+    await this.#cleanUp();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+}
+
+/** Resolves when the cluster serves. `cleanUp` runs after the last node has stopped. */
+export async function startCluster(options: ClusterOptions, cleanUp = () => Promise.resolve()): Promise<Cluster> {
+  const { runtime, limits = {}, services = [], folder } = options;
+  const ids = Array.from({ length: options.nodes ?? 3 }, (_, i) => i + 1);
+  const opened: RaftlineNode[] = [];
+  const running: RunningService[] = [];
+  const cluster = new Cluster(opened, running, cleanUp);
+  try {
+    await Promise.all(ids.map(async (id) => {
+      opened.push(await RaftlineNode.open(configOf(id, ids, folder), { runtime, limits }));
+    }));
+    opened.sort((a, b) => a.nodeId - b.nodeId);
+    const addresses = new Map<NodeId, Address>(opened.map((node) => [node.nodeId, node.peerAddress]));
+    for (const node of opened) {
+      const started = await Promise.all(services.map((service) => service(node)));
+      running.push(...started);
+      node.start(addresses, started[0]?.address.port ?? 0);
+    }
+    await Promise.all(opened.map((node) => node.whenReady()));
+    return cluster;
+  } catch (error) {
+    await cluster.stop();
+    throw error;
+  }
+}
+
+/** Ports in `nodes` are not used: the nodes are told each other's addresses once they listen. */
+function configOf(nodeId: NodeId, ids: readonly NodeId[], folder: string): NodeConfig {
+  return {
+    clusterId: "raftline-test",
+    nodeId,
+    dataFolder: `${folder}/node-${nodeId}`,
+    nodes: ids.map((id) => ({ id, host: "127.0.0.1", port: 0 })),
+  };
+}

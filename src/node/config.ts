@@ -1,0 +1,132 @@
+/** A node's configuration: one schema for the YAML file, the environment and the flags; later ones win. */
+import { type Static, Type } from "@sinclair/typebox";
+import { TypeCompiler } from "@sinclair/typebox/compiler";
+import { parse } from "yaml";
+import { ConfigError } from "./errors.ts";
+
+const Port = Type.Integer({ minimum: 0, maximum: 65_535 });
+const NodeNumber = Type.Integer({ minimum: 1, maximum: 0xffff_ffff });
+const Host = Type.String({ minLength: 1, maxLength: 255 });
+const Secret = Type.String({ minLength: 16, maxLength: 1024 });
+
+export const NodeConfigSchema = Type.Object({
+  clusterId: Type.String({ pattern: "^[A-Za-z0-9._-]{1,100}$", default: "raftline" }),
+  nodeId: NodeNumber,
+  /** Where everything is kept. One node, one folder. */
+  dataFolder: Type.String({ minLength: 1, maxLength: 4096 }),
+  /** Where it listens, on all three ports. */
+  host: Type.Optional(Host),
+  /** What clients are told, where it differs from `host`. */
+  advertisedHost: Type.Optional(Host),
+  clientPort: Type.Optional(Port),
+  peerPort: Type.Optional(Port),
+  adminPort: Type.Optional(Port),
+  /** All nodes of the cluster, this one too. */
+  nodes: Type.Array(Type.Object({ id: NodeNumber, host: Host, port: Port }, { additionalProperties: false }), {
+    minItems: 1,
+    maxItems: 64,
+  }),
+  /** Known to the nodes of the cluster alone. Needed where it does not listen on loopback only. */
+  peerSecret: Type.Optional(Secret),
+  /** Who may use the client port and the admin API; anyone on loopback where it is left out. */
+  credentials: Type.Optional(Type.Array(
+    Type.Object({ name: Type.String({ minLength: 1, maxLength: 249 }), secret: Secret }, {
+      additionalProperties: false,
+    }),
+    { minItems: 1, maxItems: 1000 },
+  )),
+  logLevel: Type.Optional(
+    Type.Union([Type.Literal("debug"), Type.Literal("info"), Type.Literal("warn"), Type.Literal("error")]),
+  ),
+}, { additionalProperties: false });
+
+/** @see NodeConfigSchema */
+export type NodeConfig = Static<typeof NodeConfigSchema>;
+
+export interface ConfigSources {
+  /** YAML text of the configuration file. */
+  readonly yaml?: string;
+  /** `RAFTLINE_NODE_ID`, `RAFTLINE_DATA_FOLDER`, `RAFTLINE_CLIENT_PORT`, … for the fields that are one value. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** By field name; undefined ones are passed over. */
+  readonly flags?: Readonly<Record<string, unknown>>;
+}
+
+const checker = TypeCompiler.Compile(NodeConfigSchema);
+const NUMBERS = ["nodeId", "clientPort", "peerPort", "adminPort"];
+const TEXTS = ["clusterId", "dataFolder", "host", "advertisedHost", "peerSecret", "logLevel"];
+
+/**
+ * @throws {ConfigError} `INVALID_CONFIG`, with the field
+ * @example
+ * ```ts
+ * const config = loadConfig({ yaml: "nodeId: 1\ndataFolder: ./data\nnodes: [{ id: 1, host: 127.0.0.1, port: 7501 }]" });
+ * ```
+ */
+export function loadConfig({ yaml, env = {}, flags = {} }: ConfigSources): NodeConfig {
+  const fromFile = yaml === undefined ? {} : parseYaml(yaml);
+  const defined = Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
+  return checkConfig({ clusterId: "raftline", ...fromFile, ...fromEnvironment(env), ...defined });
+}
+
+/** @throws {ConfigError} `INVALID_CONFIG`, with the field */
+export function checkConfig(value: unknown): NodeConfig {
+  if (!checker.Check(value)) {
+    const first = checker.Errors(value).First();
+    const field = (first?.path ?? "").slice(1).replaceAll("/", ".") || "(the whole)";
+    throw new ConfigError("INVALID_CONFIG", field, `${field}: ${first?.message ?? "not valid"}`);
+  }
+  const { nodeId, nodes } = value;
+  const ids = nodes.map((node) => node.id);
+  if (new Set(ids).size !== ids.length) throw new ConfigError("INVALID_CONFIG", "nodes", "nodes: an id occurs twice");
+  if (!ids.includes(nodeId)) {
+    throw new ConfigError("INVALID_CONFIG", "nodeId", `nodeId: ${nodeId} is not among the nodes`);
+  }
+  refuseOpenDoors(value);
+  return value;
+}
+
+/** Listening wider than loopback wants authentication on every port. */
+function refuseOpenDoors({ host, peerSecret, credentials }: NodeConfig): void {
+  if (host === undefined || isLoopback(host)) return;
+  if (peerSecret === undefined) {
+    throw new ConfigError(
+      "INVALID_CONFIG",
+      "peerSecret",
+      `peerSecret: needed to listen on ${host}, which is not loopback`,
+    );
+  }
+  if (credentials === undefined) {
+    throw new ConfigError(
+      "INVALID_CONFIG",
+      "credentials",
+      `credentials: needed to listen on ${host}, which is not loopback`,
+    );
+  }
+}
+
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+function parseYaml(text: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = parse(text, { maxAliasCount: 0 });
+  } catch (error) {
+    throw new ConfigError("INVALID_CONFIG", "(the whole)", `not YAML: ${(error as Error).message}`, { cause: error });
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new ConfigError("INVALID_CONFIG", "(the whole)", "a configuration is a map of fields");
+  }
+  return value as Record<string, unknown>;
+}
+
+function fromEnvironment(env: Readonly<Record<string, string | undefined>>): Record<string, unknown> {
+  const found: Record<string, unknown> = {};
+  for (const field of [...NUMBERS, ...TEXTS]) {
+    const text = env[`RAFTLINE_${field.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`];
+    if (text !== undefined) found[field] = NUMBERS.includes(field) ? Number(text) : text;
+  }
+  return found;
+}

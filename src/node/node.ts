@@ -1,0 +1,292 @@
+/** One node: puts log, host, peers, metadata, partitions and the client port together, starts and stops them. */
+import type { Log } from "../log/types.ts";
+import { openLog } from "../log/log.ts";
+import type { NodeId } from "../raft/types.ts";
+import type { Address } from "../runtime/network.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import { sleep } from "../runtime/sleep.ts";
+import { RpcServer } from "../wire/rpc-server.ts";
+import { Host } from "../../shards/host/host.ts";
+import { DEFAULT_HOST_LIMITS, type HostLimits } from "../../shards/host/limits.ts";
+import { Peers } from "../../shards/host/peers.ts";
+import type { Replica } from "../../shards/host/replica.ts";
+import { MetadataMachine } from "../../shards/metadata/machine.ts";
+import { MetadataService } from "../../shards/metadata/service.ts";
+import { METADATA_SHARD, type MetadataState, type NodeRecord } from "../../shards/metadata/state.ts";
+import { AdminService } from "./admin-service.ts";
+import { Balance } from "./balance.ts";
+import { ClientService } from "./client-service.ts";
+import type { NodeConfig } from "./config.ts";
+import { type DataFolder, openDataFolder } from "./data-folder.ts";
+import { Partitions } from "./partitions.ts";
+import { ProducerIds } from "./producer-ids.ts";
+import { Routing } from "./routing.ts";
+
+const LOOPBACK = "127.0.0.1";
+const REGISTER_RETRY_MS = 200;
+const READY_POLL_MS = 5;
+/** Heartbeats missed before a peer's silence is taken for its absence. */
+const SILENT_HEARTBEATS = 20;
+
+/** Something that runs beside a node and is reached by its own port: the admin API. */
+export type NodeService = (node: RaftlineNode) => Promise<RunningService>;
+
+export interface RunningService {
+  readonly address: Address;
+  close(): Promise<void>;
+}
+
+export interface NodeOptions {
+  readonly runtime: Runtime;
+  readonly limits?: Partial<HostLimits>;
+}
+
+export class RaftlineNode {
+  readonly config: NodeConfig;
+  readonly nodeId: NodeId;
+  readonly runtime: Runtime;
+  readonly metadata: MetadataState;
+  readonly metadataService: MetadataService;
+  readonly partitions: Partitions;
+  readonly routing: Routing;
+  readonly admin: AdminService;
+  readonly host: Host;
+  readonly peers: Peers;
+  readonly log: Log;
+  readonly #folder: DataFolder;
+  readonly #metadataReplica: Replica;
+  readonly #clientService: ClientService;
+  readonly #balance: Balance;
+  #rpc: RpcServer | undefined;
+  #peerAddress: Address | undefined;
+  #adminPort = 0;
+  #reconcileDue = false;
+  #orphansRemoved = false;
+  #stopping = false;
+
+  private constructor(config: NodeConfig, options: NodeOptions, folder: DataFolder, log: Log) {
+    const { runtime } = options;
+    const { nodeId, clusterId } = config;
+    const limits = { ...DEFAULT_HOST_LIMITS, ...options.limits };
+    this.config = config;
+    this.nodeId = nodeId;
+    this.runtime = runtime;
+    this.log = log;
+    this.#folder = folder;
+    const machine = new MetadataMachine(() => this.#metadataChanged());
+    this.metadata = machine.state;
+    this.routing = new Routing(nodeId, (claim) => this.peers.broadcast([claim]));
+    this.peers = new Peers({
+      runtime,
+      clusterId,
+      nodeId,
+      incarnation: folder.incarnation,
+      secret: config.peerSecret ?? "",
+      heartbeatMs: limits.heartbeatMs,
+      silenceMsMax: limits.heartbeatMs * SILENT_HEARTBEATS,
+    }, {
+      deliver: (group, message, state) => this.host.deliver(group, message, state),
+      peerSpoke: (peer) => this.host.peerSpoke(peer),
+      peerReached: (peer) => this.#peerReached(peer),
+      peerLost: (peer) => this.host.peerLost(peer),
+      claims: (peer, claims) => this.routing.claimed(peer, claims),
+      request: (peer, request) => this.metadataService.onRequest(peer, request),
+      reply: (peer, reply) => this.metadataService.onReply(peer, reply),
+    });
+    this.host = new Host({
+      runtime,
+      nodeId,
+      log,
+      limits,
+      sink: this.peers,
+      onLeader: (group, term, leader) => this.routing.observe(group, term, leader),
+    });
+    const { host, peers, metadata, routing } = this;
+    this.partitions = new Partitions({ nodeId, host, log, metadata, routing });
+    this.#metadataReplica = host.add({
+      group: METADATA_SHARD,
+      configuration: { voters: config.nodes.map(({ id }) => id), outgoing: [], learners: [], learnersNext: [] },
+      machine,
+      campaign: config.nodes.length === 1,
+      trimAtCheckpoint: true,
+    });
+    const nodes = config.nodes.map(({ id }) => id);
+    const replica = this.#metadataReplica;
+    this.metadataService = new MetadataService({ runtime, host, replica, machine, peers, nodes });
+    this.admin = new AdminService({
+      runtime,
+      clusterId,
+      metadata,
+      metadataService: this.metadataService,
+      routing,
+      isAlive: (id) => id === nodeId || peers.isAlive(id),
+    });
+    this.#clientService = new ClientService({
+      runtime,
+      nodeId,
+      clusterId,
+      credentials: config.credentials,
+      partitions: this.partitions,
+      routing,
+      metadata,
+      metadataService: this.metadataService,
+      producerIds: new ProducerIds(this.metadataService),
+      admin: this.admin,
+    });
+    this.#balance = new Balance({ runtime, nodeId, host, peers, delayMs: limits.balanceDelayMs });
+    this.partitions.reconcile();
+  }
+
+  /**
+   * Opens the folder, recovers the log, listens. Nobody is dialled and nothing is served before {@link start}.
+   * @throws {DiskError} `LOCKED`, … @throws {NodeError} @throws {LogError} @throws {NetworkError} `ADDRESS_IN_USE`, …
+   */
+  static async open(config: NodeConfig, options: NodeOptions): Promise<RaftlineNode> {
+    const { runtime } = options;
+    const folder = await openDataFolder(runtime.disk, config.dataFolder, config);
+    const undo = [() => folder.lock.release()];
+    try {
+      const log: Log = await openLog(runtime, `${config.dataFolder}/log`, {});
+      undo.unshift(() => log.close());
+      const node = new RaftlineNode(config, options, folder, log);
+      await node.#listen();
+      return node;
+    } catch (error) {
+      for (const step of undo) await step();
+      throw error;
+    }
+  }
+
+  /** Where clients connect. */
+  get clientAddress(): Address {
+    return { host: this.config.advertisedHost ?? this.#rpc!.address.host, port: this.#rpc!.address.port };
+  }
+
+  get peerAddress(): Address {
+    return this.#peerAddress!;
+  }
+
+  /** Dials the other nodes and takes part. `adminPort` is told to the cluster. */
+  start(peers: ReadonlyMap<NodeId, Address>, adminPort: number): void {
+    this.#adminPort = adminPort;
+    this.peers.start(peers);
+    this.#balance.start();
+    this.#register();
+  }
+
+  /** Serves: the metadata has a leader and is current here, and every partition held here has a leader. */
+  get isReady(): boolean {
+    if (this.#stopping || !this.#isRegistered()) return false;
+    for (const { replica } of this.partitions.all()) {
+      if (replica.raft.leader === 0) return false;
+    }
+    return true;
+  }
+
+  async whenReady(): Promise<void> {
+    while (!this.isReady && !this.#stopping) await sleep(this.runtime, READY_POLL_MS);
+  }
+
+  /** Hands its leaders over, finishes what was begun, and closes everything. */
+  async stop(): Promise<void> {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    this.#balance.stop();
+    await this.#balance.handOver();
+    this.#clientService.close();
+    await this.#rpc?.close();
+    this.metadataService.close();
+    await this.host.checkpointAll();
+    await this.peers.close();
+    this.host.close();
+    await this.log.close();
+    await this.#folder.lock.release();
+  }
+
+  async #listen(): Promise<void> {
+    const { host = LOOPBACK, peerPort = 0, clientPort = 0 } = this.config;
+    this.#peerAddress = await this.peers.listen({ host, port: peerPort });
+    try {
+      this.#rpc = await RpcServer.listen(this.runtime, { host, port: clientPort }, this.#clientService);
+    } catch (error) {
+      await this.peers.close();
+      this.host.close();
+      throw error;
+    }
+  }
+
+  #peerReached(peer: NodeId): void {
+    this.peers.tell(peer, this.routing.own());
+    this.host.peerReached(peer);
+  }
+
+  /** Several commands may be applied in one turn: the partitions follow once, at its end. */
+  #metadataChanged(): void {
+    if (this.#reconcileDue) return;
+    this.#reconcileDue = true;
+    this.runtime.timers.defer(() => {
+      this.#reconcileDue = false;
+      if (!this.#stopping) this.partitions.reconcile();
+    });
+  }
+
+  #isRegistered(): boolean {
+    const known = this.metadata.nodes.get(this.nodeId);
+    return known !== undefined && JSON.stringify(known) === JSON.stringify(this.#record()) && this.#orphansRemoved;
+  }
+
+  #record(): NodeRecord {
+    const { host, port } = this.clientAddress;
+    return { id: this.nodeId, host, clientPort: port, adminPort: this.#adminPort };
+  }
+
+  /** Tells the cluster where this node is reached; what follows from metadata that is current is done then, too. */
+  async #register(): Promise<void> {
+    while (!this.#stopping) {
+      try {
+        await this.metadataService.execute({ type: "barrier" });
+        this.partitions.reconcile();
+        if (!this.#orphansRemoved) this.partitions.removeOrphans();
+        this.#orphansRemoved = true;
+        if (!this.#isRegistered()) await this.metadataService.execute({ type: "registerNode", node: this.#record() });
+        return;
+      } catch (error) {
+        this.runtime.log.write("info", "not registered yet", { reason: String(error) });
+        await sleep(this.runtime, REGISTER_RETRY_MS);
+      }
+    }
+  }
+}
+
+export interface StartedNode {
+  readonly node: RaftlineNode;
+  readonly services: readonly RunningService[];
+  /** Services first, then the node. */
+  stop(): Promise<void>;
+}
+
+/** Opens and starts a node with its services. Errors as {@link RaftlineNode.open}. */
+export async function startNode(
+  config: NodeConfig,
+  options: NodeOptions,
+  services: readonly NodeService[] = [],
+): Promise<StartedNode> {
+  const node = await RaftlineNode.open(config, options);
+  const running: RunningService[] = [];
+  const stop = async () => {
+    for (const service of running) await service.close();
+    await node.stop();
+  };
+  try {
+    for (const service of services) running.push(await service(node));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  node.start(addressesOf(config), running[0]?.address.port ?? 0);
+  return { node, services: running, stop };
+}
+
+function addressesOf({ nodes }: NodeConfig): Map<NodeId, Address> {
+  return new Map(nodes.map(({ id, host, port }) => [id, { host, port }]));
+}

@@ -1,0 +1,58 @@
+/** Who leads which shard, as far as this node has heard: from its own replicas and from what the others claim. */
+import type { NodeId } from "../raft/types.ts";
+import type { LeadershipClaim } from "../wire/peer-protocol.ts";
+
+export interface Leader {
+  /** 0: not known. */
+  readonly node: NodeId;
+  readonly term: number;
+}
+
+const UNKNOWN: Leader = { node: 0, term: 0 };
+
+export class Routing {
+  readonly #self: NodeId;
+  readonly #leaders = new Map<number, Leader>();
+  readonly #onOwn: (claim: LeadershipClaim) => void;
+
+  /** `onOwn` is called when this node begins or ceases to lead a shard: the others are to hear of it. */
+  constructor(self: NodeId, onOwn: (claim: LeadershipClaim) => void) {
+    this.#self = self;
+    this.#onOwn = onOwn;
+  }
+
+  leaderOf(shard: number): Leader {
+    return this.#leaders.get(shard) ?? UNKNOWN;
+  }
+
+  /** What a replica on this node sees. */
+  observe(shard: number, term: number, node: NodeId): void {
+    const before = this.leaderOf(shard);
+    if (term < before.term) return;
+    this.#leaders.set(shard, { node, term });
+    if (node === this.#self) this.#onOwn({ shard, term, leading: true });
+    else if (before.node === this.#self) this.#onOwn({ shard, term: before.term, leading: false });
+  }
+
+  /** What another node says of itself; a newer term wins, whoever tells it. */
+  claimed(node: NodeId, claims: readonly LeadershipClaim[]): void {
+    for (const { shard, term, leading } of claims) {
+      const before = this.leaderOf(shard);
+      if (leading && term >= before.term) this.#leaders.set(shard, { node, term });
+      else if (!leading && before.node === node && before.term === term) this.#leaders.set(shard, { node: 0, term });
+    }
+  }
+
+  /** All that this node leads. */
+  own(): LeadershipClaim[] {
+    const claims: LeadershipClaim[] = [];
+    for (const [shard, { node, term }] of this.#leaders) {
+      if (node === this.#self) claims.push({ shard, term, leading: true });
+    }
+    return claims;
+  }
+
+  forget(shard: number): void {
+    this.#leaders.delete(shard);
+  }
+}

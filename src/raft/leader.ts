@@ -1,0 +1,312 @@
+/** What a replica is and does while it leads; it begins with the election and is thrown away when leading ends. */
+import { isJoint, isVoter, leaveJoint, membersOf, planChange, votersOf } from "./configuration.ts";
+import type { Core } from "./core.ts";
+import { InflightWindow } from "./inflight.ts";
+import type { Progress } from "./progress.ts";
+import { hasQuorum, type MatchSource, quorumIndex } from "./quorum.ts";
+import { ReadRounds } from "./reads.ts";
+import { Replication } from "./replication.ts";
+import type {
+  AppendResponse,
+  ConfigurationChange,
+  HeartbeatResponse,
+  NodeId,
+  ProposeResult,
+  RaftEntry,
+} from "./types.ts";
+
+interface Transfer {
+  readonly target: NodeId;
+  readonly untilMs: number;
+  told: boolean;
+}
+
+export class Leadership<E extends RaftEntry> implements MatchSource {
+  readonly replication: Replication<E>;
+  readonly #core: Core<E>;
+  readonly #reads = new ReadRounds();
+  /** Proposed and not committed; counted by proposal, so that nothing is ever subtracted that was not added. */
+  readonly #uncommitted: InflightWindow;
+  /** No change of the configuration before this index is applied. */
+  #changeIndex: number;
+  #transfer: Transfer | undefined;
+  #checkAtMs: number;
+  #roundSentMs = 0;
+
+  constructor(core: Core<E>) {
+    this.#core = core;
+    this.#uncommitted = new InflightWindow(Infinity, core.limits.uncommittedBytesMax);
+    this.replication = new Replication(core);
+    this.replication.setMembers(membersOf(core.configuration));
+    this.#checkAtMs = core.nowMs + core.electionTimeoutMs;
+    core.wakeBy(this.#checkAtMs);
+    // Raft §8: what earlier terms left behind is committed with an entry of this one.
+    this.#append(core.entries.noOp());
+    // Any entry so far may hold a change that is not in use here yet; and a leader that has committed nothing may not
+    // know the configuration in use (https://groups.google.com/g/raft-dev/c/t4xj6dJTP6E).
+    this.#changeIndex = core.log.lastIndex;
+  }
+
+  get transferTarget(): NodeId {
+    return this.#transfer?.target ?? 0;
+  }
+
+  get hasWork(): boolean {
+    return this.replication.isDue || (this.#reads.isDue && this.#hasCommittedInTerm());
+  }
+
+  /** The leader's own match is what its disk has: its acknowledgement is released by durability like anyone's. */
+  matchOf(voter: NodeId): number {
+    if (voter === this.#core.id) return this.#core.ledger.durableIndex;
+    const follower = this.replication.followers.get(voter);
+    return follower?.vouched ? follower.match : 0;
+  }
+
+  propose(entries: readonly E[]): ProposeResult {
+    if (this.#transfer) return { ok: false, code: "TRANSFERRING" };
+    let bytes = 0;
+    for (const entry of entries) bytes += entry.byteLength;
+    const { count, bytes: waiting } = this.#uncommitted;
+    if (count > 0 && waiting + bytes > this.#core.limits.uncommittedBytesMax) {
+      return { ok: false, code: "UNCOMMITTED_FULL" };
+    }
+    const firstIndex = this.#core.log.lastIndex + 1;
+    for (const entry of entries) this.#append(entry);
+    if (bytes > 0) this.#uncommitted.add(this.#core.log.lastIndex, bytes);
+    return { ok: true, firstIndex, term: this.#core.term };
+  }
+
+  proposeConfiguration(change: ConfigurationChange): ProposeResult {
+    const { configuration, applied } = this.#core;
+    if (this.#transfer) return { ok: false, code: "TRANSFERRING" };
+    if (this.#changeIndex > applied || isJoint(configuration)) return { ok: false, code: "CHANGE_IN_PROGRESS" };
+    const next = planChange(configuration, change);
+    if (!next) return { ok: false, code: "INVALID_CHANGE" };
+    this.#append(this.#core.entries.configuration(next));
+    this.#changeIndex = this.#core.log.lastIndex;
+    return { ok: true, firstIndex: this.#changeIndex, term: this.#core.term };
+  }
+
+  onAppendResponse(message: AppendResponse): void {
+    const follower = this.replication.followers.get(message.from);
+    if (!follower || !this.#isCredible(follower, message.vouched)) return;
+    const isNews = this.replication.onResponse(follower, message);
+    if (isNews) this.advance();
+    if (!follower.vouched) this.#vouchFor(follower);
+    this.#finishTransfer();
+  }
+
+  onHeartbeatResponse(message: HeartbeatResponse): void {
+    const follower = this.replication.followers.get(message.from);
+    if (!follower) return;
+    follower.heard(this.#core.nowMs);
+    follower.answeredRound = Math.max(follower.answeredRound, message.readRound);
+    this.replication.poke();
+    this.#confirmReads();
+    this.#vouchForAll();
+  }
+
+  /** Commits what a quorum has, if it is of this term: older entries only come along (Raft §5.4.2). */
+  advance(): void {
+    const { configuration, commit, log, term } = this.#core;
+    const index = quorumIndex(configuration, this);
+    if (index <= commit || log.term(index) !== term) return;
+    this.#core.commitTo(index);
+    this.#uncommitted.freeTo(index);
+    this.replication.committed();
+    this.#serveAlone();
+  }
+
+  /** Returns false when this leader has no place in the configuration any more. */
+  applied(configurationChanged: boolean): boolean {
+    const { configuration, id } = this.#core;
+    if (configurationChanged) {
+      this.replication.setMembers(membersOf(configuration));
+      if (!isVoter(configuration, id)) return false;
+      if (this.#transfer && !isVoter(configuration, this.#transfer.target)) this.#transfer = undefined;
+      this.advance();
+      this.#confirmReads();
+      this.#vouchForAll();
+    }
+    this.#leaveJointIfDue();
+    return true;
+  }
+
+  peerUp(peer: NodeId): void {
+    const follower = this.replication.followers.get(peer);
+    if (!follower) return;
+    this.replication.restart(follower);
+    // Whether it forgot everything once more nobody can tell: what it acknowledged before is void again.
+    if (!follower.vouched) follower.forget(this.#core.log.lastIndex, this.#reads.demand());
+  }
+
+  /** A read that is answered through Ready.reads. */
+  read(context: number): void {
+    if (this.#reads.count >= this.#core.limits.readsMax) {
+      this.#core.reads.push({ context, index: -1 });
+      return;
+    }
+    this.#reads.add(context);
+    this.#serveAlone();
+  }
+
+  refuseReads(): void {
+    this.#core.reads.push(...this.#reads.refuseAll());
+  }
+
+  transfer(target: NodeId): void {
+    const { configuration, id, nowMs, electionTimeoutMs } = this.#core;
+    const follower = this.replication.followers.get(target);
+    if (target === id || !follower?.vouched || !isVoter(configuration, target)) return;
+    if (this.#transfer?.target === target) return;
+    this.#transfer = { target, untilMs: nowMs + electionTimeoutMs, told: false };
+    this.#core.wakeBy(this.#transfer.untilMs);
+    this.replication.announce(follower);
+    this.#finishTransfer();
+  }
+
+  /** Returns false when no quorum was heard for an election timeout: somebody else may lead by now. */
+  tick(): boolean {
+    const { nowMs, electionTimeoutMs } = this.#core;
+    if (nowMs >= this.#checkAtMs) {
+      if (!this.#hearsQuorum()) return false;
+      // Anchored to the election, not to the tick: groups that once were late together do not stay together.
+      this.#checkAtMs += electionTimeoutMs * Math.ceil((nowMs - this.#checkAtMs + 1) / electionTimeoutMs);
+      this.#vouchForAll();
+      this.#remindVouchers();
+      this.#leaveJointIfDue();
+    }
+    if (this.#transfer && nowMs >= this.#transfer.untilMs) this.#transfer = undefined;
+    if (this.#reads.isAsking && nowMs >= this.#roundSentMs + this.#core.limits.retryMs) this.#ask(this.#reads.round);
+    this.replication.tick();
+    this.#arm();
+    return true;
+  }
+
+  /** Makes the messages that are due. */
+  flush(): void {
+    if (this.#reads.isDue && this.#hasCommittedInTerm()) {
+      this.#reads.begin(this.#core.commit);
+      this.#ask(this.#reads.round);
+    }
+    this.replication.flush();
+  }
+
+  #append(entry: E): void {
+    const { log, entries, term } = this.#core;
+    entries.stamp(entry, term, log.lastIndex + 1, log.lastEntry());
+    this.#core.append(entry);
+    this.replication.poke();
+  }
+
+  #arm(): void {
+    if (this.replication.followers.size > 0) this.#core.wakeBy(this.#checkAtMs);
+    if (this.#transfer) this.#core.wakeBy(this.#transfer.untilMs);
+    if (this.#reads.isAsking) this.#core.wakeBy(this.#roundSentMs + this.#core.limits.retryMs);
+  }
+
+  #hasCommittedInTerm(): boolean {
+    return this.#core.log.term(this.#core.commit) === this.#core.term;
+  }
+
+  #hearsQuorum(): boolean {
+    const { id, configuration, nowMs, electionTimeoutMs, peerHeardMs } = this.#core;
+    return hasQuorum(configuration, (voter) => {
+      if (voter === id) return true;
+      const follower = this.replication.followers.get(voter);
+      return follower?.vouched === true &&
+        nowMs - Math.max(follower.heardMs, peerHeardMs(voter)) < electionTimeoutMs;
+    });
+  }
+
+  /** The joint configuration is in use on both halves' majorities: the way out of it may be proposed (Raft §6). */
+  #leaveJointIfDue(): void {
+    const { configuration, applied, entries } = this.#core;
+    if (!isJoint(configuration) || this.#changeIndex > applied || this.#transfer) return;
+    this.#append(entries.configuration(leaveJoint(configuration)));
+    this.#changeIndex = this.#core.log.lastIndex;
+  }
+
+  #finishTransfer(): void {
+    const transfer = this.#transfer;
+    if (!transfer || transfer.told || this.matchOf(transfer.target) < this.#core.log.lastIndex) return;
+    transfer.told = true;
+    this.#core.messages.push({ type: "timeout-now", from: this.#core.id, to: transfer.target, term: this.#core.term });
+  }
+
+  /** A leader that is a quorum by itself need ask nobody. */
+  #serveAlone(): void {
+    const { configuration, id, commit } = this.#core;
+    if (!this.#reads.isDue || !hasQuorum(configuration, (voter) => voter === id) || !this.#hasCommittedInTerm()) return;
+    this.#reads.begin(commit);
+    this.#core.reads.push(...this.#reads.confirmed());
+  }
+
+  /** Asks all voters that have not answered this round whether they still follow. */
+  #ask(round: number): void {
+    this.#roundSentMs = this.#core.nowMs;
+    for (const voter of votersOf(this.#core.configuration)) {
+      const follower = this.replication.followers.get(voter);
+      if (follower && !follower.lost && follower.answeredRound < round) this.#heartbeat(voter, round, false);
+    }
+    this.#core.wakeBy(this.#roundSentMs + this.#core.limits.retryMs);
+  }
+
+  #heartbeat(to: NodeId, readRound: number, vouch: boolean): void {
+    const { id, term, commit, messages } = this.#core;
+    messages.push({ type: "heartbeat", from: id, to, term, commit, readRound, vouch });
+  }
+
+  /** A word to whoever doubts that there is a leader; strangers too, so that a replica that was removed stays calm. */
+  announce(to: NodeId): void {
+    const follower = this.replication.followers.get(to);
+    if (follower) this.replication.announce(follower);
+    else this.#heartbeat(to, 0, false);
+  }
+
+  #confirmReads(): void {
+    if (!this.#reads.isAsking) return;
+    const { round } = this.#reads;
+    const { configuration, id, reads } = this.#core;
+    const answered = (voter: NodeId) =>
+      voter === id || (this.replication.followers.get(voter)?.answeredRound ?? 0) >= round;
+    if (hasQuorum(configuration, answered)) reads.push(...this.#reads.confirmed());
+  }
+
+  /** Keeps apart what a replica said before it lost its disk and what it says since. */
+  #isCredible(follower: Progress, vouched: boolean): boolean {
+    if (vouched && !follower.vouched) {
+      if (!follower.vouchSent) return false;
+      follower.vouched = true;
+      this.advance();
+    } else if (!vouched && follower.vouched) {
+      follower.forget(this.#core.log.lastIndex, this.#reads.demand());
+    }
+    return true;
+  }
+
+  #vouchForAll(): void {
+    for (const follower of this.replication.followers.values()) if (!follower.vouched) this.#vouchFor(follower);
+  }
+
+  /**
+   * A replica without its past may take part again when it has all that was in the leader's log when it returned, and
+   * every other voter has confirmed this leader since: then no vote that it has forgotten can be in use (README.md).
+   */
+  #vouchFor(follower: Progress): void {
+    if (follower.match < follower.vouchIndex) return;
+    for (const voter of votersOf(this.#core.configuration)) {
+      if (voter === this.#core.id || voter === follower.peer) continue;
+      if ((this.replication.followers.get(voter)?.answeredRound ?? 0) < follower.vouchRound) return;
+    }
+    follower.vouchSent = true;
+    this.#heartbeat(follower.peer, 0, true);
+  }
+
+  /** Those whose word a returned replica waits for may have missed the question. */
+  #remindVouchers(): void {
+    for (const follower of this.replication.followers.values()) {
+      if (!follower.vouched && this.#reads.round >= follower.vouchRound) return this.#ask(this.#reads.round);
+    }
+  }
+}

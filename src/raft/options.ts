@@ -1,0 +1,33 @@
+import type { RaftLimits } from "./limits.ts";
+import type { LogStart } from "./raft-log.ts";
+import type { Configuration, EntryFactory, HardState, NodeId, RaftEntry } from "./types.ts";
+
+/** What one replica of one group starts from. Times are monotonic milliseconds. */
+export interface RaftOptions<E extends RaftEntry> {
+  readonly id: NodeId;
+  readonly entries: EntryFactory<E>;
+  /** As of `applied`. */
+  readonly configuration: Configuration;
+  /** `{ term: 0, vote: 0, commit: 0 }` when new. */
+  readonly hardState: HardState;
+  readonly log: LogStart<E>;
+  /** What the state machine already has: the checkpoint's index, 0 when new. */
+  readonly applied: number;
+  readonly nowMs: number;
+  /** A follower that hears nothing for one to two times this campaigns. */
+  readonly electionTimeoutMs: number;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  /**
+   * When the peer's *node* was last heard, through whatever it sent, in its present link session; -Infinity for never.
+   * Must be true to the link: a leader takes it for the peer being there, a follower for its leader being alive.
+   */
+  readonly peerHeardMs: (peer: NodeId) => number;
+  /** Those left out are {@link DEFAULT_RAFT_LIMITS}. */
+  readonly limits?: Partial<RaftLimits>;
+  /**
+   * False when this replica comes back with an empty or an old disk: it may have voted and acknowledged what it does not
+   * know any more. It takes part again when its leader vouches for it; see {@link Raft.vouched}.
+   */
+  readonly vouched?: boolean;
+}

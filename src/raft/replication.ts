@@ -1,0 +1,263 @@
+/**
+ * The leader's side of replication: what each follower is sent, and what its answers mean. Messages are not made when
+ * entries are proposed or answers arrive, but once before the host takes them (`flush`): whatever came together in a
+ * turn goes out in one append.
+ */
+import type { Core } from "./core.ts";
+import { InvariantError } from "./invariant.ts";
+import { Progress } from "./progress.ts";
+import type { AppendResponse, LoadRequest, NodeId, RaftEntry } from "./types.ts";
+
+const NO_ENTRIES: readonly never[] = Object.freeze([]);
+
+export class Replication<E extends RaftEntry> {
+  readonly followers = new Map<NodeId, Progress>();
+  readonly #core: Core<E>;
+  /** Something may have to be sent. */
+  #due = true;
+  /** When followers are told of commits that no append has told them. */
+  #noticeAtMs = Infinity;
+  /** The slice made last: followers usually need the same one. */
+  #slice: { from: number; entries: readonly E[]; bytes: number } | undefined;
+
+  constructor(core: Core<E>) {
+    this.#core = core;
+  }
+
+  get isDue(): boolean {
+    return this.#due;
+  }
+
+  /** Follows the configuration: whoever is new is probed, whoever left is forgotten. */
+  setMembers(members: ReadonlySet<NodeId>): void {
+    const { id, log, nowMs, limits } = this.#core;
+    for (const peer of this.followers.keys()) if (!members.has(peer)) this.followers.delete(peer);
+    for (const peer of members) {
+      if (peer === id || this.followers.has(peer)) continue;
+      this.followers.set(peer, new Progress(peer, log.lastIndex, nowMs, limits));
+    }
+    this.poke();
+  }
+
+  /** There may be something to send: new entries, a window that has room. */
+  poke(): void {
+    this.#due = true;
+  }
+
+  /** The commit index moved: idle followers hear of it soon, busy ones with the next append. */
+  committed(): void {
+    this.#noticeAtMs = Math.min(this.#noticeAtMs, this.#core.nowMs + this.#core.limits.commitNoticeMs);
+    this.#core.wakeBy(this.#noticeAtMs);
+  }
+
+  /** Lets a follower hear of its leader, in any state but a lost link. */
+  announce(follower: Progress): void {
+    follower.nudge = true;
+    this.poke();
+  }
+
+  onResponse(follower: Progress, message: AppendResponse): boolean {
+    follower.heard(this.#core.nowMs);
+    follower.commitHeard = Math.max(follower.commitHeard, message.commit);
+    this.poke();
+    if (!message.reject) return this.#onAccepted(follower, message.index);
+    this.#onRejected(follower, message);
+    return false;
+  }
+
+  /** Returns whether the follower has more than was known. */
+  #onAccepted(follower: Progress, index: number): boolean {
+    const { log } = this.#core;
+    if (index > log.lastIndex) {
+      throw new InvariantError(`${follower.peer} acknowledges ${index}, past the leader's end ${log.lastIndex}`);
+    }
+    const isNews = follower.acknowledge(index);
+    if (follower.state === "replicate") follower.inflight.freeTo(index);
+    else if (follower.state === "probe" || follower.match >= follower.pendingSnapshot) {
+      if (isNews || index === follower.match) follower.becomeReplicate();
+    }
+    return isNews;
+  }
+
+  #onRejected(follower: Progress, { index, hintIndex, hintTerm }: AppendResponse): void {
+    const { log, nowMs, limits } = this.#core;
+    // Rejections of before an acknowledgement, or of a probe that was given up, say nothing any more.
+    if (index <= follower.match || index >= follower.next) return;
+    if (follower.state === "snapshot") {
+      if (nowMs - follower.snapshotSentMs >= limits.snapshotRetryMs) follower.becomeProbe(follower.match + 1);
+      return;
+    }
+    // Whole terms are skipped: no entry of the leader after this one can match (Raft §5.3, end).
+    const agreed = log.lastAtMost(hintIndex, hintTerm);
+    follower.becomeProbe(Math.min(index, agreed + 1));
+  }
+
+  /** The host brings what {@link LoadRequest} asked for; nothing if it could not. */
+  loaded(request: LoadRequest, entries: readonly E[]): void {
+    const follower = this.followers.get(request.peer);
+    const asked = follower?.loading;
+    if (!follower || asked?.fromIndex !== request.fromIndex || asked.term !== request.term) return;
+    follower.loading = undefined;
+    this.poke();
+    if (request.term !== this.#core.term || follower.next !== request.fromIndex) return;
+    if (entries.length === 0 || !this.#isPartOfLog(entries, request.fromIndex)) {
+      if (this.#core.log.term(follower.next - 1) === undefined) return;
+      // Tried again when the follower's silence is noticed.
+      follower.becomeProbe(follower.next);
+      follower.paused = true;
+      return;
+    }
+    this.#sendLoaded(follower, entries);
+  }
+
+  #isPartOfLog(entries: readonly E[], fromIndex: number): boolean {
+    const { log } = this.#core;
+    return entries.every((entry, at) => entry.index === fromIndex + at && log.term(entry.index) === entry.term);
+  }
+
+  #sendLoaded(follower: Progress, entries: readonly E[]): void {
+    const { appendBytesMax } = this.#core.limits;
+    let start = 0;
+    while (start < entries.length && !follower.paused) {
+      let bytes = entries[start]!.byteLength;
+      let end = start + 1;
+      while (end < entries.length && bytes + entries[end]!.byteLength <= appendBytesMax) {
+        bytes += entries[end]!.byteLength;
+        end += 1;
+      }
+      this.#append(follower, entries.slice(start, end), bytes);
+      start = end;
+    }
+  }
+
+  /** The snapshot went out completely; whether it was installed the follower's acknowledgement will tell. */
+  snapshotSent(peer: NodeId): void {
+    const follower = this.followers.get(peer);
+    if (follower?.state !== "snapshot") return;
+    follower.becomeProbe(follower.pendingSnapshot + 1);
+    follower.paused = true;
+    this.poke();
+  }
+
+  snapshotFailed(peer: NodeId): void {
+    const follower = this.followers.get(peer);
+    if (follower?.state !== "snapshot") return;
+    follower.becomeProbe(follower.match + 1);
+    follower.paused = true;
+  }
+
+  /** A new link session with it: it is announced to and probed from where it is known to match. */
+  restart(follower: Progress): void {
+    follower.restart(this.#core.nowMs);
+    this.poke();
+  }
+
+  peerLost(peer: NodeId): void {
+    const follower = this.followers.get(peer);
+    if (!follower) return;
+    follower.restart(this.#core.nowMs);
+    follower.lost = true;
+  }
+
+  /** Asks those again that have not answered in time, and tells of commits. */
+  tick(): void {
+    const { nowMs, log, commit } = this.#core;
+    const noticeIsDue = nowMs >= this.#noticeAtMs;
+    if (noticeIsDue) this.#noticeAtMs = Infinity;
+    for (const follower of this.followers.values()) {
+      if (noticeIsDue && follower.commitSent < commit) this.announce(follower);
+      if (follower.lost || follower.isSettled(log.lastIndex, commit)) continue;
+      if (nowMs >= follower.waitingSinceMs + follower.retryMs) this.#askAgain(follower);
+      this.#core.wakeBy(follower.waitingSinceMs + follower.retryMs);
+    }
+    this.#core.wakeBy(this.#noticeAtMs);
+  }
+
+  #askAgain(follower: Progress): void {
+    const { nowMs, electionTimeoutMs, peerHeardMs } = this.#core;
+    const heardMs = Math.max(follower.heardMs, peerHeardMs(follower.peer));
+    follower.waitingSinceMs = nowMs;
+    // To a node that is not there nothing is sent; it will be heard, or its link will come up, when it is back.
+    if (nowMs - heardMs > 2 * electionTimeoutMs) {
+      follower.retryMs = electionTimeoutMs;
+      return;
+    }
+    follower.retryMs = Math.min(follower.retryMs * 2, electionTimeoutMs);
+    this.announce(follower);
+  }
+
+  /** Makes the messages that are due. */
+  flush(): void {
+    if (!this.#due) return;
+    this.#due = false;
+    const { log, commit, nowMs } = this.#core;
+    for (const follower of this.followers.values()) {
+      if (follower.lost) continue;
+      if (follower.idle) follower.waitingSinceMs = nowMs;
+      this.#feed(follower);
+      if (follower.nudge) this.#append(follower, NO_ENTRIES, 0);
+      follower.idle = follower.isSettled(log.lastIndex, commit);
+      if (!follower.idle) this.#core.wakeBy(follower.waitingSinceMs + follower.retryMs);
+    }
+    this.#slice = undefined;
+  }
+
+  #feed(follower: Progress): void {
+    const { log } = this.#core;
+    if (follower.state === "snapshot") return;
+    if (log.term(follower.next - 1) === undefined) return this.#sendSnapshot(follower);
+    if (follower.state === "probe") return this.#probe(follower);
+    while (follower.next <= log.lastIndex && !follower.inflight.full && !follower.loading) {
+      const part = this.#take(follower.next);
+      if (!part) return this.#load(follower);
+      this.#append(follower, part.entries, part.bytes);
+    }
+  }
+
+  /** One message to find out where the logs agree. Entries go with it if they are at hand. */
+  #probe(follower: Progress): void {
+    if (follower.paused && !follower.nudge) return;
+    const part = follower.next <= this.#core.log.lastIndex ? this.#take(follower.next) : undefined;
+    this.#append(follower, part?.entries ?? NO_ENTRIES, part?.bytes ?? 0);
+  }
+
+  #take(from: number): { entries: readonly E[]; bytes: number } | undefined {
+    if (this.#slice?.from === from) return this.#slice;
+    const { log, limits } = this.#core;
+    const entries = log.slice(from, log.lastIndex, limits.appendBytesMax);
+    if (!entries) return undefined;
+    let bytes = 0;
+    for (const entry of entries) bytes += entry.byteLength;
+    this.#slice = { from, entries, bytes };
+    return this.#slice;
+  }
+
+  #load(follower: Progress): void {
+    const { term, limits, loads } = this.#core;
+    const request = { peer: follower.peer, term, fromIndex: follower.next, bytesMax: limits.loadBytesMax };
+    follower.loading = request;
+    loads.push(request);
+  }
+
+  #sendSnapshot(follower: Progress): void {
+    const { id, term, snapshot, nowMs, messages } = this.#core;
+    // Until the host has told of a snapshot that reaches the log's start there is none to give.
+    if (this.#core.log.term(snapshot.index) === undefined || snapshot.index <= follower.match) return;
+    follower.becomeSnapshot(snapshot.index, nowMs);
+    messages.push({ type: "snapshot", from: id, to: follower.peer, term, snapshot });
+  }
+
+  #append(follower: Progress, entries: readonly E[], bytes: number): void {
+    const { id, term, log, commit, messages } = this.#core;
+    // In the snapshot state the question is whether it is installed.
+    const previousIndex = follower.state === "snapshot" ? follower.pendingSnapshot : follower.next - 1;
+    const previousTerm = log.term(previousIndex);
+    follower.nudge = false;
+    if (previousTerm === undefined) return;
+    const to = follower.peer;
+    messages.push({ type: "append", from: id, to, term, previousIndex, previousTerm, commit, entries });
+    follower.commitSent = commit;
+    if (entries.length > 0) follower.sent(entries.at(-1)!.index, bytes);
+    else if (follower.state === "probe") follower.paused = true;
+  }
+}

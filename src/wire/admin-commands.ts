@@ -1,0 +1,144 @@
+/** The commands of an ADMIN request: what each takes and gives. The HTTP API and the command line use the same schemas. */
+import { type Static, type TSchema, Type } from "@sinclair/typebox";
+import { RaftlineError, WireError } from "./errors.ts";
+import { isName, Name, U32, U53, validator } from "./schemas.ts";
+
+export const PARTITIONS_MAX = 10_000;
+export const REPLICAS_MAX = 7;
+
+/** Null: without bound. */
+export const RetentionSchema = Type.Object({
+  /** Records may go when they are older. */
+  ms: Type.Optional(Type.Union([U53, Type.Null()])),
+  /** Per partition: the oldest may go above it. */
+  bytes: Type.Optional(Type.Union([U53, Type.Null()])),
+}, { additionalProperties: false });
+export type Retention = Static<typeof RetentionSchema>;
+
+const RecordBytesMax = Type.Integer({ minimum: 1, maximum: 0x7fff_ffff });
+
+export const TopicOptionsSchema = Type.Object({
+  partitions: Type.Optional(Type.Integer({ minimum: 1, maximum: PARTITIONS_MAX })),
+  replicas: Type.Optional(Type.Integer({ minimum: 1, maximum: REPLICAS_MAX })),
+  retention: Type.Optional(RetentionSchema),
+  recordBytesMax: Type.Optional(RecordBytesMax),
+}, { additionalProperties: false });
+/** What a new topic may be given; the rest is the cluster's default. */
+export type TopicOptions = Static<typeof TopicOptionsSchema>;
+
+export const TopicChangesSchema = Type.Object({
+  retention: Type.Optional(RetentionSchema),
+  recordBytesMax: Type.Optional(RecordBytesMax),
+}, { additionalProperties: false });
+/** What can be changed later. */
+export type TopicChanges = Static<typeof TopicChangesSchema>;
+
+export const PartitionDescriptionSchema = Type.Object({
+  partition: U32,
+  shard: U32,
+  /** 0: not known. */
+  leader: U32,
+  leaderTerm: U53,
+  replicas: Type.Array(U32),
+});
+export type PartitionDescription = Static<typeof PartitionDescriptionSchema>;
+
+export const TopicDescriptionSchema = Type.Object({
+  name: Type.String(),
+  topicId: U32,
+  replicas: U32,
+  retention: RetentionSchema,
+  recordBytesMax: U32,
+  partitions: Type.Array(PartitionDescriptionSchema),
+});
+export type TopicDescription = Static<typeof TopicDescriptionSchema>;
+
+export const TopicSummarySchema = Type.Object({
+  name: Type.String(),
+  topicId: U32,
+  partitions: U32,
+  replicas: U32,
+});
+export type TopicSummary = Static<typeof TopicSummarySchema>;
+
+export const NodeDescriptionSchema = Type.Object({
+  id: U32,
+  host: Type.String(),
+  port: U32,
+  alive: Type.Boolean(),
+});
+export type NodeDescription = Static<typeof NodeDescriptionSchema>;
+
+export const ClusterDescriptionSchema = Type.Object({
+  clusterId: Type.String(),
+  /** Node that leads the metadata shard, 0 if not known. */
+  metadataLeader: U32,
+  nodes: Type.Array(NodeDescriptionSchema),
+  topics: U32,
+  partitions: U32,
+});
+export type ClusterDescription = Static<typeof ClusterDescriptionSchema>;
+
+const none = Type.Object({}, { additionalProperties: false });
+const byName = Type.Object({ name: Name }, { additionalProperties: false });
+
+/** Arguments and result of every command. */
+export const adminCommands = {
+  createTopic: {
+    args: Type.Object({ name: Name, options: TopicOptionsSchema }, { additionalProperties: false }),
+    result: TopicDescriptionSchema,
+  },
+  deleteTopic: { args: byName, result: none },
+  alterTopic: {
+    args: Type.Object({ name: Name, changes: TopicChangesSchema }, { additionalProperties: false }),
+    result: TopicDescriptionSchema,
+  },
+  describeTopic: { args: byName, result: TopicDescriptionSchema },
+  listTopics: { args: none, result: Type.Array(TopicSummarySchema) },
+  describeCluster: { args: none, result: ClusterDescriptionSchema },
+} as const satisfies Record<string, { readonly args: TSchema; readonly result: TSchema }>;
+
+export type AdminCommandName = keyof typeof adminCommands;
+export type AdminArgs<C extends AdminCommandName> = Static<typeof adminCommands[C]["args"]>;
+export type AdminResult<C extends AdminCommandName> = Static<typeof adminCommands[C]["result"]>;
+
+/** A checked command, to switch over. */
+export type AdminCommand = { [C in AdminCommandName]: { readonly command: C; readonly args: AdminArgs<C> } }[
+  AdminCommandName
+];
+
+interface Checks {
+  readonly args: (value: unknown) => unknown;
+  readonly result: (value: unknown) => unknown;
+}
+
+const checks = new Map<string, Checks>(
+  Object.entries(adminCommands).map(([command, { args, result }]) => [
+    command,
+    { args: validator(command, args), result: validator(`${command} result`, result) },
+  ]),
+);
+
+/** @throws {RaftlineError} `UNKNOWN_COMMAND`, `INVALID_NAME`, `INVALID_REQUEST` */
+export function decodeAdminCommand(command: string, args: Readonly<Record<string, unknown>>): AdminCommand {
+  const check = checks.get(command);
+  if (check === undefined) throw new RaftlineError("UNKNOWN_COMMAND", `there is no admin command "${command}"`);
+  if (typeof args.name === "string" && !isName(args.name)) {
+    throw new RaftlineError(
+      "INVALID_NAME",
+      `"${args.name.slice(0, 260)}" is not a name: 1 to 249 of A-Z a-z 0-9 . _ - but not "." or ".."`,
+    );
+  }
+  try {
+    check.args(args);
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error;
+    throw new RaftlineError("INVALID_REQUEST", error.message, { cause: error });
+  }
+  return { command, args } as AdminCommand;
+}
+
+/** A node's answer to `command`, checked. @throws {WireError} `INVALID_MESSAGE` */
+export function decodeAdminResult<C extends AdminCommandName>(command: C, result: unknown): AdminResult<C> {
+  return checks.get(command)!.result(result) as AdminResult<C>;
+}

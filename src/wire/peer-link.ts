@@ -1,0 +1,188 @@
+/** The outgoing half of what two nodes share: dials one peer, again and again, and sends this node's messages. */
+import type { Address, Connection } from "../runtime/network.ts";
+import { NetworkError } from "../runtime/network.ts";
+import type { Runtime, Timer } from "../runtime/runtime.ts";
+import { WireError } from "./errors.ts";
+import { encodeFrame, FrameReader } from "./frames.ts";
+import { HELLO_LIMITS, PEER_UNSENT_BYTES_MAX } from "./limits.ts";
+import { decodePeerHelloAnswer, encodePeerHello, PEER_PROTOCOL_VERSION } from "./peer-protocol.ts";
+
+const RETRY_MS_FIRST = 20;
+const RETRY_MS_MAX = 500;
+const CONNECT_MS_MAX = 1_000;
+
+export interface PeerLinkOptions {
+  readonly clusterId: string;
+  readonly self: number;
+  readonly peer: number;
+  readonly incarnation: number;
+  /** Shared by the nodes of the cluster; "" where none is configured. */
+  readonly secret: string;
+  readonly address: Address;
+  /** Messages may be sent; nothing sent before on an earlier connection is known to have arrived. */
+  readonly onUp: (remoteIncarnation: number) => void;
+  /** It was up and is not any more. */
+  readonly onDown: (reason: string) => void;
+  /** Nothing listens there: the peer's process is gone. May come again with every attempt. */
+  readonly onRefused: () => void;
+  /** All that was sent has gone to the system. */
+  readonly onDrain?: () => void;
+}
+
+type State = "idle" | "connecting" | "greeting" | "up" | "closed";
+
+/**
+ * @example
+ * const link = new PeerLink(runtime, { clusterId, self: 1, peer: 2, incarnation, secret: "", address, onUp, onDown, onRefused });
+ * link.start();
+ * link.send(encodeHeartbeat(heartbeat));
+ */
+export class PeerLink {
+  readonly peer: number;
+  readonly #runtime: Runtime;
+  readonly #options: PeerLinkOptions;
+  #address: Address;
+  #state: State = "idle";
+  #connection: Connection | undefined;
+  #timer: Timer | undefined;
+  #retryMs = 0;
+  /** Counts attempts: what a late event of an earlier one says is ignored. */
+  #attempt = 0;
+
+  constructor(runtime: Runtime, options: PeerLinkOptions) {
+    this.#runtime = runtime;
+    this.#options = options;
+    this.#address = options.address;
+    this.peer = options.peer;
+  }
+
+  get up(): boolean {
+    return this.#state === "up";
+  }
+
+  /** Sent, not yet taken by the system. */
+  get bufferedBytes(): number {
+    return this.#connection?.bufferedBytes ?? 0;
+  }
+
+  start(): void {
+    if (this.#state === "idle" && this.#timer === undefined) this.#connect();
+  }
+
+  /** For the next attempt: the peer is reached elsewhere now. */
+  setAddress(address: Address): void {
+    this.#address = address;
+  }
+
+  /**
+   * Sends one message; chunks go by reference. False if it was dropped: the link is not up, or too much waits already.
+   * Raft repeats what matters.
+   */
+  send(head: readonly unknown[], body?: readonly Uint8Array[]): boolean {
+    const connection = this.#connection;
+    if (this.#state !== "up" || connection === undefined || connection.bufferedBytes > PEER_UNSENT_BYTES_MAX) {
+      return false;
+    }
+    connection.write(encodeFrame(head, body));
+    return true;
+  }
+
+  /** Ends the connection, because it is taken for dead, and dials anew. */
+  reset(reason: string): void {
+    if (this.#state !== "closed") this.#fail(reason);
+  }
+
+  /** For good. What was sent goes out first. */
+  close(): void {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    this.#attempt++;
+    this.#timer?.cancel();
+    this.#connection?.close();
+    this.#connection = undefined;
+  }
+
+  #connect(): void {
+    const attempt = ++this.#attempt;
+    this.#state = "connecting";
+    this.#runtime.network.connect(this.#address, CONNECT_MS_MAX).then(
+      (connection) => {
+        if (attempt !== this.#attempt) return abandon(connection);
+        this.#greet(connection, attempt);
+      },
+      (error: unknown) => {
+        if (attempt !== this.#attempt) return;
+        this.#fail(error instanceof Error ? error.message : String(error));
+        if (error instanceof NetworkError && error.code === "REFUSED") this.#options.onRefused();
+      },
+    );
+  }
+
+  #greet(connection: Connection, attempt: number): void {
+    this.#state = "greeting";
+    this.#connection = connection;
+    const reader = new FrameReader(HELLO_LIMITS, (head) => this.#onAnswer(head));
+    connection.onData = (chunk) => {
+      if (attempt !== this.#attempt) return;
+      try {
+        reader.push(chunk);
+      } catch (error) {
+        if (!(error instanceof WireError)) throw error;
+        this.#fail(error.message);
+      }
+    };
+    connection.onDrain = () => {
+      if (attempt === this.#attempt) this.#options.onDrain?.();
+    };
+    connection.onClose = (error) => {
+      if (attempt === this.#attempt) this.#fail(error?.message ?? "the peer closed the connection");
+    };
+    this.#timer = this.#runtime.timers.after(CONNECT_MS_MAX, () => this.#fail("no answer to the hello"));
+    const { clusterId, self: from, peer: to, incarnation, secret } = this.#options;
+    const hello = { protocolVersion: PEER_PROTOCOL_VERSION, clusterId, from, to, incarnation, secret };
+    connection.write(encodeFrame(encodePeerHello(hello)));
+  }
+
+  #onAnswer(head: unknown[]): void {
+    if (this.#state !== "greeting") {
+      throw new WireError("INVALID_MESSAGE", "a peer sent on a connection it did not dial");
+    }
+    const { code, incarnation } = decodePeerHelloAnswer(head);
+    if (code !== "") {
+      const { self, peer } = this.#options;
+      this.#runtime.log.write("warn", "a peer refused this node", { code, self, peer });
+      this.#retryMs = RETRY_MS_MAX;
+      return this.#fail(`the peer refused: ${code}`);
+    }
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#state = "up";
+    this.#retryMs = 0;
+    this.#options.onUp(incarnation);
+  }
+
+  /** Ends this attempt; the next follows after a pause that doubles. The first is short: a restart is quick. */
+  #fail(reason: string): void {
+    const wasUp = this.#state === "up";
+    this.#attempt++;
+    this.#timer?.cancel();
+    if (this.#connection !== undefined) abandon(this.#connection);
+    this.#connection = undefined;
+    this.#state = "idle";
+    const pauseMs = Math.max(RETRY_MS_FIRST, this.#retryMs);
+    this.#retryMs = Math.min(RETRY_MS_MAX, pauseMs * 2);
+    const jitteredMs = pauseMs * (0.5 + this.#runtime.random.next() / 2);
+    this.#timer = this.#runtime.timers.after(jitteredMs, () => {
+      this.#timer = undefined;
+      this.#connect();
+    });
+    if (wasUp) this.#options.onDown(reason);
+  }
+}
+
+function abandon(connection: Connection): void {
+  connection.onData = () => {};
+  connection.onDrain = () => {};
+  connection.onClose = () => {};
+  connection.destroy();
+}

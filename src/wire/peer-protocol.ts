@@ -1,0 +1,134 @@
+/**
+ * What nodes say to each other. Each node dials every other and sends only on the connection it dialled; a connection
+ * begins with a hello, and carries nothing back but its answer. Message heads are `[type, …fields]`.
+ */
+import { Type } from "@sinclair/typebox";
+import { WireError } from "./errors.ts";
+import { NodeIdSchema, Text, U16, U32, U53, validator } from "./schemas.ts";
+
+export const PEER_PROTOCOL_VERSION = 1;
+
+/** First item of a message's head. */
+export const PeerMessageType = { raft: 1, heartbeat: 2, leadership: 3, forward: 4, reply: 5 } as const;
+
+export interface PeerHello {
+  readonly protocolVersion: number;
+  readonly clusterId: string;
+  readonly from: number;
+  readonly to: number;
+  /** Number of this run of the node's process: rises with every start. */
+  readonly incarnation: number;
+  /** Proves that the sender belongs to the cluster; "" where none is configured. */
+  readonly secret: string;
+}
+
+/** Code "" or `UNSUPPORTED_VERSION`, `NOT_AUTHORIZED`, `INVALID_REQUEST`. */
+export interface PeerHelloAnswer {
+  readonly code: string;
+  readonly incarnation: number;
+}
+
+/** Keeps all groups that two nodes share alive with one small frame. */
+export interface PeerHeartbeat {
+  readonly incarnation: number;
+  /** Rises with every heartbeat this run sends to this peer. */
+  readonly sequence: number;
+  /** Highest sequence received from the peer, of its run `echoIncarnation`; 0 for none. */
+  readonly echo: number;
+  readonly echoIncarnation: number;
+}
+
+/** Who leads which shard, as told by the replicas themselves. */
+export interface LeadershipClaim {
+  readonly shard: number;
+  readonly term: number;
+  readonly leading: boolean;
+}
+
+/** A request passed on to the node that can answer it. */
+export interface ForwardedRequest {
+  readonly requestId: number;
+  readonly command: string;
+  readonly args: unknown;
+}
+
+export interface ForwardedReply {
+  readonly requestId: number;
+  /** "" or an error code. */
+  readonly code: string;
+  /** The failure's message, or "". */
+  readonly message: string;
+  readonly result: unknown;
+}
+
+const checkHello = validator("peer hello", Type.Tuple([U16, Text, NodeIdSchema, NodeIdSchema, U53, Text]));
+const checkAnswer = validator("peer hello answer", Type.Tuple([Text, U53]));
+const checkHeartbeat = validator("heartbeat", Type.Tuple([Type.Literal(2), U53, U53, U53, U53]));
+const checkLeadership = validator(
+  "leadership",
+  Type.Tuple([Type.Literal(3), Type.Array(Type.Tuple([U32, U53, Type.Boolean()]))]),
+);
+const checkForward = validator("forward", Type.Tuple([Type.Literal(4), U53, Text, Type.Unknown()]));
+const checkReply = validator("reply", Type.Tuple([Type.Literal(5), U53, Text, Type.String(), Type.Unknown()]));
+
+/** A message's type: one of {@link PeerMessageType}. @throws {WireError} `INVALID_MESSAGE` */
+export function peerMessageType(head: readonly unknown[]): number {
+  const type = head[0];
+  if (typeof type === "number" && type >= 1 && type <= 5) return type;
+  throw new WireError("INVALID_MESSAGE", `peer message type ${String(type)} is not known`);
+}
+
+export function encodePeerHello(hello: PeerHello): unknown[] {
+  const { protocolVersion, clusterId, from, to, incarnation, secret } = hello;
+  return [protocolVersion, clusterId, from, to, incarnation, secret];
+}
+
+/** @throws {WireError} `INVALID_MESSAGE`, as all decoders here */
+export function decodePeerHello(head: unknown[]): PeerHello {
+  const [protocolVersion, clusterId, from, to, incarnation, secret] = checkHello(head);
+  return { protocolVersion, clusterId, from, to, incarnation, secret };
+}
+
+export function encodePeerHelloAnswer({ code, incarnation }: PeerHelloAnswer): unknown[] {
+  return [code, incarnation];
+}
+
+export function decodePeerHelloAnswer(head: unknown[]): PeerHelloAnswer {
+  const [code, incarnation] = checkAnswer(head);
+  return { code, incarnation };
+}
+
+export function encodeHeartbeat({ incarnation, sequence, echo, echoIncarnation }: PeerHeartbeat): unknown[] {
+  return [PeerMessageType.heartbeat, incarnation, sequence, echo, echoIncarnation];
+}
+
+export function decodeHeartbeat(head: unknown[]): PeerHeartbeat {
+  const [, incarnation, sequence, echo, echoIncarnation] = checkHeartbeat(head);
+  return { incarnation, sequence, echo, echoIncarnation };
+}
+
+export function encodeLeadership(claims: readonly LeadershipClaim[]): unknown[] {
+  return [PeerMessageType.leadership, claims.map(({ shard, term, leading }) => [shard, term, leading])];
+}
+
+export function decodeLeadership(head: unknown[]): LeadershipClaim[] {
+  return checkLeadership(head)[1].map(([shard, term, leading]) => ({ shard, term, leading }));
+}
+
+export function encodeForward({ requestId, command, args }: ForwardedRequest): unknown[] {
+  return [PeerMessageType.forward, requestId, command, args];
+}
+
+export function decodeForward(head: unknown[]): ForwardedRequest {
+  const [, requestId, command, args] = checkForward(head);
+  return { requestId, command, args };
+}
+
+export function encodeReply({ requestId, code, message, result }: ForwardedReply): unknown[] {
+  return [PeerMessageType.reply, requestId, code, message, result];
+}
+
+export function decodeReply(head: unknown[]): ForwardedReply {
+  const [, requestId, code, message, result] = checkReply(head);
+  return { requestId, code, message, result };
+}

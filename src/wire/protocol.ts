@@ -1,0 +1,259 @@
+/**
+ * What a client asks of a node. Every message is a positional array: request `[type, correlationId, …fields]`, answer
+ * `[correlationId, code, …fields]` (see responses.ts). Batches travel in the frame's body, back to back.
+ *
+ * A connection's requests may be pipelined. The server starts them in order; answers may overtake each other.
+ */
+import { type Static, Type } from "@sinclair/typebox";
+import { WireError } from "./errors.ts";
+import { encodeFrame } from "./frames.ts";
+import { Name, Text, U16, U32, U53, type Validator, validator } from "./schemas.ts";
+
+/** Sent in HELLO; a node refuses another major version with `UNSUPPORTED_VERSION`. */
+export const PROTOCOL_VERSION = 1;
+
+export const RequestType = {
+  hello: 1,
+  metadata: 2,
+  produce: 3,
+  fetch: 4,
+  producerId: 5,
+  offsets: 6,
+  admin: 7,
+} as const;
+
+export type RequestName = keyof typeof RequestType;
+
+/** Who a client says it is. `mechanism` "plain": a name and its secret. */
+export const CredentialsSchema = Type.Object({
+  mechanism: Type.Literal("plain"),
+  name: Type.String({ minLength: 1, maxLength: 249 }),
+  secret: Type.String({ minLength: 1, maxLength: 1024 }),
+});
+export type Credentials = Static<typeof CredentialsSchema>;
+
+export interface HelloRequest {
+  readonly type: "hello";
+  readonly protocolVersion: number;
+  readonly clientName: string;
+  readonly credentials: Credentials | null;
+}
+
+/** `topics` null: all of them. */
+export interface MetadataRequest {
+  readonly type: "metadata";
+  readonly topics: readonly string[] | null;
+}
+
+/** One batch per part; a shard may occur several times, in order. */
+export interface ProduceRequest {
+  readonly type: "produce";
+  readonly timeoutMs: number;
+  readonly parts: readonly ProducePart[];
+}
+
+export interface ProducePart {
+  readonly shard: number;
+  /** One whole entry of kind batch, as its producer built it. A view of the frame when decoded. Not yet verified. */
+  readonly bytes: Uint8Array;
+}
+
+/** Long poll: answered when `bytesMin` are there, or after `maxWaitMs`, or with an error at once. */
+export interface FetchRequest {
+  readonly type: "fetch";
+  readonly maxWaitMs: number;
+  readonly bytesMin: number;
+  /** Of all parts together. The first entry of the first part that has any is sent even if it is larger. */
+  readonly bytesMax: number;
+  readonly parts: readonly FetchPart[];
+}
+
+export interface FetchPart {
+  readonly shard: number;
+  readonly offset: number;
+  readonly bytesMax: number;
+}
+
+export interface ProducerIdRequest {
+  readonly type: "producerId";
+}
+
+export interface OffsetsRequest {
+  readonly type: "offsets";
+  readonly parts: readonly OffsetsPart[];
+}
+
+export interface OffsetsPart {
+  readonly shard: number;
+  readonly at: OffsetsAt;
+}
+
+/** `timeMs`: the first record of the first batch whose max timestamp is at or after it; the end if there is none. */
+export type OffsetsAt = "earliest" | "latest" | { readonly timeMs: number };
+
+/** See admin-commands.ts for the commands and their arguments. */
+export interface AdminRequest {
+  readonly type: "admin";
+  readonly command: string;
+  readonly args: Readonly<Record<string, unknown>>;
+}
+
+export type Request =
+  | HelloRequest
+  | MetadataRequest
+  | ProduceRequest
+  | FetchRequest
+  | ProducerIdRequest
+  | OffsetsRequest
+  | AdminRequest;
+
+const PARTS_MAX = 10_000;
+
+const helloSchema = Type.Tuple([
+  Type.Literal(RequestType.hello),
+  U32,
+  U16,
+  Type.String({ maxLength: 249 }),
+  Type.Union([CredentialsSchema, Type.Null()]),
+]);
+const metadataSchema = Type.Tuple([
+  Type.Literal(RequestType.metadata),
+  U32,
+  Type.Union([Type.Array(Name, { maxItems: PARTS_MAX }), Type.Null()]),
+]);
+const produceSchema = Type.Tuple([
+  Type.Literal(RequestType.produce),
+  U32,
+  U32,
+  Type.Array(Type.Tuple([U32, U32]), { minItems: 1, maxItems: PARTS_MAX }),
+]);
+const fetchSchema = Type.Tuple([
+  Type.Literal(RequestType.fetch),
+  U32,
+  U32,
+  U32,
+  U32,
+  Type.Array(Type.Tuple([U32, U53, U32]), { minItems: 1, maxItems: PARTS_MAX }),
+]);
+const producerIdSchema = Type.Tuple([Type.Literal(RequestType.producerId), U32]);
+const offsetsAtSchema = Type.Union([
+  Type.Literal("earliest"),
+  Type.Literal("latest"),
+  Type.Object({ timeMs: U53 }),
+]);
+const offsetsSchema = Type.Tuple([
+  Type.Literal(RequestType.offsets),
+  U32,
+  Type.Array(Type.Tuple([U32, offsetsAtSchema]), { minItems: 1, maxItems: PARTS_MAX }),
+]);
+const adminSchema = Type.Tuple([
+  Type.Literal(RequestType.admin),
+  U32,
+  Text,
+  Type.Record(Type.String(), Type.Unknown()),
+]);
+
+const validators = {
+  hello: validator("hello", helloSchema),
+  metadata: validator("metadata", metadataSchema),
+  produce: validator("produce", produceSchema),
+  fetch: validator("fetch", fetchSchema),
+  producerId: validator("producerId", producerIdSchema),
+  offsets: validator("offsets", offsetsSchema),
+  admin: validator("admin", adminSchema),
+};
+
+/** A whole frame, as chunks for one write. Batches go by reference. */
+export function encodeRequest(correlationId: number, request: Request): Uint8Array[] {
+  const type = RequestType[request.type];
+  switch (request.type) {
+    case "hello":
+      return encodeFrame([type, correlationId, request.protocolVersion, request.clientName, request.credentials]);
+    case "metadata":
+      return encodeFrame([type, correlationId, request.topics]);
+    case "produce":
+      return encodeFrame(
+        [type, correlationId, request.timeoutMs, request.parts.map((part) => [part.shard, part.bytes.length])],
+        request.parts.map((part) => part.bytes),
+      );
+    case "fetch": {
+      const parts = request.parts.map((part) => [part.shard, part.offset, part.bytesMax]);
+      return encodeFrame([type, correlationId, request.maxWaitMs, request.bytesMin, request.bytesMax, parts]);
+    }
+    case "producerId":
+      return encodeFrame([type, correlationId]);
+    case "offsets":
+      return encodeFrame([type, correlationId, request.parts.map((part) => [part.shard, part.at])]);
+    case "admin":
+      return encodeFrame([type, correlationId, request.command, request.args]);
+  }
+}
+
+/** What a frame's head and body say. @throws {WireError} `INVALID_MESSAGE`, with the correlation id if it has one. */
+export function decodeRequest(head: unknown[], body: Uint8Array): { correlationId: number; request: Request } {
+  const correlationId = head[1];
+  if (typeof correlationId !== "number" || correlationId >>> 0 !== correlationId) {
+    throw new WireError("INVALID_MESSAGE", "a request begins with its type and a u32 correlation id");
+  }
+  try {
+    return { correlationId, request: decodeFields(head, body) };
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error;
+    throw new WireError(error.code, error.message, correlationId);
+  }
+}
+
+function decodeFields(head: unknown[], body: Uint8Array): Request {
+  const type = head[0];
+  if (type === RequestType.produce) return decodeProduce(checked(validators.produce, head), body);
+  if (body.length > 0) throw new WireError("INVALID_MESSAGE", `a request of type ${String(type)} has no body`);
+  switch (type) {
+    case RequestType.fetch: {
+      const [, , maxWaitMs, bytesMin, bytesMax, parts] = checked(validators.fetch, head);
+      return {
+        type: "fetch",
+        maxWaitMs,
+        bytesMin,
+        bytesMax,
+        parts: parts.map(([shard, offset, partBytesMax]) => ({ shard, offset, bytesMax: partBytesMax })),
+      };
+    }
+    case RequestType.hello: {
+      const [, , protocolVersion, clientName, credentials] = checked(validators.hello, head);
+      return { type: "hello", protocolVersion, clientName, credentials };
+    }
+    case RequestType.metadata:
+      return { type: "metadata", topics: checked(validators.metadata, head)[2] };
+    case RequestType.producerId:
+      checked(validators.producerId, head);
+      return { type: "producerId" };
+    case RequestType.offsets: {
+      const parts = checked(validators.offsets, head)[2];
+      return { type: "offsets", parts: parts.map(([shard, at]) => ({ shard, at })) };
+    }
+    case RequestType.admin: {
+      const [, , command, args] = checked(validators.admin, head);
+      return { type: "admin", command, args };
+    }
+    default:
+      throw new WireError("INVALID_MESSAGE", `request type ${String(type)} is not known`);
+  }
+}
+
+function decodeProduce(head: Static<typeof produceSchema>, body: Uint8Array): ProduceRequest {
+  const parts: ProducePart[] = [];
+  let at = 0;
+  for (const [shard, byteLength] of head[3]) {
+    const end = at + byteLength;
+    if (end > body.length) throw new WireError("INVALID_MESSAGE", "the parts are longer than the body");
+    parts.push({ shard, bytes: body.subarray(at, end) });
+    at = end;
+  }
+  if (at !== body.length) throw new WireError("INVALID_MESSAGE", "the body is longer than its parts");
+  return { type: "produce", timeoutMs: head[2], parts };
+}
+
+/** Names the validator's result type where inference through the table would lose it. */
+function checked<T>(check: Validator<T>, head: unknown): T {
+  return check(head);
+}

@@ -1,0 +1,193 @@
+/** The client's side of one connection to a node: hello, then pipelined requests matched by correlation ids. */
+import type { Address, Connection } from "../runtime/network.ts";
+import { NetworkError } from "../runtime/network.ts";
+import type { Runtime, Timer } from "../runtime/runtime.ts";
+import { RaftlineError, WireError } from "./errors.ts";
+import { FrameReader } from "./frames.ts";
+import { RESPONSE_LIMITS } from "./limits.ts";
+import { type Credentials, encodeRequest, PROTOCOL_VERSION, type Request } from "./protocol.ts";
+import { correlationIdOf, decodeResponse, failureOf, type HelloResponse, type Responses } from "./responses.ts";
+
+export interface RpcClientOptions {
+  readonly clientName: string;
+  readonly credentials: Credentials | null;
+  /** For connecting and for the hello, each. */
+  readonly connectTimeoutMs: number;
+}
+
+interface Pending {
+  readonly type: Request["type"];
+  readonly resolve: (response: never) => void;
+  readonly reject: (error: RaftlineError) => void;
+  readonly timer: Timer;
+}
+
+/**
+ * One connection. When it breaks, every open request rejects with `UNAVAILABLE` and the connection is done: make a
+ * new one. A request that times out leaves it open; its late answer is dropped.
+ *
+ * @example
+ * const connection = await RpcClient.connect(runtime, address, { clientName: "x", credentials: null, connectTimeoutMs: 2_000 });
+ * const { producerId } = await connection.request({ type: "producerId" }, 5_000);
+ */
+export class RpcClient {
+  readonly address: Address;
+  /** Called once, when the connection has ended, whoever ended it. */
+  onClose: (error: RaftlineError) => void = () => {};
+
+  readonly #runtime: Runtime;
+  readonly #connection: Connection;
+  readonly #reader: FrameReader;
+  readonly #pending = new Map<number, Pending>();
+  #correlationId = 0;
+  #ended: RaftlineError | undefined;
+  #hello: HelloResponse | undefined;
+  /** Frames of this turn, written together at its end. */
+  #out: Uint8Array[] = [];
+
+  private constructor(runtime: Runtime, address: Address, connection: Connection) {
+    this.address = address;
+    this.#runtime = runtime;
+    this.#connection = connection;
+    this.#reader = new FrameReader(RESPONSE_LIMITS, (head, body) => this.#onFrame(head, body));
+    connection.onData = (chunk) => this.#onData(chunk);
+    connection.onDrain = () => {};
+    connection.onClose = (error) => this.#end(brokenBy(this.address, error));
+  }
+
+  /** @throws {RaftlineError} `UNAVAILABLE`, `TIMED_OUT`, `NOT_AUTHORIZED`, `UNSUPPORTED_VERSION`, `TOO_MANY_CONNECTIONS` */
+  static async connect(runtime: Runtime, address: Address, options: RpcClientOptions): Promise<RpcClient> {
+    let connection;
+    try {
+      connection = await runtime.network.connect(address, options.connectTimeoutMs);
+    } catch (error) {
+      if (!(error instanceof NetworkError)) throw error;
+      throw brokenBy(address, error);
+    }
+    const client = new RpcClient(runtime, address, connection);
+    const { clientName, credentials } = options;
+    try {
+      client.#hello = await client.request(
+        { type: "hello", protocolVersion: PROTOCOL_VERSION, clientName, credentials },
+        options.connectTimeoutMs,
+      );
+    } catch (error) {
+      client.close();
+      throw error;
+    }
+    return client;
+  }
+
+  /** What the node said of itself. */
+  get hello(): HelloResponse {
+    return this.#hello!;
+  }
+
+  get open(): boolean {
+    return this.#ended === undefined;
+  }
+
+  get openRequests(): number {
+    return this.#pending.size;
+  }
+
+  /**
+   * Sends one request. Requests of the same turn leave in one write.
+   * @throws {RaftlineError} What the node answered; `TIMED_OUT`: no answer in time, the outcome is not known;
+   * `UNAVAILABLE`: the connection broke, the outcome is not known; `CLOSED`; `MALFORMED`
+   */
+  request<R extends Request>(request: R, timeoutMs: number): Promise<Responses[R["type"]]> {
+    if (this.#ended !== undefined) return Promise.reject(this.#ended);
+    const id = this.#nextCorrelationId();
+    const frame = encodeRequest(id, request);
+    if (this.#out.length === 0) this.#runtime.timers.defer(() => this.#flush());
+    for (const chunk of frame) this.#out.push(chunk);
+    return new Promise((resolve, reject) => {
+      const timer = this.#runtime.timers.after(timeoutMs, () => {
+        this.#pending.delete(id);
+        const { host, port } = this.address;
+        reject(new RaftlineError("TIMED_OUT", `${host}:${port} did not answer ${request.type} within ${timeoutMs} ms`));
+      });
+      this.#pending.set(id, { type: request.type, resolve, reject, timer });
+    });
+  }
+
+  /** Ends the connection; open requests reject with `CLOSED`. */
+  close(): void {
+    if (this.#ended !== undefined) return;
+    this.#flush();
+    this.#connection.close();
+    this.#end(new RaftlineError("CLOSED", "the connection was closed"));
+  }
+
+  /** Ends it at once, because it is taken for dead. */
+  destroy(reason: string): void {
+    if (this.#ended !== undefined) return;
+    this.#connection.destroy();
+    this.#end(new RaftlineError("UNAVAILABLE", reason));
+  }
+
+  #nextCorrelationId(): number {
+    do this.#correlationId = (this.#correlationId + 1) >>> 0; while (
+      this.#correlationId === 0 || this.#pending.has(this.#correlationId)
+    );
+    return this.#correlationId;
+  }
+
+  #flush(): void {
+    if (this.#ended !== undefined || this.#out.length === 0) return;
+    const out = this.#out;
+    this.#out = [];
+    this.#connection.write(out);
+  }
+
+  #onData(chunk: Uint8Array): void {
+    try {
+      this.#reader.push(chunk);
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.#connection.destroy();
+      this.#end(new RaftlineError("MALFORMED", `${this.address.host}:${this.address.port} sent ${error.message}`));
+    }
+  }
+
+  #onFrame(head: unknown[], body: Uint8Array): void {
+    const id = correlationIdOf(head);
+    if (id === 0) {
+      // The node refuses the whole connection; it will close it.
+      this.#end(failureOf(head) ?? new RaftlineError("MALFORMED", "a refusal without a code"));
+      this.#connection.close();
+      return;
+    }
+    const pending = this.#pending.get(id);
+    if (pending === undefined) return;
+    this.#pending.delete(id);
+    pending.timer.cancel();
+    try {
+      pending.resolve(decodeResponse(pending.type, head, body) as never);
+    } catch (error) {
+      if (error instanceof RaftlineError) return pending.reject(error);
+      pending.reject(new RaftlineError("MALFORMED", `the answer to ${pending.type} is not valid`, { cause: error }));
+      throw error;
+    }
+  }
+
+  #end(error: RaftlineError): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = error;
+    this.#reader.close();
+    this.#out = [];
+    const pending = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const { timer, reject } of pending) {
+      timer.cancel();
+      reject(error);
+    }
+    this.onClose(error);
+  }
+}
+
+function brokenBy({ host, port }: Address, cause: unknown): RaftlineError {
+  const why = cause instanceof Error ? `: ${cause.message}` : "";
+  return new RaftlineError("UNAVAILABLE", `the connection to ${host}:${port} failed${why}`, { cause });
+}

@@ -1,0 +1,65 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { isLoopback, loadConfig } from "../../src/node/config.ts";
+import { ConfigError } from "../../src/node/errors.ts";
+
+const config = suite("configuration");
+
+const YAML = `
+nodeId: 1
+dataFolder: ./data
+nodes:
+  - { id: 1, host: 127.0.0.1, port: 7501 }
+  - { id: 2, host: 127.0.0.1, port: 7502 }
+`;
+
+function fieldOfError(load: () => unknown): string {
+  try {
+    load();
+  } catch (error) {
+    if (error instanceof ConfigError && error.code === "INVALID_CONFIG" && error.message.startsWith(error.field)) {
+      return error.field;
+    }
+    if (error instanceof ConfigError) return error.field;
+    throw error;
+  }
+  return "no error";
+}
+
+config("file, then environment, then flags: later ones win", () => {
+  const env = { RAFTLINE_NODE_ID: "2", RAFTLINE_CLIENT_PORT: "7000", RAFTLINE_PEER_PORT: "7001" };
+  const loaded = loadConfig({ yaml: YAML, env, flags: { clientPort: 9000, adminPort: undefined } });
+  assert.is(loaded.nodeId, 2);
+  assert.is(loaded.clientPort, 9000);
+  assert.is(loaded.peerPort, 7001);
+  assert.is(loaded.clusterId, "raftline");
+});
+
+config("errors name the field", () => {
+  assert.is(fieldOfError(() => loadConfig({ yaml: `${YAML}\nclientPrt: 1` })), "clientPrt");
+  assert.is(fieldOfError(() => loadConfig({ yaml: YAML, flags: { clientPort: 70_000 } })), "clientPort");
+  assert.is(fieldOfError(() => loadConfig({ yaml: YAML, env: { RAFTLINE_CLIENT_PORT: "x" } })), "clientPort");
+  assert.is(fieldOfError(() => loadConfig({ yaml: YAML.replace("7502", "-1") })), "nodes.1.port");
+  assert.is(fieldOfError(() => loadConfig({ yaml: YAML.replace("id: 2", "id: 1") })), "nodes");
+  assert.is(fieldOfError(() => loadConfig({ yaml: YAML.replace("nodeId: 1", "nodeId: 9") })), "nodeId");
+  assert.is(fieldOfError(() => loadConfig({ yaml: YAML.replace("nodeId: 1", "") })), "nodeId");
+});
+
+config("what is no configuration at all is said so", () => {
+  for (const yaml of ["[1, 2]", "a: [", "just text", "&a [*a, *a]"]) {
+    assert.is(fieldOfError(() => loadConfig({ yaml })), "(the whole)");
+  }
+});
+
+config("listening wider than loopback wants authentication", () => {
+  const wide = { yaml: `${YAML}\nhost: 0.0.0.0` };
+  assert.is(fieldOfError(() => loadConfig(wide)), "peerSecret");
+  const secret = "0123456789abcdef";
+  assert.is(fieldOfError(() => loadConfig({ ...wide, flags: { peerSecret: secret } })), "credentials");
+  const credentials = [{ name: "shop", secret }];
+  assert.is(loadConfig({ ...wide, flags: { peerSecret: secret, credentials } }).host, "0.0.0.0");
+  for (const host of ["127.0.0.1", "127.1.2.3", "::1", "localhost"]) assert.ok(isLoopback(host));
+  for (const host of ["0.0.0.0", "::", "10.0.0.1", "127.0.0.1.example"]) assert.not.ok(isLoopback(host));
+});
+
+config.run();

@@ -1,0 +1,272 @@
+/**
+ * A group in one process: messages wait in a list, writes wait on disks, time stands still, until the test says
+ * otherwise. After every event it is checked that no term has two leaders and that nothing that was applied is ever
+ * different anywhere.
+ */
+import * as assert from "uvu/assert";
+import type { RaftLimits } from "../../src/raft/limits.ts";
+import type { Configuration, ConfigurationChange, Message, NodeId, ProposeResult } from "../../src/raft/types.ts";
+import { emptyDisk, type Letter, Member, type MemberSettings, type TestDisk } from "./member.ts";
+import { group, TestEntry } from "./test-entry.ts";
+
+export const ELECTION_TIMEOUT_MS = 1000;
+const HEARTBEAT_MS = 50;
+
+export interface ClusterOptions {
+  readonly configuration?: Configuration;
+  /** Started as well, though not (yet) in the configuration. */
+  readonly extra?: readonly NodeId[];
+  readonly limits?: Partial<RaftLimits>;
+  readonly seed?: number;
+  /** Disks to start from; others are empty. */
+  readonly disks?: Readonly<Record<NodeId, TestDisk>>;
+}
+
+/** A small generator of numbers in [0, 1): the same for the same seed (mulberry32). */
+export function seeded(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+export class Cluster {
+  nowMs = 0;
+  readonly configuration: Configuration;
+  /** Sent and neither delivered nor lost. */
+  letters: Letter[] = [];
+  /** Disks that keep their writes waiting: only `persist` completes them. */
+  readonly slowDisks = new Set<NodeId>();
+  /** Every message that was delivered, if the test wants to read them. */
+  readonly delivered: Message<TestEntry>[] = [];
+  readonly random: () => number;
+  readonly #members = new Map<NodeId, Member>();
+  readonly #down = new Map<NodeId, TestDisk>();
+  readonly #limits: Partial<RaftLimits>;
+  /** Links that lose everything, `from>to`. */
+  readonly #cut = new Set<string>();
+  readonly #heardMs = new Map<string, number>();
+  readonly #leaders = new Map<number, NodeId>();
+  readonly #truth = new Map<number, string>();
+  readonly #checkedTo = new Map<NodeId, number>();
+
+  constructor(size: number, options: ClusterOptions = {}) {
+    this.random = seeded(options.seed ?? 1);
+    this.#limits = options.limits ?? {};
+    const nodes = Array.from({ length: size }, (_, at) => at + 1);
+    this.configuration = options.configuration ?? group(...nodes);
+    for (const id of [...nodes, ...(options.extra ?? [])]) {
+      this.#start(id, options.disks?.[id] ?? emptyDisk(this.configuration), true);
+    }
+    this.#hear();
+  }
+
+  get members(): Member[] {
+    return [...this.#members.values()];
+  }
+
+  member(id: NodeId): Member {
+    const member = this.#members.get(id);
+    if (!member) throw new Error(`member ${id} is down`);
+    return member;
+  }
+
+  raft(id: NodeId): Member["raft"] {
+    return this.member(id).raft;
+  }
+
+  /** The one that leads in the highest term; 0 for nobody. */
+  get leader(): NodeId {
+    const leading = this.members.filter(({ raft }) => raft.role === "leader");
+    return leading.sort((a, b) => b.raft.term - a.raft.term)[0]?.id ?? 0;
+  }
+
+  /** Has `id` elected, with everybody's help. */
+  elect(id: NodeId): void {
+    this.raft(id).campaign(this.nowMs);
+    this.settle();
+    assert.is(this.raft(id).role, "leader", `member ${id} was not elected`);
+  }
+
+  propose(id: NodeId, ...values: string[]): ProposeResult {
+    return this.raft(id).propose(values.map((value) => new TestEntry(value)), this.nowMs);
+  }
+
+  change(id: NodeId, change: ConfigurationChange): ProposeResult {
+    return this.raft(id).proposeConfiguration(change, this.nowMs);
+  }
+
+  /** What a member's state machine has, without the entries the core made itself. */
+  values(id: NodeId): string[] {
+    return this.member(id).applied.map(({ value }) => value).filter((v) => v !== "" && !v.startsWith("configuration "));
+  }
+
+  /** Delivers, writes, loads and applies until nothing is left to do. Time does not pass. */
+  settle(): void {
+    for (let rounds = 0; rounds < 10_000; rounds++) {
+      let busy = false;
+      for (const member of this.members) {
+        if (member.pump(this.nowMs)) busy = true;
+        if (!this.slowDisks.has(member.id) && member.persist(this.nowMs)) busy = true;
+        if (member.load(this.nowMs)) busy = true;
+      }
+      this.check();
+      const letters = this.letters;
+      this.letters = [];
+      for (const letter of letters) this.deliver(letter);
+      if (!busy && letters.length === 0 && this.letters.length === 0) return;
+    }
+    throw new Error("the group does not come to rest");
+  }
+
+  /** Pumps every member once: what they have to say is then in `letters`. */
+  pump(): void {
+    for (const member of this.members) member.pump(this.nowMs);
+    this.check();
+  }
+
+  deliver(letter: Letter): void {
+    const { from, to } = letter.message;
+    const member = this.#members.get(to);
+    if (!member || this.#cut.has(`${from}>${to}`)) return;
+    this.delivered.push(letter.message);
+    member.step(letter, this.nowMs);
+    member.pump(this.nowMs);
+    this.check();
+  }
+
+  /** Takes the waiting messages that fit out of the list. */
+  take(fits: (message: Message<TestEntry>) => boolean): Letter[] {
+    this.pump();
+    const taken = this.letters.filter(({ message }) => fits(message));
+    this.letters = this.letters.filter(({ message }) => !fits(message));
+    return taken;
+  }
+
+  /** Lets time pass: node heartbeats are heard, deadlines are kept, everything is delivered at once. */
+  advance(ms: number): void {
+    const untilMs = this.nowMs + ms;
+    this.settle();
+    while (this.nowMs < untilMs) {
+      const nextMs = Math.min(
+        untilMs,
+        (Math.floor(this.nowMs / HEARTBEAT_MS) + 1) * HEARTBEAT_MS,
+        this.#nextDeadlineMs(),
+      );
+      this.nowMs = Math.max(nextMs, this.nowMs + 0.01);
+      this.#hear();
+      this.tickDue();
+      this.settle();
+    }
+  }
+
+  tickDue(): void {
+    for (const { raft } of this.members) if (raft.deadlineMs <= this.nowMs) raft.tick(this.nowMs);
+  }
+
+  /** Lets time pass until there is a leader in whom a majority believes. */
+  waitForLeader(limitMs = 20 * ELECTION_TIMEOUT_MS): NodeId {
+    for (let waited = 0; waited < limitMs; waited += 10) {
+      this.advance(10);
+      const id = this.leader;
+      const followed = this.members.filter(({ raft }) => id !== 0 && raft.leader === id).length;
+      if (followed > this.configuration.voters.length / 2) return id;
+    }
+    throw new Error("nobody was elected");
+  }
+
+  /** Messages from `from` to `to` are lost from now on, node heartbeats too. */
+  cut(from: NodeId, to: NodeId): void {
+    this.#cut.add(`${from}>${to}`);
+  }
+
+  /** Nobody hears the others of `ids`, and they hear nobody. */
+  isolate(...ids: NodeId[]): void {
+    for (const inside of ids) {
+      for (const { id: outside } of this.members) {
+        if (ids.includes(outside)) continue;
+        this.cut(inside, outside);
+        this.cut(outside, inside);
+      }
+    }
+  }
+
+  /** All links work again, in new sessions. */
+  heal(): void {
+    const pairs = new Set([...this.#cut].map((link) => link.split(">").map(Number).sort().join(">")));
+    this.#cut.clear();
+    for (const pair of pairs) {
+      const [a, b] = pair.split(">").map(Number) as [NodeId, NodeId];
+      this.#connect(a, b);
+    }
+    this.#hear();
+  }
+
+  /** kill -9: what is not durable is gone, what it sent last may still arrive. `noticed`: its port refuses. */
+  crash(id: NodeId, noticed = false): void {
+    const member = this.member(id);
+    this.#members.delete(id);
+    this.#down.set(id, member.disk);
+    this.letters = this.letters.filter(({ message }) => message.from !== id && message.to !== id);
+    if (noticed) { for (const { raft } of this.members) raft.peerLost(id, this.nowMs); }
+  }
+
+  restart(id: NodeId, disk = this.#down.get(id)!, vouched = true): void {
+    this.#down.delete(id);
+    this.#start(id, disk, vouched);
+    this.#checkedTo.delete(id);
+    for (const other of this.#members.keys()) if (other !== id) this.#connect(id, other);
+    this.#hear();
+  }
+
+  /** @throws if a rule of consensus is broken as far as an observer can see. */
+  check(): void {
+    for (const { id, raft, applied } of this.members) {
+      if (raft.role === "leader") {
+        const leader = this.#leaders.get(raft.term) ?? id;
+        assert.is(leader, id, `${leader} and ${id} lead in term ${raft.term}`);
+        this.#leaders.set(raft.term, id);
+      }
+      const from = Math.min(this.#checkedTo.get(id) ?? 0, applied.length);
+      for (const { index, term, value } of applied.slice(from)) {
+        const told = `${term}:${value}`;
+        const truth = this.#truth.get(index) ?? told;
+        assert.is(told, truth, `member ${id} applied something else at ${index}`);
+        this.#truth.set(index, truth);
+      }
+      this.#checkedTo.set(id, applied.length);
+    }
+  }
+
+  #start(id: NodeId, disk: TestDisk, vouched: boolean): void {
+    const settings: MemberSettings = {
+      electionTimeoutMs: ELECTION_TIMEOUT_MS,
+      random: this.random,
+      peerHeardMs: (peer) => this.#heardMs.get(`${id}<${peer}`) ?? -Infinity,
+      limits: this.#limits,
+      vouched,
+    };
+    this.#members.set(id, new Member(id, disk, settings, this.nowMs, (letter) => this.letters.push(letter)));
+  }
+
+  #connect(a: NodeId, b: NodeId): void {
+    this.#members.get(a)?.raft.peerUp(b, this.nowMs);
+    this.#members.get(b)?.raft.peerUp(a, this.nowMs);
+  }
+
+  #hear(): void {
+    for (const listener of this.#members.keys()) {
+      for (const speaker of this.#members.keys()) {
+        if (speaker === listener || this.#cut.has(`${speaker}>${listener}`)) continue;
+        this.#heardMs.set(`${listener}<${speaker}`, this.nowMs);
+      }
+    }
+  }
+
+  #nextDeadlineMs(): number {
+    return Math.min(...this.members.map(({ raft }) => raft.deadlineMs));
+  }
+}

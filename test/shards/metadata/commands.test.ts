@@ -1,0 +1,87 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { applyCommand, decodeCommand, encodeCommand, type MetadataCommand } from "../../../shards/metadata/commands.ts";
+import { placePartitions } from "../../../shards/metadata/placement.ts";
+import { MetadataState } from "../../../shards/metadata/state.ts";
+
+const metadata = suite("metadata commands");
+
+function create(name: string, placement: number[][]): MetadataCommand {
+  return { type: "createTopic", name, retention: { ms: 1000 }, recordBytesMax: 100, placement };
+}
+
+metadata("a topic's shards are never used again", () => {
+  const state = new MetadataState();
+  applyCommand(state, create("a", [[1, 2, 3], [2, 3, 1]]));
+  const shards = state.topics.get("a")!.partitions.map(({ shard }) => shard);
+  applyCommand(state, { type: "deleteTopic", name: "a" });
+  applyCommand(state, create("a", [[1, 2, 3]]));
+  assert.not.ok(shards.includes(state.topics.get("a")!.partitions[0]!.shard));
+  assert.is(state.topicOfShard.get(shards[0]!), undefined);
+});
+
+metadata("what cannot be done changes nothing and says why", () => {
+  const state = new MetadataState();
+  applyCommand(state, create("a", [[1]]));
+  const before = state.encode();
+  for (
+    const [command, code] of [
+      [create("a", [[1]]), "ALREADY_EXISTS"],
+      [{ type: "deleteTopic", name: "b" }, "UNKNOWN_TOPIC"],
+      [{ type: "alterTopic", name: "b", changes: {} }, "UNKNOWN_TOPIC"],
+    ] as [MetadataCommand, string][]
+  ) {
+    const result = applyCommand(state, command);
+    assert.is(result.ok ? "" : result.code, code);
+  }
+  assert.equal(state.encode(), before);
+});
+
+metadata("producer ids are handed out once", () => {
+  const state = new MetadataState();
+  const first = applyCommand(state, { type: "allocateProducerIds", count: 10 });
+  const second = applyCommand(state, { type: "allocateProducerIds", count: 10 });
+  assert.equal(first, { ok: true, value: { first: 1, count: 10 } });
+  assert.equal(second, { ok: true, value: { first: 11, count: 10 } });
+});
+
+metadata("commands and state come back whole from their bytes", () => {
+  const state = new MetadataState();
+  const commands: MetadataCommand[] = [
+    { type: "registerNode", node: { id: 1, host: "127.0.0.1", clientPort: 1, adminPort: 2 } },
+    create("a", [[1, 2, 3]]),
+    { type: "alterTopic", name: "a", changes: { retention: { bytes: 5 } } },
+  ];
+  for (const command of commands) {
+    assert.equal(decodeCommand(encodeCommand(command)), command);
+    applyCommand(state, command);
+  }
+  assert.equal(state.topics.get("a")!.retention, { ms: 1000, bytes: 5 });
+  const again = new MetadataState();
+  again.load(state.encode());
+  assert.equal(again.encode(), state.encode());
+  assert.is(again.topicOfShard.get(state.nextShard - 1)?.name, "a");
+});
+
+metadata("placement spreads leaders and replicas evenly", () => {
+  const state = new MetadataState();
+  const nodes = [1, 2, 3, 4, 5];
+  for (let topic = 0; topic < 20; topic++) {
+    const placement = placePartitions(state, nodes, 7, 3)!;
+    for (const replicas of placement) assert.is(new Set(replicas).size, 3);
+    applyCommand(state, create(`t${topic}`, placement));
+  }
+  const leads = new Map<number, number>();
+  const holds = new Map<number, number>();
+  for (const { partitions } of state.topics.values()) {
+    for (const { replicas } of partitions) {
+      leads.set(replicas[0]!, (leads.get(replicas[0]!) ?? 0) + 1);
+      for (const node of replicas) holds.set(node, (holds.get(node) ?? 0) + 1);
+    }
+  }
+  assert.ok(Math.max(...leads.values()) - Math.min(...leads.values()) <= 1);
+  assert.ok(Math.max(...holds.values()) - Math.min(...holds.values()) <= 2);
+  assert.is(placePartitions(state, [1, 2], 1, 3), undefined);
+});
+
+metadata.run();

@@ -1,0 +1,66 @@
+/** `bench latency`: one record at a time at a fixed rate, from send to acknowledgement, beside the bare pipeline. */
+import fs from "node:fs";
+import os from "node:os";
+import { connect } from "../../src/client/client.ts";
+import { NodeProcesses } from "../processes/node-processes.ts";
+import { pace, runLimit } from "./limit.ts";
+import { round, Samples } from "./statistics.ts";
+
+const WARM_UP_MS = 2_000;
+
+export interface LatencyOptions {
+  readonly rate: number;
+  readonly seconds: number;
+  readonly recordBytes: number;
+  readonly onProgress: (stage: string) => void;
+}
+
+export interface LatencyResult {
+  readonly rate: number;
+  readonly ackMsP50: number;
+  readonly ackMsP99: number;
+  readonly limitAckMsP50: number;
+  readonly limitAckMsP99: number;
+  readonly ratioP50: number;
+  readonly ratioP99: number;
+}
+
+export async function runLatency({ rate, seconds, recordBytes, onProgress }: LatencyOptions): Promise<LatencyResult> {
+  onProgress("the bare pipeline");
+  const limit = await runLimit({ frameBytes: recordBytes, recordBytes, seconds, framesInFlight: 1, rate });
+  const folder = fs.mkdtempSync(`${os.tmpdir()}/raftline-bench-`);
+  onProgress("three nodes");
+  const processes = await NodeProcesses.start({ folder, logLevel: "error" });
+  try {
+    const client = await connect(processes.bootstrap());
+    await client.admin.createTopic("bench", { partitions: 16, replicas: 3 });
+    const producer = client.producer();
+    const value = new Uint8Array(recordBytes).fill(120);
+    const samples = new Samples();
+    const measureFromMs = performance.now() + WARM_UP_MS;
+    const pacer = pace(rate, () => {
+      const sentMs = performance.now();
+      producer.enqueue("bench", { value }, (error) => {
+        if (!error && sentMs >= measureFromMs) samples.add(performance.now() - sentMs);
+      });
+    });
+    await new Promise((resolve) => setTimeout(resolve, WARM_UP_MS + seconds * 1000));
+    clearInterval(pacer);
+    await producer.close();
+    await client.close();
+    const ackMsP50 = round(samples.percentile(50));
+    const ackMsP99 = round(samples.percentile(99));
+    return {
+      rate,
+      ackMsP50,
+      ackMsP99,
+      limitAckMsP50: limit.ackMsP50,
+      limitAckMsP99: limit.ackMsP99,
+      ratioP50: round(ackMsP50 / limit.ackMsP50),
+      ratioP99: round(ackMsP99 / limit.ackMsP99),
+    };
+  } finally {
+    await processes.stop();
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,66 @@
+/** `npm run bench -- NAME`: the benchmarks. Progress on standard error, the result on standard output. */
+import process from "node:process";
+import { cac } from "cac";
+import { reportFailure } from "../cli/failure.ts";
+import { UsageError } from "../cli/errors.ts";
+import { runFailover } from "./failover.ts";
+import { runGroups } from "./groups.ts";
+import { runLatency } from "./latency.ts";
+import { runLimit } from "./limit.ts";
+import { runPublish } from "./publish.ts";
+import { runRestart } from "./restart.ts";
+
+interface BenchFlags {
+  readonly frameBytes: number;
+  readonly recordBytes: number;
+  readonly partitions: number;
+  readonly seconds: number;
+  readonly rate?: number;
+  readonly kills: number;
+  readonly groups: number;
+  readonly bytes: number;
+  readonly json?: boolean;
+}
+
+const onProgress = (stage: string) => process.stderr.write(`${stage} …\n`);
+
+const BENCHES: Readonly<Record<string, (flags: BenchFlags) => Promise<object>>> = {
+  limit: (flags) => runLimit({ ...flags, framesInFlight: 64 }),
+  publish: (flags) => runPublish({ ...flags, onProgress }),
+  latency: (flags) => runLatency({ ...flags, rate: flags.rate ?? 200, onProgress }),
+  failover: (flags) => runFailover({ ...flags, rate: flags.rate ?? 2_000, onProgress }),
+  groups: (flags) => runGroups({ ...flags, onProgress }),
+  restart: (flags) => runRestart({ ...flags, onProgress }),
+};
+
+const cli = cac("bench");
+cli.command("<name>", `one of ${Object.keys(BENCHES).join(", ")}`)
+  .option("--frame-bytes <n>", "limit: bytes of a frame", { default: 65_536 })
+  .option("--record-bytes <n>", "Bytes of a record's value", { default: 100 })
+  .option("--partitions <n>", "publish: partitions of the topic", { default: 16 })
+  .option("--seconds <n>", "How long each is measured", { default: 10 })
+  .option("--rate <n>", "latency (200), failover (2000), limit: records a second")
+  .option("--kills <n>", "failover: how many", { default: 20 })
+  .option("--groups <n>", "groups: partitions to create", { default: 1_000 })
+  .option("--bytes <n>", "restart: bytes to publish before", { default: 1_000_000_000 })
+  .option("--json", "The last line is one JSON object")
+  .example("npm run bench -- publish --partitions 16 --record-bytes 100 --seconds 10")
+  .example("npm run bench -- latency --rate 200 --json")
+  .action(runBench);
+cli.help();
+
+async function runBench(name: string, flags: BenchFlags): Promise<void> {
+  const bench = BENCHES[name];
+  if (!bench) throw new UsageError(`there is no benchmark "${name}": ${Object.keys(BENCHES).join(", ")}`);
+  const result = await bench(flags);
+  if (flags.json) console.log(JSON.stringify(result));
+  else for (const [field, value] of Object.entries(result)) console.log(`${field.padEnd(24)} ${JSON.stringify(value)}`);
+}
+
+try {
+  cli.parse(process.argv, { run: false });
+  await cli.runMatchedCommand();
+  process.exit(0);
+} catch (error) {
+  process.exit(reportFailure(error, cli.options.json === true));
+}

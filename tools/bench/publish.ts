@@ -1,0 +1,141 @@
+/** `bench publish`: how fast one client process publishes to three node processes, beside the bare pipeline. */
+import fs from "node:fs";
+import os from "node:os";
+import { type Client, connect } from "../../src/client/client.ts";
+import { NodeProcesses } from "../processes/node-processes.ts";
+import { cpuSeconds, rssBytes } from "../processes/usage.ts";
+import { runLimit } from "./limit.ts";
+import { round, Samples } from "./statistics.ts";
+
+const CHUNK_RECORDS = 1_000;
+const CHUNKS_IN_FLIGHT = 64;
+const WARM_UP_MS = 2_000;
+const FRAME_BYTES_AT_LEAST = 4_096;
+
+export interface PublishOptions {
+  readonly partitions: number;
+  readonly recordBytes: number;
+  readonly seconds: number;
+  readonly onProgress: (stage: string) => void;
+}
+
+export interface PublishResult {
+  readonly partitions: number;
+  readonly recordBytes: number;
+  readonly recordsPerSecond: number;
+  readonly bytesPerSecond: number;
+  readonly ackMsP50: number;
+  readonly ackMsP99: number;
+  readonly ratioToLimit: number;
+  readonly limitRecordsPerSecond: number;
+  readonly limitFrameBytes: number;
+  readonly nodeRssBytesMax: number;
+  readonly clientCpuPercent: number;
+  readonly nodesCpuPercent: number;
+}
+
+export async function runPublish(options: PublishOptions): Promise<PublishResult> {
+  const { partitions, recordBytes, seconds, onProgress } = options;
+  const folder = fs.mkdtempSync(`${os.tmpdir()}/raftline-bench-`);
+  onProgress("starting three nodes");
+  const processes = await NodeProcesses.start({ folder, logLevel: "error" });
+  let measured: Measured;
+  try {
+    const client = await connect(processes.bootstrap());
+    await client.admin.createTopic("bench", { partitions, replicas: 3 });
+    onProgress("publishing");
+    measured = await publishFor(client, processes, recordBytes, seconds);
+    await client.close();
+  } finally {
+    await processes.stop();
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
+  onProgress("the bare pipeline");
+  const frameBytes = Math.max(FRAME_BYTES_AT_LEAST, Math.round(measured.batchBytes));
+  const limit = await runLimit({ frameBytes, recordBytes, seconds, framesInFlight: 64 });
+  return {
+    partitions,
+    recordBytes,
+    recordsPerSecond: Math.round(measured.recordsPerSecond),
+    bytesPerSecond: Math.round(measured.recordsPerSecond * recordBytes),
+    ackMsP50: round(measured.samples.percentile(50)),
+    ackMsP99: round(measured.samples.percentile(99)),
+    ratioToLimit: round(measured.recordsPerSecond / limit.recordsPerSecond),
+    limitRecordsPerSecond: limit.recordsPerSecond,
+    limitFrameBytes: frameBytes,
+    nodeRssBytesMax: measured.nodeRssBytesMax,
+    clientCpuPercent: measured.clientCpuPercent,
+    nodesCpuPercent: measured.nodesCpuPercent,
+  };
+}
+
+interface Measured {
+  readonly recordsPerSecond: number;
+  readonly samples: Samples;
+  readonly batchBytes: number;
+  readonly nodeRssBytesMax: number;
+  readonly clientCpuPercent: number;
+  readonly nodesCpuPercent: number;
+}
+
+async function publishFor(
+  client: Client,
+  processes: NodeProcesses,
+  recordBytes: number,
+  seconds: number,
+): Promise<Measured> {
+  const producer = client.producer();
+  const value = new Uint8Array(recordBytes).fill(120);
+  const chunk = Array.from({ length: CHUNK_RECORDS }, () => ({ value }));
+  const samples = new Samples();
+  const startedMs = performance.now();
+  const measureFromMs = startedMs + WARM_UP_MS;
+  const endMs = measureFromMs + seconds * 1000;
+  let acknowledged = 0;
+  const pids = processes.ids.map((id) => processes.pidOf(id)!);
+  let rssMax = 0;
+  const watching = setInterval(() => {
+    rssMax = Math.max(rssMax, ...pids.map((pid) => rssBytes(pid) ?? 0));
+  }, 500);
+  const worker = async () => {
+    while (performance.now() < endMs) {
+      const sentMs = performance.now();
+      await producer.sendAll("bench", chunk);
+      const nowMs = performance.now();
+      if (sentMs >= measureFromMs && nowMs <= endMs) samples.add(nowMs - sentMs);
+      if (nowMs >= measureFromMs && nowMs <= endMs) acknowledged += CHUNK_RECORDS;
+    }
+  };
+  const usage = usageAfter(pids, WARM_UP_MS);
+  await Promise.all(Array.from({ length: CHUNKS_IN_FLIGHT }, worker));
+  clearInterval(watching);
+  const used = (await usage)();
+  const { batches, batchBytes } = producer.statistics();
+  await producer.close();
+  return {
+    recordsPerSecond: acknowledged / seconds,
+    samples,
+    batchBytes: batches === 0 ? 0 : batchBytes / batches,
+    nodeRssBytesMax: rssMax,
+    ...used,
+  };
+}
+
+/** CPU from `delayMs` on until the returned function is called, in percent of one core. */
+async function usageAfter(
+  pids: readonly number[],
+  delayMs: number,
+): Promise<() => { clientCpuPercent: number; nodesCpuPercent: number }> {
+  await new Promise((resolve) => setTimeout(resolve, delayMs));
+  const startedMs = performance.now();
+  const own = cpuSeconds(process.pid) ?? 0;
+  const nodes = pids.reduce((total, pid) => total + (cpuSeconds(pid) ?? 0), 0);
+  return () => {
+    const seconds = (performance.now() - startedMs) / 1000;
+    const nodesNow = pids.reduce((total, pid) => total + (cpuSeconds(pid) ?? 0), 0);
+    return {
+      clientCpuPercent: Math.round((((cpuSeconds(process.pid) ?? 0) - own) / seconds) * 100),
+      nodesCpuPercent: Math.round(((nodesNow - nodes) / seconds) * 100),
+    };
+  };
+}

@@ -1,0 +1,85 @@
+import fs from "node:fs";
+import process from "node:process";
+import type { CAC } from "cac";
+import { adminService } from "../../../src/admin/app.ts";
+import { loadConfig, type NodeConfig } from "../../../src/node/config.ts";
+import { ConfigError } from "../../../src/node/errors.ts";
+import { startNode } from "../../../src/node/node.ts";
+import { createNodeRuntime } from "../../../src/runtime/node-runtime.ts";
+import { stopSignal } from "../stop-signal.ts";
+
+interface NodeFlags {
+  readonly config?: string;
+  readonly nodeId?: number;
+  readonly dataFolder?: string;
+  readonly clientPort?: number;
+  readonly peerPort?: number;
+  readonly adminPort?: number;
+  readonly logLevel?: string;
+  readonly withParent?: boolean;
+  readonly json?: boolean;
+}
+
+export function nodeCommand(cli: CAC): void {
+  cli.command("node", "Run one node of a cluster")
+    .option("--config <file>", "YAML file; RAFTLINE_… variables and flags win over it")
+    .option("--node-id <id>", "This node's number")
+    .option("--data-folder <folder>", "Where it keeps everything")
+    .option("--client-port <port>", "Port for clients")
+    .option("--peer-port <port>", "Port for the other nodes")
+    .option("--admin-port <port>", "Port of the admin API")
+    .option("--log-level <level>", "debug, info, warn or error")
+    .option("--with-parent", "Stop when standard input ends: whoever started it is gone")
+    .option("--json", "Say where it listens as one JSON line")
+    .example("raftline node --config node.yaml")
+    .action(runNode);
+}
+
+async function runNode(flags: NodeFlags): Promise<void> {
+  const config = readConfig(flags);
+  const stop = Promise.race([stopSignal(), ...(flags.withParent ? [parentGone()] : [])]);
+  const runtime = createNodeRuntime({ logLevel: config.logLevel ?? "info" });
+  const started = await startNode(config, { runtime }, [adminService]);
+  const { node, services } = started;
+  const where = {
+    nodeId: node.nodeId,
+    client: node.clientAddress,
+    peer: node.peerAddress,
+    admin: services[0]!.address,
+  };
+  if (flags.json) console.log(JSON.stringify(where));
+  else {
+    const { client, peer, admin } = where;
+    console.log(
+      `node ${node.nodeId}: clients ${client.host}:${client.port}, peers ${peer.host}:${peer.port}, admin http://${admin.host}:${admin.port}`,
+    );
+  }
+  node.whenReady().then(() => runtime.log.write("info", "serving", { nodeId: node.nodeId }));
+  await stop;
+  runtime.log.write("info", "stopping", { nodeId: node.nodeId });
+  await started.stop();
+  process.exit(0);
+}
+
+function readConfig(flags: NodeFlags): NodeConfig {
+  const { config: file, nodeId, dataFolder, clientPort, peerPort, adminPort, logLevel } = flags;
+  const given = { nodeId, dataFolder, clientPort, peerPort, adminPort, logLevel };
+  if (file === undefined) return loadConfig({ env: process.env, flags: given });
+  let yaml: string;
+  try {
+    yaml = fs.readFileSync(file, "utf8");
+  } catch (error) {
+    throw new ConfigError("INVALID_CONFIG", "--config", `cannot read ${file}: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+  return loadConfig({ yaml, env: process.env, flags: given });
+}
+
+function parentGone(): Promise<void> {
+  return new Promise((resolve) => {
+    process.stdin.on("end", resolve);
+    process.stdin.on("close", resolve);
+    process.stdin.resume();
+  });
+}

@@ -1,0 +1,78 @@
+import type { CAC } from "cac";
+import Table from "cli-table3";
+import type { TopicOptions } from "../../../src/wire/admin-commands.ts";
+import { UsageError } from "../errors.ts";
+import { BOOTSTRAP_OPTION, withClient } from "../with-client.ts";
+
+interface TopicFlags {
+  readonly bootstrap: string;
+  readonly partitions?: number;
+  readonly replicas?: number;
+  readonly retentionMs?: number;
+  readonly retentionBytes?: number;
+  readonly json?: boolean;
+}
+
+export function topicCommand(cli: CAC): void {
+  cli.command("topic <action> [name]", "create, list, describe, alter or delete topics")
+    .option(...BOOTSTRAP_OPTION)
+    .option("--partitions <n>", "Partitions of a new topic")
+    .option("--replicas <n>", "Replicas of each partition")
+    .option("--retention-ms <ms>", "Records may go when they are older")
+    .option("--retention-bytes <bytes>", "Per partition: the oldest may go above it")
+    .option("--json", "One JSON document")
+    .example("raftline topic create orders --partitions 16")
+    .example("raftline topic describe orders --json")
+    .action(runTopic);
+}
+
+async function runTopic(action: string, name: string | undefined, flags: TopicFlags): Promise<void> {
+  const result = await withClient(flags.bootstrap, async ({ admin }) => {
+    switch (action) {
+      case "list":
+        return await admin.listTopics();
+      case "create":
+        return await admin.createTopic(named(name), optionsOf(flags));
+      case "describe":
+        return await admin.describeTopic(named(name));
+      case "alter":
+        return await admin.alterTopic(named(name), { retention: retentionOf(flags) });
+      case "delete":
+        await admin.deleteTopic(named(name));
+        return { deleted: named(name) };
+      default:
+        throw new UsageError(`topic ${action}: not one of create, list, describe, alter, delete`);
+    }
+  });
+  console.log(flags.json ? JSON.stringify(result) : inWords(result));
+}
+
+function named(name: string | undefined): string {
+  if (name === undefined) throw new UsageError("a topic's name is missing");
+  return String(name);
+}
+
+function retentionOf({ retentionMs, retentionBytes }: TopicFlags): { ms?: number; bytes?: number } {
+  return {
+    ...(retentionMs === undefined ? {} : { ms: retentionMs }),
+    ...(retentionBytes === undefined ? {} : { bytes: retentionBytes }),
+  };
+}
+
+function optionsOf(flags: TopicFlags): TopicOptions {
+  return {
+    ...(flags.partitions === undefined ? {} : { partitions: flags.partitions }),
+    ...(flags.replicas === undefined ? {} : { replicas: flags.replicas }),
+    retention: retentionOf(flags),
+  };
+}
+
+function inWords(result: object): string {
+  const rows = Array.isArray(result) ? result : "partitions" in result ? (result.partitions as object[]) : [result];
+  const title = "name" in result ? `${String(result.name)}\n` : "";
+  const [first] = rows as Record<string, unknown>[];
+  if (!first) return "none";
+  const table = new Table({ head: Object.keys(first), style: { head: [], border: [] } });
+  for (const row of rows as Record<string, unknown>[]) table.push(Object.values(row).map(String));
+  return title + table.toString();
+}
