@@ -4,9 +4,10 @@
  */
 import type { GroupId, GroupWrite, Log } from "../../src/log/types.ts";
 import type { Configuration, Message, NodeId } from "../../src/raft/types.ts";
-import type { Entry } from "../../src/records/entry.ts";
+import { type Entry, EntryKind } from "../../src/records/entry.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
 import { Deadlines } from "./deadlines.ts";
+import { EarlyMessages } from "./early-messages.ts";
 import type { HostLimits } from "./limits.ts";
 import { type IncomingState, Replica, type ReplicaHost } from "./replica.ts";
 import type { ProposalWaiter, StateMachine } from "./state-machine.ts";
@@ -54,6 +55,9 @@ export class Host implements ReplicaHost {
   readonly #groups = new Map<GroupId, Hosted>();
   readonly #deadlines: Deadlines<Replica>;
   readonly #tail: TailCache;
+  readonly #early: EarlyMessages;
+  /** Groups whose disk may have forgotten votes or entries; they take part again once their leader vouches for them. */
+  readonly #suspects = new Set<GroupId>();
   #dirty: Hosted[] = [];
   #scheduled = false;
   #closed = false;
@@ -64,6 +68,7 @@ export class Host implements ReplicaHost {
     this.nodeId = options.nodeId;
     this.#deadlines = new Deadlines(options.runtime);
     this.#tail = new TailCache(options.limits.tailCacheBytesMax);
+    this.#early = new EarlyMessages(options.limits.electionTimeoutMs);
   }
 
   get electionTimeoutMs(): number {
@@ -108,6 +113,7 @@ export class Host implements ReplicaHost {
     const { group } = options;
     if (this.#groups.has(group)) throw new Error(`group ${group} is already here`);
     const recovered = this.#options.log.group(group);
+    if (recovered?.suspect) this.#suspects.add(group);
     const replica = new Replica(this, { ...options, recovered });
     this.#groups.set(group, {
       replica,
@@ -118,6 +124,7 @@ export class Host implements ReplicaHost {
     if (options.campaign && recovered === undefined) replica.raft.campaign(this.nowMs());
     this.#deadlines.update(replica);
     this.wake(replica);
+    for (const message of this.#early.take(group, this.nowMs())) this.deliver(group, message, undefined);
     return replica;
   }
 
@@ -132,8 +139,9 @@ export class Host implements ReplicaHost {
     this.#options.log.remove(group);
   }
 
-  /** Proposes on this node; the waiter hears once. */
+  /** Proposes on this node; the waiter hears once. Only what is small still goes to a disk that is full. */
   propose(replica: Replica, entry: Entry, waiter: ProposalWaiter): void {
+    if (this.#options.log.full && entry.kind === EntryKind.batch) return waiter.settled("DISK_FULL", entry, undefined);
     if (this.#proposedBytes > this.#options.limits.proposedBytesMax) {
       return waiter.settled("THROTTLED", entry, undefined);
     }
@@ -146,10 +154,11 @@ export class Host implements ReplicaHost {
     });
   }
 
-  /** A message from a peer. Unknown groups are passed over: the peer may know a topic before we do. */
+  /** A message from a peer. */
   deliver(group: GroupId, message: Message<Entry>, state: IncomingState | undefined): void {
     const hosted = this.#groups.get(group);
-    if (!hosted || message.to !== this.nodeId) return;
+    if (!hosted) return this.#early.keep(group, message, this.nowMs());
+    if (message.to !== this.nodeId) return;
     if (message.type === "snapshot") hosted.replica.incoming = state;
     hosted.replica.step(message, this.nowMs());
   }
@@ -241,6 +250,7 @@ export class Host implements ReplicaHost {
       }
       this.#checkpointIfDue(hosted, writes);
       this.#watchLeader(hosted);
+      if (this.#suspects.size > 0) this.#watchRepair(replica);
       this.#deadlines.update(replica);
       this.#tail.touch(replica);
     }
@@ -274,8 +284,16 @@ export class Host implements ReplicaHost {
 
   #checkpoint({ replica, trimAtCheckpoint }: Hosted): GroupWrite {
     const write = replica.checkpoint(trimAtCheckpoint);
-    if (trimAtCheckpoint) this.#options.log.trim(replica.group, write.checkpoint.index + 1);
+    const { index, nextOffset } = write.checkpoint;
+    if (trimAtCheckpoint) this.#options.log.trim(replica.group, index + 1, nextOffset);
     return write;
+  }
+
+  /** What a damaged disk may have forgotten was given again by the leader: the log may know it as whole. */
+  #watchRepair({ group, raft }: Replica): void {
+    if (!this.#suspects.has(group) || !raft.vouched) return;
+    this.#suspects.delete(group);
+    this.#options.log.repaired(group);
   }
 
   #watchLeader(hosted: Hosted): void {

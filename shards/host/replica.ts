@@ -92,6 +92,7 @@ export class Replica implements Timed {
       electionTimeoutMs: host.electionTimeoutMs,
       random: () => host.random(),
       peerHeardMs: (peer) => host.heardMs(peer),
+      vouched: recovered?.suspect !== true,
     });
   }
 

@@ -19,6 +19,8 @@ const IN_FLIGHT_BYTES_MAX = 16 * 1024 * 1024;
 const SILENT_MS = 500;
 const EXPIRE_SWEEP_MS = 200;
 const TIMEOUT_MS_MIN = 100;
+/** A node that gives up at the timeout gets this long to say so. */
+const ANSWER_MS = 500;
 const PRODUCER_ID_TIMEOUT_MS = 3_000;
 const PRODUCER_ID_RETRY_MS = 100;
 
@@ -43,6 +45,7 @@ const WRONG_LEADER: ReadonlySet<string> = new Set([
   "UNKNOWN_PARTITION",
   "UNAVAILABLE",
   "TIMED_OUT",
+  "MALFORMED",
 ]);
 
 interface NodeLoad {
@@ -60,6 +63,9 @@ export interface DispatcherSettings {
 }
 
 export class Dispatcher {
+  /** Batches and their bytes so far, repetitions included. */
+  batchesSent = 0;
+  bytesSent = 0;
   readonly #cluster: Cluster;
   readonly #settings: DispatcherSettings;
   /** Queues that hold batches not in flight; the one sent from last is at the end. */
@@ -85,6 +91,11 @@ export class Dispatcher {
     this.#ready.add(queue);
     this.#schedule();
     if (this.#sweep === undefined) this.#armSweep();
+  }
+
+  /** There will be something to send soon. */
+  prepare(): void {
+    if (this.#identity === undefined) void this.#askIdentity();
   }
 
   /** What was not sent yet stays unsent. */
@@ -125,26 +136,27 @@ export class Dispatcher {
 
   #sendTo(nodeId: number, queues: PartitionQueue[], identity: Identity, nowMs: number): void {
     const load = this.#loadOf(nodeId);
+    let next = 0;
     for (;;) {
       if (load.requests >= REQUESTS_MAX || load.bytes >= IN_FLIGHT_BYTES_MAX) return;
       if (load.requests >= REQUESTS_EAGER && !worthARequest(queues, nowMs)) return;
       const sent: SentBatch[] = [];
       let bytes = 0;
-      for (const queue of queues) {
+      for (let visited = 0; visited < queues.length && bytes < REQUEST_BYTES_MAX; visited++) {
+        const queue = queues[next]!;
+        next = (next + 1) % queues.length;
         while (bytes < REQUEST_BYTES_MAX && queue.sendable(nowMs)) {
           const batch = queue.take(identity);
           sent.push({ queue, batch });
           bytes += batch.byteLength;
         }
-        if (bytes >= REQUEST_BYTES_MAX) break;
       }
       if (sent.length === 0) return;
-      // Who was served goes to the end of both lines.
+      // Who was served goes to the end of the line.
       for (const { queue } of sent) {
         this.#ready.delete(queue);
         this.#ready.add(queue);
       }
-      queues.sort((a, b) => Number(sent.some((one) => one.queue === a)) - Number(sent.some((one) => one.queue === b)));
       void this.#send(nodeId, load, sent, bytes);
     }
   }
@@ -152,6 +164,8 @@ export class Dispatcher {
   async #send(nodeId: number, load: NodeLoad, sent: readonly SentBatch[], bytes: number): Promise<void> {
     load.requests++;
     load.bytes += bytes;
+    this.batchesSent += sent.length;
+    this.bytesSent += bytes;
     const nowMs = this.#nowMs();
     const oldestMs = Math.min(...sent.map(({ batch }) => batch.createdMs));
     const leftMs = oldestMs + this.#settings.deliveryTimeoutMs - nowMs;
@@ -160,7 +174,8 @@ export class Dispatcher {
     const watch = this.#watchSilence(nodeId, sent);
     let results: readonly ProduceResult[];
     try {
-      results = (await this.#cluster.request(nodeId, "write", { type: "produce", timeoutMs, parts }, timeoutMs)).parts;
+      const request = { type: "produce", timeoutMs, parts } as const;
+      results = (await this.#cluster.request(nodeId, "write", request, timeoutMs + ANSWER_MS)).parts;
       if (results.length !== sent.length) {
         throw new RaftlineError("INTERNAL", `${results.length} answers for ${sent.length} batches`);
       }

@@ -46,6 +46,7 @@ export class PartitionQueue {
   /** Its sequences do not lead on: the rest goes under another producer id. */
   #identityLost = false;
   #lostProducerId = 0;
+  #ended: RaftlineError | undefined;
   #failures = 0;
   #headRefusals = 0;
   #lastBatchBytes = 0;
@@ -60,9 +61,14 @@ export class PartitionQueue {
       this.#returned.length === 0;
   }
 
-  /** Whether the next record begins a batch although others are on their way: a good moment to turn elsewhere. */
-  get betweenBatches(): boolean {
-    return this.#open === undefined && !this.empty;
+  /** Batches so far, the one being filled included. */
+  get batchesBegun(): number {
+    return this.#order;
+  }
+
+  /** Of the batch being filled; 0 if there is none. */
+  get openBytes(): number {
+    return this.#open?.byteLength ?? 0;
   }
 
   /** Whether it is getting along: not repeating, not without a leader. */
@@ -78,9 +84,12 @@ export class PartitionQueue {
 
   /** Whether {@link take} would give a batch. */
   sendable(nowMs: number): boolean {
-    return (this.#waiting.length > 0 || this.#open !== undefined) && this.#returned.length === 0 &&
-      !this.#identityLost && this.#gap === undefined && this.#inFlight.length < IN_FLIGHT_BATCHES_MAX &&
-      nowMs >= this.retryAtMs;
+    const next = this.#waiting[0] ?? this.#open;
+    if (next === undefined || nowMs < this.retryAtMs || this.#returned.length > 0) return false;
+    if (this.#identityLost || this.#gap !== undefined) return false;
+    // Counted from the oldest, whatever of the later ones is answered: it must still be in the broker's window.
+    const oldest = this.#inFlight[0];
+    return oldest === undefined || next.order - oldest.order < IN_FLIGHT_BATCHES_MAX;
   }
 
   /** Whether its batches may be sent under this identity; not under one whose sequences it has lost. */
@@ -103,10 +112,16 @@ export class PartitionQueue {
         this.#open = open;
         return open.byteLength - before;
       }
-      this.#waiting.push(open);
-      this.#lastBatchBytes = open.byteLength;
-      this.#open = undefined;
+      this.closeOpen();
     }
+  }
+
+  /** The next record begins a new batch. */
+  closeOpen(): void {
+    if (this.#open === undefined) return;
+    this.#waiting.push(this.#open);
+    this.#lastBatchBytes = this.#open.byteLength;
+    this.#open = undefined;
   }
 
   /** The next batch to send, sealed and counted as in flight. Only when {@link sendable}, and what it {@link accepts}. */
@@ -144,14 +159,16 @@ export class PartitionQueue {
     if (!certain) batch.uncertain = true;
     const isHead = this.#inFlight[0] === batch && this.#returned.length === 0;
     this.#removeInFlight(batch);
-    if (error.code === "OUT_OF_ORDER_SEQUENCE" && isHead && ++this.#headRefusals >= HEAD_REFUSALS_MAX) {
+    if (this.#ended !== undefined) this.#giveUp(batch, this.#ended);
+    else if (error.code === "OUT_OF_ORDER_SEQUENCE" && isHead && ++this.#headRefusals >= HEAD_REFUSALS_MAX) {
       this.#giveUp(batch, error);
       this.#identityLost = true;
-    } else if (error.code === "UNKNOWN_PRODUCER_ID") {
+    } else if (error.code === "UNKNOWN_PRODUCER_ID" && isHead) {
       this.#identityLost = true;
       if (batch.uncertain) this.#giveUp(batch, error);
       else this.#returned.push(batch);
-    } else if (error.retriable) {
+    } else if (error.retriable || error.code === "UNKNOWN_PRODUCER_ID") {
+      // The id is unknown as long as the partition's first batch is not stored; that one goes first now.
       // A node that asks for patience gets some the first time.
       if (error.code === "THROTTLED") this.#failures = Math.max(this.#failures, 2);
       this.#returned.push(batch);
@@ -183,8 +200,9 @@ export class PartitionQueue {
     return true;
   }
 
-  /** Everything that is not in flight fails. */
+  /** Everything fails with this, but what in flight turns out to be stored. */
   rejectAll(error: RaftlineError): void {
+    this.#ended = error;
     const batches = [...this.#returned, ...this.#waiting];
     if (this.#open !== undefined) batches.push(this.#open);
     this.#open = undefined;

@@ -48,6 +48,9 @@ const TURN_RECORDS = 4_096;
 /** Records that may wait for their topic to be looked up. */
 const LOADING_RECORDS_MAX = 10_000;
 
+/** Of a record without its value. */
+const RECORD_BYTES_ROUGH = 32;
+
 interface Waiting {
   readonly record: ProducerRecord;
   readonly told: RecordCallback | undefined;
@@ -60,7 +63,10 @@ interface Topic {
   loading: Promise<void> | undefined;
   /** Taken, in order, before any later record of the topic: its topic is being looked up, or the buffer is full. */
   readonly waiting: Waiting[];
+  /** Partition that records without a key go to, until the batch they began there is closed. */
   sticky: number;
+  /** Batches its queue had begun when its turn came. */
+  stickyBegun: number;
 }
 
 /**
@@ -73,12 +79,15 @@ export class Producer {
   readonly #cluster: Cluster;
   readonly #dispatcher: Dispatcher;
   readonly #queueSettings: QueueSettings;
+  readonly #batchBytesMax: number;
   readonly #bufferBytesMax: number;
+  readonly #stopWatching: () => void;
   readonly #topics = new Map<string, Topic>();
   #bufferedBytes = 0;
   #roomWaiters: (() => void)[] = [];
   #draining = false;
   #closing: Promise<void> | undefined;
+  #closed = false;
 
   /** Made by `client.producer()`. @throws {RaftlineError} `INVALID_REQUEST` */
   constructor(cluster: Cluster, options: ProducerOptions = {}) {
@@ -88,7 +97,9 @@ export class Producer {
     }
     this.#cluster = cluster;
     this.#bufferBytesMax = options.bufferBytesMax ?? 64 * 2 ** 20;
+    this.#batchBytesMax = batchBytesMax;
     this.#dispatcher = new Dispatcher(cluster, { deliveryTimeoutMs });
+    this.#stopWatching = cluster.onChange(() => this.#dropGone());
     this.#queueSettings = {
       batchBytesMax,
       codec: Codec[compression],
@@ -103,9 +114,14 @@ export class Producer {
     return this.#bufferedBytes;
   }
 
+  /** What was sent so far, repetitions included. */
+  get statistics(): { readonly batches: number; readonly bytes: number } {
+    return { batches: this.#dispatcher.batchesSent, bytes: this.#dispatcher.bytesSent };
+  }
+
   /** Resolves when there is room: at once, or after `enqueue` returned false. */
   get ready(): Promise<void> {
-    if (this.#hasRoom() || this.#closing !== undefined) return Promise.resolve();
+    if (this.#hasRoom() || this.#closed) return Promise.resolve();
     return new Promise((resolve) => this.#roomWaiters.push(resolve));
   }
 
@@ -174,8 +190,11 @@ export class Producer {
   /** Flushes, then takes no more. @throws {RaftlineError} as `flush` */
   close(): Promise<void> {
     this.#closing ??= this.flush().finally(() => {
+      this.#closed = true;
+      this.#stopWatching();
       this.#dispatcher.close();
       for (const topic of this.#topics.values()) this.#rejectTopic(topic, closed());
+      this.#tellRoom();
     });
     return this.#closing;
   }
@@ -255,14 +274,23 @@ export class Producer {
     this.#dispatcher.add(queue);
   }
 
-  #partitionOf(topic: Topic, { partition }: ProducerRecord, key: Bytes | null): number {
+  #partitionOf(topic: Topic, { partition, value }: ProducerRecord, key: Bytes | null): number {
     const { queues } = topic;
     if (partition !== undefined) {
       if (queues[partition] !== undefined) return partition;
       throw new RaftlineError("UNKNOWN_PARTITION", `topic "${topic.name}" has partitions 0 to ${queues.length - 1}`);
     }
     if (key !== null) return partitionOfKey(keyHash(key), queues.length);
-    if (queues[topic.sticky]!.betweenBatches) topic.sticky = this.#nextSticky(topic);
+    const queue = queues[topic.sticky]!;
+    const openBytes = queue.openBytes;
+    if (
+      openBytes === 0 ? queue.batchesBegun === topic.stickyBegun : openBytes + roughBytes(value) <= this.#batchBytesMax
+    ) {
+      return topic.sticky;
+    }
+    queue.closeOpen();
+    topic.sticky = this.#nextSticky(topic);
+    topic.stickyBegun = queues[topic.sticky]!.batchesBegun;
     return topic.sticky;
   }
 
@@ -276,18 +304,23 @@ export class Producer {
   }
 
   #topic(name: string): Topic {
+    this.#dispatcher.prepare();
     let topic = this.#topics.get(name);
-    if (topic?.view?.gone) {
-      this.#rejectTopic(topic, unknownTopic(name));
-      this.#topics.delete(name);
-      topic = undefined;
-    }
     if (topic === undefined) {
-      topic = { name, view: undefined, queues: [], loading: undefined, waiting: [], sticky: 0 };
+      topic = { name, view: undefined, queues: [], loading: undefined, waiting: [], sticky: 0, stickyBegun: 0 };
       this.#topics.set(name, topic);
       this.#load(topic);
     }
     return topic;
+  }
+
+  /** Topics that were deleted, or replaced by others of their names. */
+  #dropGone(): void {
+    for (const topic of [...this.#topics.values()]) {
+      if (!topic.view?.gone) continue;
+      this.#topics.delete(topic.name);
+      this.#rejectTopic(topic, unknownTopic(topic.name));
+    }
   }
 
   #load(topic: Topic): void {
@@ -330,7 +363,10 @@ export class Producer {
     this.#draining = true;
     for (const topic of this.#topics.values()) this.#drainWaiting(topic);
     this.#draining = false;
-    if (!this.#hasRoom() || this.#roomWaiters.length === 0) return;
+    if (this.#hasRoom()) this.#tellRoom();
+  }
+
+  #tellRoom(): void {
     const waiters = this.#roomWaiters;
     this.#roomWaiters = [];
     for (const resolve of waiters) resolve();
@@ -349,6 +385,10 @@ export class Producer {
   #turn(): Promise<void> {
     return new Promise((resolve) => this.#cluster.runtime.timers.defer(resolve));
   }
+}
+
+function roughBytes(value: Bytes): number {
+  return value.length + RECORD_BYTES_ROUGH;
 }
 
 function closed(): RaftlineError {

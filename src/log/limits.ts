@@ -28,6 +28,8 @@ export interface LogLimits {
   readonly indexCacheBytes: number;
   /** Read at a time when an unsealed file is scanned. */
   readonly scanBytes: number;
+  /** Behind the last intact block, so far is looked for another one (which proves damage); more than any block's size. */
+  readonly searchBytes: number;
 }
 
 const KIB = 1024;
@@ -49,4 +51,5 @@ export const DEFAULT_LOG_LIMITS: LogLimits = {
   readsMax: 2,
   indexCacheBytes: 16 * MIB,
   scanBytes: 4 * MIB,
+  searchBytes: 32 * MIB,
 };

@@ -9,7 +9,7 @@ export interface RecordHead {
   readonly group: GroupId;
   /** All that was known of the group before is gone. */
   readonly remove: boolean;
-  /** The log starts again after the checkpoint of the same record. */
+  /** The log is empty, and starts where `trim` says. */
   readonly reset: boolean;
   /** 0: none. */
   readonly truncateFrom: number;

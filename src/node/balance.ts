@@ -8,7 +8,8 @@ import type { Replica } from "../../shards/host/replica.ts";
 
 const LOOK_MS = 1_000;
 const TRANSFERS_PER_LOOK_MAX = 64;
-const HAND_OVER_MS_MAX = 3_000;
+/** When all nodes stop at once they hand to and fro: not for longer than this. */
+const HAND_OVER_MS_MAX = 1_000;
 const HAND_OVER_POLL_MS = 20;
 
 export interface BalanceOptions {

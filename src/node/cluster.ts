@@ -39,7 +39,7 @@ export class Cluster {
 
   async stop(): Promise<void> {
     for (const service of this.#services) await service.close();
-    await Promise.all(this.nodes.map((node) => node.stop()));
+    await Promise.all(this.nodes.map((node) => node.stop({ handOver: false })));
     await this.#cleanUp();
   }
 

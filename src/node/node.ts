@@ -187,12 +187,12 @@ export class RaftlineNode {
     while (!this.isReady && !this.#stopping) await sleep(this.runtime, READY_POLL_MS);
   }
 
-  /** Hands its leaders over, finishes what was begun, and closes everything. */
-  async stop(): Promise<void> {
+  /** Hands its leaders over (unless all nodes stop), finishes what was begun, and closes everything. */
+  async stop({ handOver = true } = {}): Promise<void> {
     if (this.#stopping) return;
     this.#stopping = true;
     this.#balance.stop();
-    await this.#balance.handOver();
+    if (handOver) await this.#balance.handOver();
     this.#clientService.close();
     await this.#rpc?.close();
     this.metadataService.close();

@@ -90,13 +90,24 @@ export class Election<E extends RaftEntry> {
     this.#answer(message, this.#mayGrant(message));
   }
 
-  onResponse({ from, term, preVote, reject }: VoteResponse): void {
+  onResponse({ from, term, preVote, reject, commit, commitTerm }: VoteResponse): void {
     const core = this.#core;
     const isPromise = preVote && !reject;
     if (!isPromise && term > core.term) return this.#outcome.becomeFollower(term);
+    if (reject) this.#learnCommit(commit, commitTerm);
     if (term !== core.term + (isPromise ? 1 : 0) || this.#ballot?.preVote !== preVote) return;
     this.#ballot.record(from, !reject);
     this.count();
+  }
+
+  /**
+   * The same term at the same index is the same log up to there (Raft §5.3), so what a voter knows to be committed is
+   * committed here too. If that brings another configuration, the votes are not to be counted by the present one.
+   */
+  #learnCommit(commit: number, commitTerm: number): void {
+    const core = this.#core;
+    if (core.role === "leader" || core.log.term(commit) !== commitTerm || !core.commitTo(commit)) return;
+    if (core.membership.isBehind(core.applied, core.commit)) this.#outcome.becomeFollower(core.term);
   }
 
   #ask(preVote: boolean, transfer: boolean): void {
@@ -129,6 +140,7 @@ export class Election<E extends RaftEntry> {
     }
     const box = binding ? core.messagesAfterPersist : core.messages;
     const ownTerm = granted ? term : core.term;
-    box.push({ type: "vote-response", from: core.id, to: from, term: ownTerm, preVote, reject: !granted });
+    const known = { commit: core.commit, commitTerm: core.log.term(core.commit) ?? 0 };
+    box.push({ type: "vote-response", from: core.id, to: from, term: ownTerm, preVote, reject: !granted, ...known });
   }
 }

@@ -45,7 +45,7 @@ export class Follower<E extends RaftEntry> {
 
   onHeartbeat(message: HeartbeatRequest): void {
     const { id, term, messages } = this.#core;
-    if (message.vouch) return this.#onVouch(message);
+    if (message.vouch && !this.#core.vouched) this.#acceptVouching(message);
     this.#core.commitTo(Math.min(message.commit, this.#verified));
     // What a replica without its past would confirm could be false: it may have helped somebody else to lead.
     const readRound = this.#core.vouched ? message.readRound : 0;
@@ -104,15 +104,13 @@ export class Follower<E extends RaftEntry> {
     box.push({ type: "append-response", from: id, to, term, ...answer, commit, vouched });
   }
 
-  /** The leader vouches: from now on this replica's votes and acknowledgements count again. */
-  #onVouch(message: HeartbeatRequest): void {
+  /** From now on this replica's votes and acknowledgements count again. */
+  #acceptVouching(message: HeartbeatRequest): void {
     const { ledger, term } = this.#core;
-    if (!this.#core.vouched) {
-      // The word may be meant for an earlier return of this replica, which had what it has not.
-      const hasVoted = ledger.durableTerm === term && ledger.durableVote !== 0;
-      if (!hasVoted || Math.min(this.#verified, ledger.durableIndex) < message.commit) return;
-      this.#core.vouched = true;
-    }
+    // The word may be meant for an earlier return of this replica, which had what it has not.
+    const hasVoted = ledger.durableTerm === term && ledger.durableVote !== 0;
+    if (!hasVoted || Math.min(this.#verified, ledger.durableIndex) < message.commit) return;
+    this.#core.vouched = true;
     this.#acknowledgeTo = message.from;
   }
 }

@@ -63,7 +63,7 @@ export class Leadership<E extends RaftEntry> implements MatchSource {
   }
 
   propose(entries: readonly E[]): ProposeResult {
-    if (this.#transfer) return { ok: false, code: "TRANSFERRING" };
+    if (this.#transfer || this.#isLeaving) return { ok: false, code: "TRANSFERRING" };
     let bytes = 0;
     for (const entry of entries) bytes += entry.byteLength;
     const { count, bytes: waiting } = this.#uncommitted;
@@ -78,7 +78,7 @@ export class Leadership<E extends RaftEntry> implements MatchSource {
 
   proposeConfiguration(change: ConfigurationChange): ProposeResult {
     const { configuration, applied } = this.#core;
-    if (this.#transfer) return { ok: false, code: "TRANSFERRING" };
+    if (this.#transfer || this.#isLeaving) return { ok: false, code: "TRANSFERRING" };
     if (this.#changeIndex > applied || isJoint(configuration)) return { ok: false, code: "CHANGE_IN_PROGRESS" };
     const next = planChange(configuration, change);
     if (!next) return { ok: false, code: "INVALID_CHANGE" };
@@ -89,7 +89,10 @@ export class Leadership<E extends RaftEntry> implements MatchSource {
 
   onAppendResponse(message: AppendResponse): void {
     const follower = this.replication.followers.get(message.from);
-    if (!follower || !this.#isCredible(follower, message.vouched)) return;
+    if (!follower) return;
+    // Forgets on the first word of a replica that forgot; what it said before, or will say again, is told apart below.
+    if (!message.vouched && follower.vouched) follower.forget(this.#core.log.lastIndex, this.#reads.demand());
+    if (message.vouched && !follower.vouched) return follower.heard(this.#core.nowMs);
     const isNews = this.replication.onResponse(follower, message);
     if (isNews) this.advance();
     if (!follower.vouched) this.#vouchFor(follower);
@@ -101,9 +104,12 @@ export class Leadership<E extends RaftEntry> implements MatchSource {
     if (!follower) return;
     follower.heard(this.#core.nowMs);
     follower.answeredRound = Math.max(follower.answeredRound, message.readRound);
+    // Only who takes part answers a round, and this one was asked after it was known to have forgotten.
+    if (!follower.vouched && message.readRound >= follower.vouchRound) this.#takeBack(follower);
     this.replication.poke();
     this.#confirmReads();
-    this.#vouchForAll();
+    // Its own refusal is no reason to vouch for it again at once.
+    if (follower.vouched) this.#vouchForAll();
   }
 
   /** Commits what a quorum has, if it is of this term: older entries only come along (Raft §5.4.2). */
@@ -117,19 +123,28 @@ export class Leadership<E extends RaftEntry> implements MatchSource {
     this.#serveAlone();
   }
 
-  /** Returns false when this leader has no place in the configuration any more. */
-  applied(configurationChanged: boolean): boolean {
-    const { configuration, id } = this.#core;
+  /**
+   * A leader that has no place in the configuration any more leads until a majority of those who stay knows that. If it
+   * went before, they would still ask for its vote, or for that of others who left with it.
+   */
+  get mayLeave(): boolean {
+    if (!this.#isLeaving) return false;
+    const { configuration } = this.#core;
+    const { followers } = this.replication;
+    return hasQuorum(configuration, (voter) => (followers.get(voter)?.commitHeard ?? 0) >= this.#changeIndex);
+  }
+
+  applied(configurationChanged: boolean): void {
+    const { configuration } = this.#core;
     if (configurationChanged) {
       this.replication.setMembers(membersOf(configuration));
-      if (!isVoter(configuration, id)) return false;
+      if (this.#isLeaving) this.replication.announceToAll();
       if (this.#transfer && !isVoter(configuration, this.#transfer.target)) this.#transfer = undefined;
       this.advance();
       this.#confirmReads();
       this.#vouchForAll();
     }
     this.#leaveJointIfDue();
-    return true;
   }
 
   peerUp(peer: NodeId): void {
@@ -205,6 +220,10 @@ export class Leadership<E extends RaftEntry> implements MatchSource {
     if (this.#reads.isAsking) this.#core.wakeBy(this.#roundSentMs + this.#core.limits.retryMs);
   }
 
+  get #isLeaving(): boolean {
+    return !isVoter(this.#core.configuration, this.#core.id);
+  }
+
   #hasCommittedInTerm(): boolean {
     return this.#core.log.term(this.#core.commit) === this.#core.term;
   }
@@ -252,8 +271,9 @@ export class Leadership<E extends RaftEntry> implements MatchSource {
     this.#core.wakeBy(this.#roundSentMs + this.#core.limits.retryMs);
   }
 
-  #heartbeat(to: NodeId, readRound: number, vouch: boolean): void {
-    const { id, term, commit, messages } = this.#core;
+  #heartbeat(to: NodeId, readRound: number, vouch: boolean, commitMax = Infinity): void {
+    const { id, term, messages } = this.#core;
+    const commit = Math.min(this.#core.commit, commitMax);
     messages.push({ type: "heartbeat", from: id, to, term, commit, readRound, vouch });
   }
 
@@ -273,16 +293,10 @@ export class Leadership<E extends RaftEntry> implements MatchSource {
     if (hasQuorum(configuration, answered)) reads.push(...this.#reads.confirmed());
   }
 
-  /** Keeps apart what a replica said before it lost its disk and what it says since. */
-  #isCredible(follower: Progress, vouched: boolean): boolean {
-    if (vouched && !follower.vouched) {
-      if (!follower.vouchSent) return false;
-      follower.vouched = true;
-      this.advance();
-    } else if (!vouched && follower.vouched) {
-      follower.forget(this.#core.log.lastIndex, this.#reads.demand());
-    }
-    return true;
+  /** It takes part again; how far its log matches is asked anew. */
+  #takeBack(follower: Progress): void {
+    follower.vouched = true;
+    this.replication.announce(follower);
   }
 
   #vouchForAll(): void {
@@ -294,13 +308,13 @@ export class Leadership<E extends RaftEntry> implements MatchSource {
    * every other voter has confirmed this leader since: then no vote that it has forgotten can be in use (README.md).
    */
   #vouchFor(follower: Progress): void {
-    if (follower.match < follower.vouchIndex) return;
+    const { round } = this.#reads;
+    if (follower.match < follower.vouchIndex || round < follower.vouchRound) return;
     for (const voter of votersOf(this.#core.configuration)) {
       if (voter === this.#core.id || voter === follower.peer) continue;
       if ((this.replication.followers.get(voter)?.answeredRound ?? 0) < follower.vouchRound) return;
     }
-    follower.vouchSent = true;
-    this.#heartbeat(follower.peer, 0, true);
+    this.#heartbeat(follower.peer, round, true, follower.match);
   }
 
   /** Those whose word a returned replica waits for may have missed the question. */

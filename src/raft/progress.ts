@@ -44,10 +44,10 @@ export class Progress {
   vouched = true;
   /** Highest read round it has answered. */
   answeredRound = 0;
-  /** The round that every other voter must have answered, and the index it must have, before it is vouched for. */
+  /** The round that every other voter must have answered, and the index it must have, before it is vouched for; only
+   * who takes part answers a round, so its own answer to that round, or a later one, says that it does. */
   vouchRound = 0;
   vouchIndex = 0;
-  vouchSent = false;
   readonly #limits: RaftLimits;
 
   constructor(peer: NodeId, lastIndex: number, nowMs: number, limits: RaftLimits) {
@@ -129,7 +129,6 @@ export class Progress {
     this.match = 0;
     this.vouchIndex = lastIndex;
     this.vouchRound = round;
-    this.vouchSent = false;
     this.becomeProbe(this.next);
   }
 

@@ -144,7 +144,8 @@ export class Raft<E extends RaftEntry> {
         this.#follow(message.from);
         return this.#follower.onSnapshot(message);
       case "append-response":
-        return this.#leadership?.onAppendResponse(message);
+        this.#leadership?.onAppendResponse(message);
+        return this.#leaveIfDone();
       case "heartbeat-response":
         return this.#leadership?.onHeartbeatResponse(message);
       case "transfer":
@@ -195,7 +196,8 @@ export class Raft<E extends RaftEntry> {
   appliedTo(index: number, configuration?: Configuration): void {
     const changed = this.#core.appliedTo(index, configuration);
     if (this.#leadership) {
-      if (!this.#leadership.applied(changed)) this.#leaveOffice();
+      this.#leadership.applied(changed);
+      this.#leaveIfDone();
     } else if (changed) {
       this.#arm();
     }
@@ -373,12 +375,9 @@ export class Raft<E extends RaftEntry> {
     }
   }
 
-  /** The configuration without this leader is in use: it goes, after telling what it committed. */
-  #leaveOffice(): void {
-    const leadership = this.#leadership!;
-    for (const follower of leadership.replication.followers.values()) leadership.replication.announce(follower);
-    leadership.flush();
-    this.#becomeFollower(this.#core.term, 0);
+  /** The configuration without this leader is in use, and those who stay know it. */
+  #leaveIfDone(): void {
+    if (this.#leadership?.mayLeave) this.#becomeFollower(this.#core.term, 0);
   }
 
   /** The leader of the present term spoke. */

@@ -56,6 +56,10 @@ export class Replication<E extends RaftEntry> {
     this.poke();
   }
 
+  announceToAll(): void {
+    for (const follower of this.followers.values()) this.announce(follower);
+  }
+
   onResponse(follower: Progress, message: AppendResponse): boolean {
     follower.heard(this.#core.nowMs);
     follower.commitHeard = Math.max(follower.commitHeard, message.commit);

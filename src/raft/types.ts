@@ -112,6 +112,12 @@ export interface VoteResponse extends Envelope {
   readonly type: "vote-response";
   readonly preVote: boolean;
   readonly reject: boolean;
+  /**
+   * What the voter knows to be committed, and the term of that entry. Without it a group can be stuck: those who took
+   * part in a change of members need not have heard that it is committed, and whoever has heard may lead no more.
+   */
+  readonly commit: number;
+  readonly commitTerm: number;
 }
 
 /** Only where something has to be asked of one group (reads, a check after silence); idle groups send none. */
@@ -120,7 +126,7 @@ export interface HeartbeatRequest extends Envelope {
   readonly commit: number;
   /** Number of the read round this heartbeat confirms, 0 for none. */
   readonly readRound: number;
-  /** To a replica that lost its disk: it has everything again, and may vote and count from now on. */
+  /** To a replica that lost its disk: if it has `commit`, it may vote and count again, and says so in its answer. */
   readonly vouch: boolean;
 }
 

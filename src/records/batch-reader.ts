@@ -95,6 +95,11 @@ export class BatchReader {
     return true;
   }
 
+  /** The next record is the first with this offset or a later one. @throws {RecordsError} `CORRUPT` */
+  skipTo(offset: number): void {
+    while (this.#baseOffset + this.#read < offset && this.next());
+  }
+
   /** The record under the cursor, as an object that outlives it. A view: it pins the batch's bytes. */
   record(): BatchRecord {
     return new BatchRecord(this);

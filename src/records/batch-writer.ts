@@ -166,8 +166,11 @@ function allocate(byteLength: number): Uint8Array {
   return new Uint8Array(Buffer.allocUnsafeSlow(byteLength).buffer);
 }
 
+/** @throws {RecordsError} `INVALID_RECORD` */
 function bytesMaxOf(bytes: Bytes): number {
-  return typeof bytes === "string" ? bytes.length * 3 : bytes.length;
+  if (typeof bytes === "string") return bytes.length * 3;
+  if (bytes instanceof Uint8Array) return bytes.length;
+  throw new RecordsError("INVALID_RECORD", `keys, values and headers are text or a Uint8Array, not ${typeof bytes}`);
 }
 
 function headersBytesMax(headers: Headers): number {

@@ -77,10 +77,12 @@ function readHeaders(bytes: Uint8Array, start: number): RecordHeaders {
     return value;
   };
   for (let left = readLength(); left > 0; left--) {
-    at += readLength();
+    const nameLength = readLength();
+    at += nameLength;
     const name = utf8(bytes, itemStart, at);
     const isText = bytes[at]! >> 5 === MAJOR_TEXT;
-    at += readLength();
+    const valueLength = readLength();
+    at += valueLength;
     const value = isText ? utf8(bytes, itemStart, at) : bytes.subarray(itemStart, at);
     // Not an assignment: a header may be called "__proto__".
     Object.defineProperty(headers, name, { value, enumerable: true, configurable: true, writable: true });

@@ -94,8 +94,10 @@ function encodeItem({ shard, message, state }: RaftItem, body: Uint8Array[]): un
       const flags = (message.preVote ? 1 : 0) | (message.transfer ? 2 : 0);
       return [shard, Kind.vote, term, flags, message.lastIndex, message.lastTerm];
     }
-    case "vote-response":
-      return [shard, Kind.voteResponse, term, (message.preVote ? 1 : 0) | (message.reject ? 2 : 0)];
+    case "vote-response": {
+      const flags = (message.preVote ? 1 : 0) | (message.reject ? 2 : 0);
+      return [shard, Kind.voteResponse, term, flags, message.commit, message.commitTerm];
+    }
     case "heartbeat":
       return [shard, Kind.heartbeat, term, message.commit, message.readRound, message.vouch];
     case "heartbeat-response":
@@ -124,7 +126,7 @@ const checks = {
     Type.Tuple([U32, Type.Literal(Kind.appendResponse), U53, U53, Flags, U53, U53, U53]),
   ),
   vote: validator("vote", Type.Tuple([U32, Type.Literal(Kind.vote), U53, Flags, U53, U53])),
-  voteResponse: validator("vote response", Type.Tuple([U32, Type.Literal(Kind.voteResponse), U53, Flags])),
+  voteResponse: validator("vote response", Type.Tuple([U32, Type.Literal(Kind.voteResponse), U53, Flags, U53, U53])),
   heartbeat: validator("heartbeat", Type.Tuple([U32, Type.Literal(Kind.heartbeat), U53, U53, U53, Type.Boolean()])),
   heartbeatResponse: validator("heartbeat response", Type.Tuple([U32, Type.Literal(Kind.heartbeatResponse), U53, U53])),
   snapshot: validator(
@@ -183,9 +185,9 @@ function decodeItem(item: unknown, cursor: Cursor): RaftItem {
       return { shard, message: { type: "vote", from, to, term, preVote, transfer: flags > 1, lastIndex, lastTerm } };
     }
     case Kind.voteResponse: {
-      const [shard, , term, flags] = checks.voteResponse(item);
-      const preVote = (flags & 1) !== 0;
-      return { shard, message: { type: "vote-response", from, to, term, preVote, reject: flags > 1 } };
+      const [shard, , term, flags, commit, commitTerm] = checks.voteResponse(item);
+      const vote = { preVote: (flags & 1) !== 0, reject: flags > 1 };
+      return { shard, message: { type: "vote-response", from, to, term, ...vote, commit, commitTerm } };
     }
     case Kind.heartbeat: {
       const [shard, , term, commit, readRound, vouch] = checks.heartbeat(item);

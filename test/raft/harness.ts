@@ -45,12 +45,15 @@ export class Cluster {
   readonly random: () => number;
   readonly #members = new Map<NodeId, Member>();
   readonly #down = new Map<NodeId, TestDisk>();
+  /** What was durable on them when it was acknowledged counts: one disk may be lost. */
+  readonly #lostDisks: [NodeId, TestDisk][] = [];
   readonly #limits: Partial<RaftLimits>;
   /** Links that lose everything, `from>to`. */
   readonly #cut = new Set<string>();
   readonly #heardMs = new Map<string, number>();
   readonly #leaders = new Map<number, NodeId>();
   readonly #truth = new Map<number, string>();
+  readonly #committedOf = new Map<string, number>();
   readonly #checkedTo = new Map<NodeId, number>();
 
   constructor(size: number, options: ClusterOptions = {}) {
@@ -59,13 +62,32 @@ export class Cluster {
     const nodes = Array.from({ length: size }, (_, at) => at + 1);
     this.configuration = options.configuration ?? group(...nodes);
     for (const id of [...nodes, ...(options.extra ?? [])]) {
-      this.#start(id, options.disks?.[id] ?? emptyDisk(this.configuration), true);
+      this.#start(id, options.disks?.[id] ?? emptyDisk(this.configuration));
     }
     this.#hear();
   }
 
   get members(): Member[] {
     return [...this.#members.values()];
+  }
+
+  has(id: NodeId): boolean {
+    return this.#members.has(id);
+  }
+
+  isDown(id: NodeId): boolean {
+    return this.#down.has(id);
+  }
+
+  /** Its disk is lost while it is down. */
+  replaceDisk(id: NodeId, disk: TestDisk): void {
+    this.#lostDisks.push([id, this.#down.get(id)!]);
+    this.#down.set(id, { ...disk, forgot: true });
+  }
+
+  /** Whether somebody lost a disk and was not yet vouched for. */
+  get isForgetful(): boolean {
+    return [...this.#down.values(), ...this.members.map(({ disk }) => disk)].some(({ forgot }) => forgot);
   }
 
   member(id: NodeId): Member {
@@ -131,11 +153,16 @@ export class Cluster {
   deliver(letter: Letter): void {
     const { from, to } = letter.message;
     const member = this.#members.get(to);
-    if (!member || this.#cut.has(`${from}>${to}`)) return;
+    if (!member || this.#cut.has(`${from}>${to}`)) return this.lose(letter);
     this.delivered.push(letter.message);
     member.step(letter, this.nowMs);
     member.pump(this.nowMs);
     this.check();
+  }
+
+  /** It never arrives. Of a snapshot the host that sends it knows, and tells. */
+  lose({ message }: Letter): void {
+    if (message.type === "snapshot") this.#members.get(message.from)?.raft.snapshotFailed(message.to, this.nowMs);
   }
 
   /** Takes the waiting messages that fit out of the list. */
@@ -161,6 +188,14 @@ export class Cluster {
       this.tickDue();
       this.settle();
     }
+  }
+
+  /** Time passes and deadlines are kept, but nothing is delivered or written. */
+  pass(ms: number): void {
+    this.nowMs += ms;
+    this.#hear();
+    this.tickDue();
+    this.pump();
   }
 
   tickDue(): void {
@@ -200,7 +235,7 @@ export class Cluster {
     this.#cut.clear();
     for (const pair of pairs) {
       const [a, b] = pair.split(">").map(Number) as [NodeId, NodeId];
-      this.#connect(a, b);
+      this.connect(a, b);
     }
     this.#hear();
   }
@@ -214,11 +249,12 @@ export class Cluster {
     if (noticed) { for (const { raft } of this.members) raft.peerLost(id, this.nowMs); }
   }
 
-  restart(id: NodeId, disk = this.#down.get(id)!, vouched = true): void {
+  restart(id: NodeId): void {
+    const disk = this.#down.get(id)!;
     this.#down.delete(id);
-    this.#start(id, disk, vouched);
+    this.#start(id, disk);
     this.#checkedTo.delete(id);
-    for (const other of this.#members.keys()) if (other !== id) this.#connect(id, other);
+    for (const other of this.#members.keys()) if (other !== id) this.connect(id, other);
     this.#hear();
   }
 
@@ -241,18 +277,44 @@ export class Cluster {
     }
   }
 
-  #start(id: NodeId, disk: TestDisk, vouched: boolean): void {
+  /** Whatever a leader calls committed is on the disks of a majority that has not lost its memory. */
+  #checkCommit({ id, raft }: Member): void {
+    if (raft.role !== "leader") return;
+    const { commit, log, configuration } = raft;
+    const key = `${id}/${raft.term}`;
+    if (commit <= (this.#committedOf.get(key) ?? 0) || log.term(commit) !== raft.term) return;
+    this.#committedOf.set(key, commit);
+    for (const half of [configuration.voters, configuration.outgoing]) {
+      const having = half.filter((voter) => this.#hasOnDisk(voter, commit, raft.term));
+      const enough = half.length === 0 || having.length > half.length / 2;
+      assert.ok(enough, `member ${id} commits ${commit} of term ${raft.term}, which only ${having} of ${half} have`);
+    }
+  }
+
+  #hasOnDisk(id: NodeId, index: number, term: number): boolean {
+    const disks = this.#lostDisks.filter(([loser]) => loser === id).map(([, disk]) => disk);
+    const member = this.#members.get(id);
+    const disk = member?.disk ?? this.#down.get(id);
+    if (disk && !disk.forgot) disks.push(disk);
+    return disks.some(({ start, entries }) => index <= start.index || entries[index - start.index - 1]?.term === term);
+  }
+
+  #start(id: NodeId, disk: TestDisk): void {
     const settings: MemberSettings = {
       electionTimeoutMs: ELECTION_TIMEOUT_MS,
       random: this.random,
       peerHeardMs: (peer) => this.#heardMs.get(`${id}<${peer}`) ?? -Infinity,
       limits: this.#limits,
-      vouched,
     };
-    this.#members.set(id, new Member(id, disk, settings, this.nowMs, (letter) => this.letters.push(letter)));
+    const world = {
+      send: (letter: Letter) => void this.letters.push(letter),
+      watch: (member: Member) => this.#checkCommit(member),
+    };
+    this.#members.set(id, new Member(id, disk, settings, this.nowMs, world));
   }
 
-  #connect(a: NodeId, b: NodeId): void {
+  /** A new link session between two members. */
+  connect(a: NodeId, b: NodeId): void {
     this.#members.get(a)?.raft.peerUp(b, this.nowMs);
     this.#members.get(b)?.raft.peerUp(a, this.nowMs);
   }

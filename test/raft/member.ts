@@ -31,6 +31,8 @@ export interface TestDisk {
   start: { readonly index: number; readonly term: number };
   entries: TestEntry[];
   checkpoint: SnapshotMeta & { readonly state: readonly Applied[] };
+  /** It replaces one that was lost, and its replica was not yet vouched for. */
+  forgot: boolean;
 }
 
 export function emptyDisk(configuration: Configuration): TestDisk {
@@ -39,13 +41,11 @@ export function emptyDisk(configuration: Configuration): TestDisk {
     start: { index: 0, term: 0 },
     entries: [],
     checkpoint: { index: 0, term: 0, configuration, state: [] },
+    forgot: false,
   };
 }
 
-export type MemberSettings = Pick<
-  RaftOptions<TestEntry>,
-  "electionTimeoutMs" | "random" | "peerHeardMs" | "limits" | "vouched"
->;
+export type MemberSettings = Pick<RaftOptions<TestEntry>, "electionTimeoutMs" | "random" | "peerHeardMs" | "limits">;
 
 interface Write {
   readonly ready: Ready<TestEntry>;
@@ -63,16 +63,26 @@ export class Member {
   /** Handed to the disk, not yet durable. */
   writes: Write[] = [];
   readonly #send: (letter: Letter) => void;
+  /** Called whenever the commit index may have moved, before the configuration may have. */
+  readonly #watch: (member: Member) => void;
   /** Received with snapshot messages, by index. */
   readonly #states = new Map<number, readonly Applied[]>();
   #committed = 0;
   #applies = true;
 
-  constructor(id: NodeId, disk: TestDisk, settings: MemberSettings, nowMs: number, send: (letter: Letter) => void) {
+  constructor(
+    id: NodeId,
+    disk: TestDisk,
+    settings: MemberSettings,
+    nowMs: number,
+    world: { send: (letter: Letter) => void; watch: (member: Member) => void },
+  ) {
     this.id = id;
     this.disk = disk;
-    this.#send = send;
-    this.raft = new Raft<TestEntry>({ ...settings, ...startOf(disk), id, entries: testEntries, nowMs });
+    this.#send = world.send;
+    this.#watch = world.watch;
+    const vouched = !disk.forgot;
+    this.raft = new Raft<TestEntry>({ ...settings, ...startOf(disk), id, entries: testEntries, nowMs, vouched });
     this.applied = [...disk.checkpoint.state];
     this.#committed = disk.checkpoint.index;
   }
@@ -91,6 +101,7 @@ export class Member {
   /** Takes what the core has ready, as a host does. Returns whether there was anything. */
   pump(nowMs: number): boolean {
     let busy = false;
+    this.#watch(this);
     while (this.raft.hasReady()) {
       busy = true;
       const ready = this.raft.takeReady();
@@ -101,6 +112,7 @@ export class Member {
       this.writes.push({ ready, state: this.#takeOver(ready) });
       this.#finish(nowMs);
     }
+    if (this.raft.vouched) this.disk.forgot = false;
     return this.apply() || busy;
   }
 
@@ -117,9 +129,9 @@ export class Member {
     return done > 0;
   }
 
-  /** Makes a write durable without telling anybody: what a crash right after the disk's work leaves behind. */
-  writeSilently(): void {
-    for (const write of this.writes.splice(0)) this.#write(write);
+  /** Writes without telling anybody: what a crash right after the disk's work leaves behind. */
+  persistSilently(count = Infinity): void {
+    for (const write of this.writes.splice(0, count)) this.#write(write);
   }
 
   load(nowMs: number): boolean {
@@ -131,6 +143,8 @@ export class Member {
   /** The state machine's state goes to disk; `firstIndex`: the log before it goes. */
   checkpoint(firstIndex = this.raft.applied + 1): void {
     const { raft, disk } = this;
+    // A checkpoint is a write like any other: it cannot overtake that of a snapshot.
+    if (this.writes.some(({ state }) => state !== undefined)) return;
     const meta = { index: raft.applied, term: raft.log.term(raft.applied) ?? 0, configuration: raft.configuration };
     disk.checkpoint = { ...meta, state: [...this.applied] };
     const previous = firstIndex - 1;
@@ -153,6 +167,7 @@ export class Member {
       configuration = changed ?? configuration;
     }
     this.raft.appliedTo(from + entries.length, configuration);
+    this.#watch(this);
     return true;
   }
 
@@ -174,6 +189,7 @@ export class Member {
   #release(ready: Ready<TestEntry>, nowMs: number): void {
     for (const message of ready.messagesAfterPersist) this.#post(message);
     this.raft.persisted(ready.sequence, nowMs);
+    this.#watch(this);
   }
 
   #write({ ready, state }: Write): void {

@@ -63,7 +63,9 @@ export class FakeWorld {
       timers: { after: (delayMs, run) => this.after(delayMs, run), defer: (run) => void this.after(0, run) },
       disk: undefined as unknown as Disk,
       network: this.#network(host),
-      log: { write: (level, message, fields) => this.log.push(`${host} ${level} ${message} ${JSON.stringify(fields)}`) },
+      log: {
+        write: (level, message, fields) => this.log.push(`${host} ${level} ${message} ${JSON.stringify(fields)}`),
+      },
       fatal: (reason, cause) => {
         throw new Error(`fatal on ${host}: ${reason}`, { cause });
       },
@@ -97,7 +99,9 @@ export class FakeWorld {
   kill(host: string): void {
     for (const key of [...this.#listeners.keys()]) if (key.startsWith(`${host}:`)) this.#listeners.delete(key);
     for (const connection of [...this.#connections]) {
-      if (connection.host === host || connection.remote.host === host) connection.break(new NetworkError("RESET", "reset"));
+      if (connection.host === host || connection.remote.host === host) {
+        connection.break(new NetworkError("RESET", "reset"));
+      }
     }
   }
 

@@ -110,12 +110,12 @@ async function publishFor(
   await Promise.all(Array.from({ length: CHUNKS_IN_FLIGHT }, worker));
   clearInterval(watching);
   const used = (await usage)();
-  const { batches, batchBytes } = producer.statistics();
+  const { batches, bytes } = producer.statistics;
   await producer.close();
   return {
     recordsPerSecond: acknowledged / seconds,
     samples,
-    batchBytes: batches === 0 ? 0 : batchBytes / batches,
+    batchBytes: batches === 0 ? 0 : bytes / batches,
     nodeRssBytesMax: rssMax,
     ...used,
   };

@@ -131,7 +131,7 @@ async function consumeAll(
   const startedMs = performance.now();
   let records = 0;
   for await (const record of client.consumer({ topics: [TOPIC], from: "earliest", until: "end" })) {
-    ledger.read(decoder.decode(record.key ?? undefined), Number(decoder.decode(record.headers.n)), record.text());
+    ledger.read(decoder.decode(record.key ?? undefined), Number(record.headers.n), record.text());
     records += 1;
     if (records % 20_000 === 0) onProgress("reading everything back", records / expected);
   }

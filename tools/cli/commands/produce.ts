@@ -28,12 +28,13 @@ export function produceCommand(cli: CAC): void {
 
 async function runProduce(topic: string, flags: ProduceFlags): Promise<void> {
   const input = flags.file === undefined ? process.stdin : await openFile(flags.file);
-  const lines = readline.createInterface({ input, crlfDelay: Infinity });
-  stopSignal().then(() => lines.close());
   const progress = progressOnTerminal("published", flags.json === true);
   const startedMs = performance.now();
   const records = await withClient(flags.bootstrap, async (client) => {
     const producer = client.producer();
+    // Made where it is iterated: lines that came before anyone asks for them are lost.
+    const lines = readline.createInterface({ input, crlfDelay: Infinity });
+    stopSignal().then(() => lines.close());
     let sent = 0;
     let chunk: { key?: string; value: string }[] = [];
     const flush = async () => {

@@ -1,5 +1,6 @@
 import type { CAC } from "cac";
 import Table from "cli-table3";
+import type { AdminClient } from "../../../src/client/admin.ts";
 import type { TopicOptions } from "../../../src/wire/admin-commands.ts";
 import { UsageError } from "../errors.ts";
 import { BOOTSTRAP_OPTION, withClient } from "../with-client.ts";
@@ -27,24 +28,30 @@ export function topicCommand(cli: CAC): void {
 }
 
 async function runTopic(action: string, name: string | undefined, flags: TopicFlags): Promise<void> {
-  const result = await withClient(flags.bootstrap, async ({ admin }) => {
-    switch (action) {
-      case "list":
-        return await admin.listTopics();
-      case "create":
-        return await admin.createTopic(named(name), optionsOf(flags));
-      case "describe":
-        return await admin.describeTopic(named(name));
-      case "alter":
-        return await admin.alterTopic(named(name), { retention: retentionOf(flags) });
-      case "delete":
-        await admin.deleteTopic(named(name));
-        return { deleted: named(name) };
-      default:
-        throw new UsageError(`topic ${action}: not one of create, list, describe, alter, delete`);
-    }
-  });
+  const work = workOf(action, name, flags);
+  const result = await withClient(flags.bootstrap, ({ admin }) => work(admin));
   console.log(flags.json ? JSON.stringify(result) : inWords(result));
+}
+
+/** What is to be done; a command line that makes no sense is refused before anybody is asked. */
+function workOf(action: string, name: string | undefined, flags: TopicFlags): (admin: AdminClient) => Promise<object> {
+  if (action === "list") return (admin) => admin.listTopics();
+  const topic = named(name);
+  switch (action) {
+    case "create":
+      return (admin) => admin.createTopic(topic, optionsOf(flags));
+    case "describe":
+      return (admin) => admin.describeTopic(topic);
+    case "alter":
+      return (admin) => admin.alterTopic(topic, { retention: retentionOf(flags) });
+    case "delete":
+      return async (admin) => {
+        await admin.deleteTopic(topic);
+        return { deleted: topic };
+      };
+    default:
+      throw new UsageError(`topic ${action}: not one of create, list, describe, alter, delete`);
+  }
 }
 
 function named(name: string | undefined): string {

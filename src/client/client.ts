@@ -1,0 +1,59 @@
+/** The client: one per process and cluster is enough; it is safe to share. */
+import { createNodeRuntime } from "../runtime/node-runtime.ts";
+import { AdminClient } from "./admin.ts";
+import { Cluster } from "./cluster.ts";
+import { Consumer, type ConsumerOptions } from "./consumer.ts";
+import { type Bootstrap, type ConnectOptions, parseBootstrap, settingsOf } from "./options.ts";
+import { Producer, type ProducerOptions } from "./producer.ts";
+
+/**
+ * Connects to a cluster through any of its nodes that can be reached.
+ *
+ * @example
+ * await using client = await connect(["127.0.0.1:7401", "127.0.0.1:7402"]);
+ * await client.admin.createTopic("orders", { partitions: 16 });
+ * @throws {RaftlineError} `UNAVAILABLE`, `NOT_AUTHORIZED`, `INVALID_REQUEST`
+ */
+export async function connect(bootstrap: Bootstrap, options: ConnectOptions = {}): Promise<Client> {
+  const addresses = parseBootstrap(bootstrap);
+  const runtime = options.runtime ?? createNodeRuntime();
+  return new Client(await Cluster.open(runtime, addresses, settingsOf(options)));
+}
+
+export class Client {
+  readonly admin: AdminClient;
+  readonly #cluster: Cluster;
+  readonly #producers = new Set<Producer>();
+  readonly #consumers = new Set<Consumer>();
+
+  /** Made by {@link connect}. */
+  constructor(cluster: Cluster) {
+    this.#cluster = cluster;
+    this.admin = new AdminClient(cluster);
+  }
+
+  /** Idempotent, acknowledged by a majority's disks, batching. Share one: its batches get larger. */
+  producer(options: ProducerOptions = {}): Producer {
+    const producer = new Producer(this.#cluster, options);
+    this.#producers.add(producer);
+    return producer;
+  }
+
+  /** Reads by offset, without a group. */
+  consumer(options: ConsumerOptions): Consumer {
+    const consumer = new Consumer(this.#cluster, options);
+    this.#consumers.add(consumer);
+    return consumer;
+  }
+
+  /** Flushes the producers, ends the consumers, closes the connections. */
+  async close(): Promise<void> {
+    for (const consumer of this.#consumers) consumer.close();
+    await Promise.allSettled([...this.#producers].map((producer) => producer.close()));
+    this.#cluster.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}

@@ -1,0 +1,206 @@
+/**
+ * Keeps a consumer's cursors filled: one long poll per leader and group of idle cursors; as soon as one is answered its
+ * cursors are asked for again, while what it brought is being read. Bounded by what is held and not yet given out.
+ */
+import type { Timer } from "../runtime/runtime.ts";
+import { RecordsError } from "../records/errors.ts";
+import { type ErrorCode, RaftlineError } from "../wire/errors.ts";
+import type { FetchResult } from "../wire/responses.ts";
+import type { Cluster } from "./cluster.ts";
+import type { PartitionCursor } from "./partition-cursor.ts";
+import { LEADER_CODES } from "./start-offsets.ts";
+
+const FETCHES_PER_NODE = 4;
+const FETCH_BYTES_MAX = 8 * 1024 * 1024;
+const PART_BYTES_MIN = 64 * 1024;
+const PART_BYTES_MAX = 4 * 1024 * 1024;
+/** Beyond the long poll itself. */
+const ANSWER_MS = 2_000;
+const SILENT_MS = 500;
+const BACK_OFF_MS_FIRST = 10;
+const BACK_OFF_MS_MAX = 250;
+/** After so many failures in a row that no other leader could mend, the consumer fails. */
+const FAILURES_MAX = 20;
+
+export interface FetcherSettings {
+  readonly maxWaitMs: number;
+  readonly prefetchBytesMax: number;
+  /** A cursor that had nothing has something. */
+  readonly onFilled: (cursor: PartitionCursor) => void;
+  /** A cursor has moved without a record: it may be at its end. */
+  readonly onMoved: () => void;
+  readonly onFailed: (error: RaftlineError) => void;
+}
+
+interface Asked {
+  readonly cursor: PartitionCursor;
+  readonly epoch: number;
+  readonly offset: number;
+}
+
+export class Fetcher {
+  readonly #cluster: Cluster;
+  readonly #settings: FetcherSettings;
+  readonly #stopWatching: () => void;
+  /** Who had data last is at the end: a busy partition does not starve the others of an answer's bytes. */
+  #cursors: PartitionCursor[] = [];
+  readonly #open = new Map<number, number>();
+  #scheduled = false;
+  #retry: Timer | undefined;
+  #closed = false;
+
+  constructor(cluster: Cluster, settings: FetcherSettings) {
+    this.#cluster = cluster;
+    this.#settings = settings;
+    this.#stopWatching = cluster.onChange(() => this.schedule());
+  }
+
+  start(cursors: readonly PartitionCursor[]): void {
+    this.#cursors = [...cursors];
+    this.schedule();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#stopWatching();
+    this.#retry?.cancel();
+  }
+
+  /** Something was given out, or a cursor was moved: there may be room to fetch. */
+  schedule(): void {
+    if (this.#scheduled || this.#closed) return;
+    this.#scheduled = true;
+    this.#cluster.runtime.timers.defer(() => {
+      this.#scheduled = false;
+      if (!this.#closed) this.#pump();
+    });
+  }
+
+  get #heldBytes(): number {
+    let bytes = 0;
+    for (const cursor of this.#cursors) bytes += cursor.heldBytes;
+    return bytes;
+  }
+
+  get #partBytesMax(): number {
+    const share = Math.floor(this.#settings.prefetchBytesMax / this.#cursors.length);
+    return Math.max(PART_BYTES_MIN, Math.min(PART_BYTES_MAX, share));
+  }
+
+  #pump(): void {
+    const room = this.#settings.prefetchBytesMax - this.#heldBytes;
+    if (room <= 0) return;
+    const nowMs = this.#cluster.runtime.clock.monotonicMs();
+    const byNode = new Map<number, PartitionCursor[]>();
+    let wakeMs = Infinity;
+    for (const cursor of this.#cursors) {
+      if (cursor.fetching || cursor.fetchOffset < 0 || cursor.fetchedAll) continue;
+      if (cursor.heldBytes >= this.#partBytesMax) continue;
+      if (cursor.retryAtMs > nowMs) wakeMs = Math.min(wakeMs, cursor.retryAtMs);
+      else if (cursor.route.leader === 0) {
+        if (!this.#exists(cursor)) return;
+        this.#cluster.needLeader(cursor.route);
+      } else {
+        const cursors = byNode.get(cursor.route.leader);
+        if (cursors === undefined) byNode.set(cursor.route.leader, [cursor]);
+        else cursors.push(cursor);
+      }
+    }
+    for (const [nodeId, cursors] of byNode) {
+      if ((this.#open.get(nodeId) ?? 0) < FETCHES_PER_NODE) void this.#fetch(nodeId, cursors, room);
+    }
+    this.#retry?.cancel();
+    if (wakeMs < Infinity) this.#retry = this.#cluster.runtime.timers.after(wakeMs - nowMs, () => this.schedule());
+  }
+
+  async #fetch(nodeId: number, cursors: readonly PartitionCursor[], room: number): Promise<void> {
+    const { maxWaitMs } = this.#settings;
+    const asked = cursors.map((cursor) => ({ cursor, epoch: cursor.epoch, offset: cursor.fetchOffset }));
+    for (const cursor of cursors) cursor.fetching = true;
+    this.#open.set(nodeId, (this.#open.get(nodeId) ?? 0) + 1);
+    const bytesMax = Math.min(FETCH_BYTES_MAX, Math.max(PART_BYTES_MIN, room));
+    const partBytesMax = this.#partBytesMax;
+    const parts = asked.map(({ cursor, offset }) => ({ shard: cursor.route.shard, offset, bytesMax: partBytesMax }));
+    const silence = this.#cluster.runtime.timers.after(maxWaitMs + SILENT_MS, () => {
+      void this.#cluster.checkSilent(nodeId, cursors.map(({ route }) => route));
+    });
+    try {
+      const request = { type: "fetch", maxWaitMs, bytesMin: 1, bytesMax, parts } as const;
+      const answer = await this.#cluster.request(nodeId, "read", request, maxWaitMs + ANSWER_MS);
+      asked.forEach((one, i) => this.#receive(nodeId, one, answer.parts[i]));
+    } catch (error) {
+      if (!(error instanceof RaftlineError)) throw error;
+      for (const one of asked) this.#failed(nodeId, one, error.code, 0, error.message);
+    } finally {
+      silence.cancel();
+      this.#open.set(nodeId, this.#open.get(nodeId)! - 1);
+    }
+    this.schedule();
+  }
+
+  #receive(nodeId: number, asked: Asked, part: FetchResult | undefined): void {
+    const { cursor, epoch, offset } = asked;
+    if (this.#closed || cursor.epoch !== epoch) return;
+    if (part === undefined) return this.#failed(nodeId, asked, "MALFORMED", 0, "an answer is missing");
+    if (part.code === "OFFSET_OUT_OF_RANGE" && offset < part.startOffset) return this.#skipTrimmed(cursor, part);
+    if (part.code !== "") return this.#failed(nodeId, asked, part.code, part.leaderHint, part.code);
+    cursor.fetching = false;
+    const hadBatch = cursor.hasBatch;
+    try {
+      cursor.take(part.chunks, part.highWatermark);
+      cursor.failures = 0;
+    } catch (error) {
+      if (!(error instanceof RecordsError)) throw error;
+      this.#failed(nodeId, asked, error.code, 0, error.message);
+    }
+    if (part.chunks.length > 0) this.#moveBack(cursor);
+    // Entries that bring no record forward must not make a busy loop.
+    if (part.chunks.length > 0 && cursor.fetchOffset === offset) this.#backOff(cursor);
+    if (!hadBatch && cursor.hasBatch) this.#settings.onFilled(cursor);
+    else if (cursor.fetchOffset !== offset) this.#settings.onMoved();
+  }
+
+  /** Retention has removed what was asked for: go on at what is left. */
+  #skipTrimmed(cursor: PartitionCursor, part: FetchResult): void {
+    cursor.fetching = false;
+    cursor.fetchOffset = part.startOffset;
+    if (!cursor.hasBatch) cursor.position = part.startOffset;
+    this.#settings.onMoved();
+  }
+
+  #failed(nodeId: number, { cursor, epoch }: Asked, code: string, leaderHint: number, why: string): void {
+    if (this.#closed || cursor.epoch !== epoch) return;
+    cursor.fetching = false;
+    const { route } = cursor;
+    const elsewhere = LEADER_CODES.has(code);
+    if (elsewhere && code !== "THROTTLED") route.refused(nodeId, leaderHint);
+    const known = this.#cluster.topic(route.topic)?.routes[route.partition] === route;
+    if (!known) {
+      return this.#settings.onFailed(new RaftlineError("UNKNOWN_TOPIC", `topic "${route.topic}" was deleted`));
+    }
+    this.#backOff(cursor);
+    const final = code === "NOT_AUTHORIZED" || code === "CLOSED";
+    if (!final && (elsewhere || cursor.failures < FAILURES_MAX)) return;
+    this.#settings.onFailed(
+      new RaftlineError(code as ErrorCode, `${route.topic}/${route.partition} at offset ${cursor.fetchOffset}: ${why}`),
+    );
+  }
+
+  /** Whether its topic is still the one it was; if not, the consumer fails. */
+  #exists({ route }: PartitionCursor): boolean {
+    if (this.#cluster.topic(route.topic)?.routes[route.partition] === route) return true;
+    this.#settings.onFailed(new RaftlineError("UNKNOWN_TOPIC", `topic "${route.topic}" was deleted`));
+    return false;
+  }
+
+  #backOff(cursor: PartitionCursor): void {
+    const delayMs = Math.min(BACK_OFF_MS_MAX, BACK_OFF_MS_FIRST * 2 ** Math.min(cursor.failures++, 10));
+    cursor.retryAtMs = this.#cluster.runtime.clock.monotonicMs() + delayMs;
+  }
+
+  #moveBack(cursor: PartitionCursor): void {
+    const at = this.#cursors.indexOf(cursor);
+    this.#cursors.splice(at, 1);
+    this.#cursors.push(cursor);
+  }
+}

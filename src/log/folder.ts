@@ -1,0 +1,135 @@
+/** What lies in the log's folder, before any block is read: names, headers, footers. */
+import type { Disk, DiskFile } from "../runtime/disk.ts";
+import { BLOCK_HEADER_BYTES, decodeBlockHeader, type Identity } from "./block.ts";
+import { FormatError, isZero } from "./bytes.ts";
+import { decodeFileHeader, FILE_HEADER_BYTES, type FileHeader, fileName, fileNumber } from "./file-header.ts";
+import { decodeSummary, decodeTrailer, type Summary, type Trailer, TRAILER_BYTES } from "./footer.ts";
+import { RESERVE_NAME } from "./space.ts";
+import { LogError } from "./types.ts";
+import { WalFile } from "./wal-file.ts";
+
+/** Names that are not the log's own, but may lie beside it: see folder-lock.ts. */
+const NEIGHBOURS = new Set(["LOCK"]);
+/** A file that takes the place of another one when it is complete. */
+export const UNFINISHED_SUFFIX = ".tmp";
+/** Behind the header, so much is looked at to tell whether a file was begun. */
+const PEEK_BYTES = 64 * 1024;
+
+export interface FoundFile {
+  readonly file: WalFile;
+  readonly logIdentity: Identity;
+  /** It was sealed. */
+  readonly trailer: Trailer | undefined;
+  /** It was sealed, and its summary is intact. */
+  readonly sealed: { readonly trailer: Trailer; readonly summary: Summary } | undefined;
+  /** Sequence of its first block, if that one's header is intact. */
+  readonly firstSequence: number | undefined;
+  /** Something was written behind the header. */
+  readonly hasBytes: boolean;
+}
+
+/** Numbers of the WAL files, ascending. @throws {LogError} `FOREIGN_FILE`, `MISSING_FILE` */
+export async function listFolder(disk: Disk, folder: string): Promise<{ numbers: number[]; reserveBytes: number }> {
+  const numbers: number[] = [];
+  let reserveBytes = 0;
+  for (const { name, folder: isFolder, sizeBytes } of await disk.list(folder)) {
+    const number = isFolder ? undefined : fileNumber(name);
+    if (number !== undefined) numbers.push(number);
+    else if (name === RESERVE_NAME) reserveBytes = sizeBytes;
+    else if (isUnfinished(name)) await disk.remove(`${folder}/${name}`);
+    else if (!NEIGHBOURS.has(name)) {
+      throw new LogError("FOREIGN_FILE", `${name} in ${folder} does not belong to the log`, { file: name });
+    }
+  }
+  numbers.sort((a, b) => a - b);
+  for (const [at, number] of numbers.entries()) {
+    if (at > 0 && number !== numbers[at - 1]! + 1) throw missing(numbers[at - 1]! + 1, "those around it are there");
+  }
+  return { numbers, reserveBytes };
+}
+
+/** Opens each file's header, and the footer where there is one. @throws {LogError} */
+export async function inspectFiles(disk: Disk, folder: string, numbers: readonly number[]): Promise<FoundFile[]> {
+  const found: FoundFile[] = [];
+  for (const number of numbers) {
+    const name = fileName(number);
+    const handle = await disk.open(`${folder}/${name}`, "read");
+    try {
+      const file = await inspectFile(handle, folder, number);
+      if (file) found.push(file);
+      else if (number !== numbers.at(-1)) throw damagedHeader(name);
+    } finally {
+      await handle.close();
+    }
+    const { logIdentity } = found[0] ?? {};
+    const other = found.at(-1)?.logIdentity;
+    if (logIdentity?.low !== other?.low || logIdentity?.high !== other?.high) {
+      throw new LogError("FOREIGN_FILE", `${name} belongs to another log`, { file: name, position: 0 });
+    }
+  }
+  const unfinished = numbers.at(-1);
+  if (unfinished !== undefined && found.at(-1)?.file.number !== unfinished) {
+    await disk.remove(`${folder}/${fileName(unfinished)}`);
+  }
+  return found;
+}
+
+export function missing(number: number, why: string): LogError {
+  const file = fileName(number);
+  return new LogError("MISSING_FILE", `${file} is missing: ${why}`, { file });
+}
+
+/** Undefined: it was never finished. */
+async function inspectFile(handle: DiskFile, folder: string, number: number): Promise<FoundFile | undefined> {
+  const bytes = new Uint8Array(FILE_HEADER_BYTES + PEEK_BYTES);
+  const head = bytes.subarray(0, await handle.read(bytes, 0));
+  const name = fileName(number);
+  const header = decodeFileHeader(head.subarray(0, FILE_HEADER_BYTES), name);
+  const behind = head.subarray(FILE_HEADER_BYTES);
+  const hasBytes = !isZero(behind);
+  if (!header) {
+    if (hasBytes) throw damagedHeader(name);
+    return undefined;
+  }
+  if (header.number !== number) {
+    throw new LogError("FOREIGN_FILE", `${name} was ${fileName(header.number)} once`, { file: name, position: 0 });
+  }
+  const file = new WalFile(folder, number, header.identity);
+  file.sizeBytes = await handle.sizeBytes();
+  const { logIdentity } = header;
+  const trailer = await readTrailer(handle, file, header);
+  const firstSequence = behind.length < BLOCK_HEADER_BYTES
+    ? undefined
+    : decodeBlockHeader(behind, 0, header.identity)?.sequence;
+  if (!trailer) return { file, logIdentity, trailer, sealed: undefined, firstSequence, hasBytes };
+  const summary = await readSummary(handle, trailer, name);
+  const sealed = summary && { trailer, summary };
+  return { file, logIdentity, trailer, sealed, firstSequence: trailer.firstSequence, hasBytes: true };
+}
+
+async function readTrailer(handle: DiskFile, file: WalFile, header: FileHeader): Promise<Trailer | undefined> {
+  const at = file.sizeBytes - TRAILER_BYTES;
+  if (at < FILE_HEADER_BYTES) return undefined;
+  const bytes = new Uint8Array(TRAILER_BYTES);
+  const count = await handle.read(bytes, at);
+  return decodeTrailer(bytes.subarray(0, count), header.identity);
+}
+
+async function readSummary(handle: DiskFile, trailer: Trailer, name: string): Promise<Summary | undefined> {
+  const bytes = new Uint8Array(trailer.summaryBytes);
+  const count = await handle.read(bytes, trailer.summaryPosition);
+  try {
+    return decodeSummary(trailer, bytes.subarray(0, count), name);
+  } catch (error) {
+    if (error instanceof FormatError) return undefined;
+    throw error;
+  }
+}
+
+function isUnfinished(name: string): boolean {
+  return name.endsWith(UNFINISHED_SUFFIX) && fileNumber(name.slice(0, -UNFINISHED_SUFFIX.length)) !== undefined;
+}
+
+function damagedHeader(name: string): LogError {
+  return new LogError("CORRUPT", `the header of ${name} is damaged`, { file: name, position: 0 });
+}

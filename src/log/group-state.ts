@@ -1,0 +1,196 @@
+/** What the engine keeps in memory of one group: bounds, terms, state, and which files hold its entries. */
+import type { HardState } from "../raft/types.ts";
+import type { Checkpoint, GroupId, GroupLog, IndexRange } from "./types.ts";
+import type { WalFile } from "./wal-file.ts";
+
+/** A group's entries in one file; where each lies is in the file's index. */
+export interface Extent {
+  readonly file: WalFile;
+  readonly firstIndex: number;
+  lastIndex: number;
+  readonly firstOffset: number;
+  maxTimestampMs: number;
+  bytes: number;
+  /** Where the runs are in a sealed file; an unsealed one has them in memory. */
+  runs: RunsPlace | undefined;
+}
+
+export interface RunsPlace {
+  readonly position: number;
+  readonly count: number;
+  readonly crc: number;
+}
+
+/** Entries back to back in index, as they are added. */
+export interface Appended {
+  readonly firstIndex: number;
+  readonly lastIndex: number;
+  readonly firstOffset: number;
+  readonly maxTimestampMs: number;
+  readonly bytes: number;
+}
+
+const NEW_HARD_STATE: HardState = { term: 0, vote: 0, commit: 0 };
+
+/** Invariant: extents ascend, do not overlap, and end at `lastIndex` unless the log is empty. */
+export class GroupState implements GroupLog {
+  readonly group: GroupId;
+  hardState: HardState = NEW_HARD_STATE;
+  checkpoint: Checkpoint | undefined = undefined;
+  lastIndex = 0;
+  suspect = false;
+  /** Numbers of the files that hold the latest of each: when one is freed they are written again. */
+  readonly heldBy = { hardState: 0, checkpoint: 0, start: 0 };
+  readonly extents: Extent[] = [];
+  #terms: [number, number][] = [];
+  #damage: IndexRange[] = [];
+  #firstIndex = 1;
+  #startOffset = 0;
+
+  constructor(group: GroupId) {
+    this.group = group;
+  }
+
+  get firstIndex(): number {
+    return this.#firstIndex;
+  }
+
+  get startOffset(): number {
+    return this.#startOffset;
+  }
+
+  get terms(): readonly (readonly [number, number])[] {
+    return this.#terms;
+  }
+
+  get damage(): readonly IndexRange[] {
+    return this.#damage;
+  }
+
+  /** Of an extent that was cut at one end, the share of the entries that are left. */
+  get sizeBytes(): number {
+    let bytes = 0;
+    for (const extent of this.extents) {
+      const hidden = Math.max(0, this.#firstIndex - extent.firstIndex);
+      const count = extent.lastIndex - extent.firstIndex + 1;
+      bytes += hidden === 0 ? extent.bytes : Math.round(extent.bytes * (1 - hidden / count));
+    }
+    return bytes;
+  }
+
+  /** The log is empty and starts after `index`. */
+  reset(index: number, startOffset: number): void {
+    this.dropAll();
+    this.lastIndex = index;
+    this.#firstIndex = index + 1;
+    this.#startOffset = startOffset;
+  }
+
+  dropAll(): void {
+    for (const extent of this.extents) extent.file.extents--;
+    this.extents.length = 0;
+    this.#terms = [];
+    this.#damage = [];
+    this.lastIndex = 0;
+    this.#firstIndex = 1;
+    this.#startOffset = 0;
+  }
+
+  truncateFrom(index: number): void {
+    if (index > this.lastIndex) return;
+    this.lastIndex = index - 1;
+    for (let last = this.extents.at(-1); last && last.lastIndex >= index; last = this.extents.at(-1)) {
+      if (last.firstIndex < index) {
+        last.bytes = Math.round(last.bytes * (index - last.firstIndex) / (last.lastIndex - last.firstIndex + 1));
+        last.lastIndex = index - 1;
+        break;
+      }
+      last.file.extents--;
+      this.extents.pop();
+    }
+    while (this.#terms.length > 0 && this.#terms.at(-1)![0] >= index) this.#terms.pop();
+    this.#damage = clip(this.#damage, 1, index - 1);
+    if (this.#firstIndex > index) this.#firstIndex = index;
+  }
+
+  /**
+   * Adds entries after the last one. A gap can only come from damage: what is missing is noted.
+   * `runs`: where a sealed file has their runs.
+   */
+  append(file: WalFile, added: Appended, runs?: RunsPlace): void {
+    const { firstIndex, lastIndex } = added;
+    this.truncateFrom(firstIndex);
+    if (firstIndex > this.lastIndex + 1) {
+      if (this.lastIndex > 0) this.addDamage({ first: this.lastIndex + 1, last: firstIndex - 1 });
+    }
+    if (this.extents.length === 0 && this.lastIndex < this.#firstIndex && this.#damage.length === 0) {
+      this.#firstIndex = firstIndex;
+      this.#startOffset = added.firstOffset;
+    }
+    const last = this.extents.at(-1);
+    if (last?.file === file && runs === undefined) {
+      last.lastIndex = lastIndex;
+      last.bytes += added.bytes;
+      if (added.maxTimestampMs > last.maxTimestampMs) last.maxTimestampMs = added.maxTimestampMs;
+    } else {
+      this.extents.push({ file, ...pick(added), runs });
+      file.extents++;
+    }
+    this.lastIndex = lastIndex;
+  }
+
+  /** The entry at `index` and those after it have this term. */
+  addTerm(index: number, term: number): void {
+    if (this.#terms.at(-1)?.[1] !== term) this.#terms.push([index, term]);
+  }
+
+  trim(firstIndex: number, startOffset: number): void {
+    if (firstIndex <= this.#firstIndex) return;
+    this.#firstIndex = firstIndex;
+    this.#startOffset = Math.max(this.#startOffset, startOffset);
+    if (this.lastIndex < firstIndex - 1) this.lastIndex = firstIndex - 1;
+    let gone = 0;
+    while (gone < this.extents.length && this.extents[gone]!.lastIndex < firstIndex) gone++;
+    for (const extent of this.extents.splice(0, gone)) extent.file.extents--;
+    const terms = this.#terms;
+    while (terms.length > 1 && terms[1]![0] <= firstIndex) terms.shift();
+    if (firstIndex > this.lastIndex) terms.length = 0;
+    else if (terms[0] && terms[0][0] < firstIndex) terms[0] = [firstIndex, terms[0][1]];
+    this.#damage = clip(this.#damage, firstIndex, Infinity);
+  }
+
+  addDamage(range: IndexRange): void {
+    const [visible] = clip([range], this.#firstIndex, Infinity);
+    if (visible) this.#damage.push(visible);
+  }
+
+  /** It has lost nothing, as far as was known until now. */
+  repaired(): void {
+    this.suspect = false;
+    this.#damage = [];
+  }
+
+  /** The extent that holds `index`; undefined if that entry is lost. */
+  extentOf(index: number): Extent | undefined {
+    let low = 0;
+    let high = this.extents.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.extents[middle]!.firstIndex <= index) low = middle + 1;
+      else high = middle;
+    }
+    const extent = this.extents[low - 1];
+    return extent && index <= extent.lastIndex ? extent : undefined;
+  }
+}
+
+function pick({ firstIndex, lastIndex, firstOffset, maxTimestampMs, bytes }: Appended): Appended {
+  return { firstIndex, lastIndex, firstOffset, maxTimestampMs, bytes };
+}
+
+/** The parts of the ranges from `first` to `last`. */
+export function clip(ranges: readonly IndexRange[], first: number, last: number): IndexRange[] {
+  return ranges
+    .map((range) => ({ first: Math.max(range.first, first), last: Math.min(range.last, last) }))
+    .filter((range) => range.first <= range.last);
+}

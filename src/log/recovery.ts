@@ -1,0 +1,205 @@
+/**
+ * Opens what a folder holds. Sealed files give their summaries, the rest is scanned; so the time it takes follows the
+ * last file or two, and not the backlog.
+ */
+import type { Disk, DiskFile } from "../runtime/disk.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { Identity } from "./block.ts";
+import { FileIndex } from "./file-index.ts";
+import { createFile, randomIdentity } from "./file-set.ts";
+import { FILE_HEADER_BYTES, fileName } from "./file-header.ts";
+import type { Summary, Trailer } from "./footer.ts";
+import { type FoundFile, inspectFiles, listFolder, missing } from "./folder.ts";
+import { GroupTable } from "./group-table.ts";
+import type { LogLimits } from "./limits.ts";
+import { scanBlocks, type ScanResult, type ScanVisitor } from "./scan.ts";
+import { ScanWindow } from "./scan-window.ts";
+import type { RecoveryReport } from "./types.ts";
+import type { WalFile } from "./wal-file.ts";
+
+export interface Recovered {
+  readonly files: WalFile[];
+  /** A file with a header and no block, made ready to be the next. */
+  readonly prepared: WalFile | undefined;
+  readonly logIdentity: Identity;
+  readonly groups: GroupTable;
+  readonly nextSequence: number;
+  readonly reserveBytes: number;
+  readonly report: RecoveryReport;
+}
+
+/** @throws {LogError} `UNSUPPORTED_VERSION`, `FOREIGN_FILE`, `MISSING_FILE`, `CORRUPT`  @throws {DiskError} */
+export async function recover(runtime: Runtime, folder: string, limits: LogLimits): Promise<Recovered> {
+  const { disk } = runtime;
+  await disk.makeFolder(folder);
+  const listing = await listFolder(disk, folder);
+  const found = await inspectFiles(disk, folder, listing.numbers);
+  // Names that an earlier run made and did not sync must not go away any more.
+  await disk.syncFolder(folder);
+  if (found.length === 0) {
+    const logIdentity = randomIdentity(runtime.random);
+    const first = await createFile(runtime, folder, 1, logIdentity, limits);
+    return new Replay(runtime, limits).finish([first], logIdentity, listing.reserveBytes);
+  }
+  const replay = new Replay(runtime, limits);
+  for (const [at, file] of found.entries()) await replay.file(file, found.slice(at + 1));
+  return await replay.finish(found.map(({ file }) => file), found[0]!.logIdentity, listing.reserveBytes);
+}
+
+/** Applies the files in order. */
+class Replay {
+  readonly #runtime: Runtime;
+  readonly #limits: LogLimits;
+  readonly #groups = new GroupTable();
+  readonly #rebuilt: string[] = [];
+  #cut: RecoveryReport["cut"] = undefined;
+  #blocks = 0;
+  #bytes = 0;
+  /** Sequence of the next block; undefined until the first file has told. */
+  #sequence: number | undefined = undefined;
+  /** The last file is sealed: the next one was begun and must be there. */
+  #sealedBefore: WalFile | undefined = undefined;
+
+  constructor(runtime: Runtime, limits: LogLimits) {
+    this.#runtime = runtime;
+    this.#limits = limits;
+  }
+
+  async file(found: FoundFile, later: readonly FoundFile[]): Promise<void> {
+    const { sealed, file } = found;
+    if (sealed) this.#sealed(file, sealed.trailer, sealed.summary);
+    else if (found.trailer && isStub(found.trailer)) this.#lostStub(file, found.trailer);
+    else await this.#scan(found, later);
+    this.#sealedBefore = file.sealed ? file : undefined;
+  }
+
+  async finish(files: WalFile[], logIdentity: Identity, reserveBytes: number): Promise<Recovered> {
+    const lastNumber = files.at(-1)!.number;
+    if (this.#sealedBefore) throw missing(lastNumber + 1, `${fileName(lastNumber)} is sealed`);
+    const prepared = files.length > 1 && files.at(-1)!.firstSequence === 0 ? files.pop() : undefined;
+    const { oldestFile } = files.at(-1)!;
+    if (files[0]!.number > Math.max(1, oldestFile)) throw missing(Math.max(1, oldestFile), "it is still needed");
+    // What an earlier run no longer needed and had no time to delete.
+    for (let first = files[0]!; first.number < oldestFile; first = files[0]!) {
+      await removeFile(this.#runtime.disk, first);
+      files.shift();
+    }
+    const report: RecoveryReport = {
+      files: files.length,
+      scannedBlocks: this.#blocks,
+      scannedBytes: this.#bytes,
+      cut: this.#cut,
+      damage: files.flatMap((file) => file.damage),
+      rebuiltIndexes: this.#rebuilt,
+    };
+    const nextSequence = this.#sequence ?? 1;
+    return { files, prepared, logIdentity, groups: this.#groups, nextSequence, reserveBytes, report };
+  }
+
+  #sealed(file: WalFile, trailer: Trailer, summary: Summary): void {
+    this.#setFacts(file, trailer);
+    file.stub = isStub(trailer);
+    file.damage.push(...summary.damage);
+    if (this.#sequence !== undefined && this.#sequence !== trailer.firstSequence) {
+      file.damage.push({ file: file.name, position: 0, bytes: 0, group: undefined, lost: undefined });
+    }
+    if (file.damage.some(({ group }) => group === undefined)) this.#groups.loseUnknown();
+    for (const { delta, runs } of summary.deltas) this.#groups.applyDelta(delta, file, runs);
+    this.#sequence = trailer.nextSequence;
+  }
+
+  /** A stub has nothing but its summary; if that is damaged, anything of any group may be lost. */
+  #lostStub(file: WalFile, trailer: Trailer): void {
+    this.#setFacts(file, trailer);
+    file.stub = true;
+    const { summaryPosition: position, summaryBytes: bytes } = trailer;
+    file.damage.push({ file: file.name, position, bytes, group: undefined, lost: undefined });
+    this.#groups.loseUnknown();
+    this.#sequence = trailer.nextSequence;
+  }
+
+  #setFacts(file: WalFile, trailer: Trailer): void {
+    file.firstSequence = trailer.firstSequence;
+    file.nextSequence = trailer.nextSequence;
+    file.oldestFile = trailer.oldestFile;
+    file.end = trailer.blocksEnd;
+  }
+
+  async #scan(found: FoundFile, later: readonly FoundFile[]): Promise<void> {
+    const { file, trailer } = found;
+    const { disk } = this.#runtime;
+    if (trailer) this.#rebuilt.push(file.name);
+    const handle = await disk.open(file.path, "write", "durable");
+    file.writable = handle;
+    const index = file.index = new FileIndex(this.#limits);
+    const window = new ScanWindow(handle, this.#limits.scanBytes);
+    const result = await scanBlocks(window, file, {
+      firstSequence: this.#sequence,
+      untilSequence: trailer?.nextSequence ?? later.find((next) => next.firstSequence !== undefined)?.firstSequence,
+      durable: later.some((next) => next.hasBytes),
+      searchBytes: this.#limits.searchBytes,
+    }, this.#visitor(file, index));
+    this.#bytes += window.bytesRead;
+    this.#settle(file, result);
+    if (result.firstSequence === 0 && this.#sealedBefore) this.#visitor(file, index).lostBytes(result.end, 0);
+    if (!trailer) await this.#wipe(handle, file, result);
+  }
+
+  #settle(file: WalFile, result: ScanResult): void {
+    const { end, tornBytes } = result;
+    file.end = end;
+    file.firstSequence = result.firstSequence;
+    file.nextSequence = result.nextSequence;
+    file.oldestFile = result.oldestFile;
+    file.closed = result.closed;
+    this.#blocks += result.blocks;
+    if (result.nextSequence > 0) this.#sequence = result.nextSequence;
+    if (tornBytes > 0) this.#cut = { file: file.name, position: end, bytes: tornBytes };
+  }
+
+  /**
+   * Takes away what a torn write left, so that there are zeros behind the last block again, and makes durable what was
+   * only in the system's memory when the process ended: it counts from now on.
+   */
+  async #wipe(handle: DiskFile, file: WalFile, result: ScanResult): Promise<void> {
+    if (!result.closed) {
+      await handle.truncate(result.end);
+      await handle.truncate(Math.max(result.end, this.#limits.fileBytes));
+    }
+    await handle.sync();
+    file.sizeBytes = await handle.sizeBytes();
+  }
+
+  #visitor(file: WalFile, index: FileIndex): ScanVisitor {
+    const groups = this.#groups;
+    return {
+      records(records, position) {
+        for (const record of records) {
+          index.apply(record, position);
+          groups.applyRecord(record, file);
+        }
+      },
+      lostEntries(group, lost, position, bytes) {
+        file.damage.push({ file: file.name, position, bytes, group, lost });
+        index.addDamage(group, lost);
+        groups.get(group)?.addDamage(lost);
+      },
+      lostBytes(position, bytes) {
+        file.damage.push({ file: file.name, position, bytes, group: undefined, lost: undefined });
+        index.loseUnknown();
+        groups.loseUnknown();
+      },
+    };
+  }
+}
+
+function isStub(trailer: Trailer): boolean {
+  return trailer.blocksEnd === FILE_HEADER_BYTES;
+}
+
+/** Durable when it resolves. */
+async function removeFile(disk: Disk, file: WalFile): Promise<void> {
+  await file.writable?.close();
+  await disk.remove(file.path);
+  await disk.syncFolder(file.path.slice(0, file.path.lastIndexOf("/")));
+}

@@ -1,0 +1,79 @@
+/** Gives the runs of an extent: from memory, or from the footer of a sealed file, through a bounded cache. */
+import { crc32 } from "node:zlib";
+import type { LogSink } from "../runtime/runtime.ts";
+import type { Extent } from "./group-state.ts";
+import { FileIndex } from "./file-index.ts";
+import { runsBytes } from "./footer.ts";
+import type { LogLimits } from "./limits.ts";
+import type { ReadHandles } from "./read-handles.ts";
+import { RunTable } from "./run-table.ts";
+import { scanBlocks } from "./scan.ts";
+import { ScanWindow } from "./scan-window.ts";
+import type { GroupId } from "./types.ts";
+import type { WalFile } from "./wal-file.ts";
+
+export class RunSource {
+  readonly #limits: LogLimits;
+  readonly #handles: ReadHandles;
+  readonly #log: LogSink;
+  /** By file and group; the first one was used longest ago. */
+  readonly #cache = new Map<string, RunTable>();
+  #cachedBytes = 0;
+
+  constructor(limits: LogLimits, handles: ReadHandles, log: LogSink) {
+    this.#limits = limits;
+    this.#handles = handles;
+    this.#log = log;
+  }
+
+  /** Of a file that is not sealed; it changes as the file does. */
+  live(extent: Extent, group: GroupId): RunTable | undefined {
+    return extent.file.index?.get(group)?.runs;
+  }
+
+  async sealed(file: WalFile, place: NonNullable<Extent["runs"]>, group: GroupId): Promise<RunTable> {
+    const key = `${file.number}/${group}`;
+    const cached = this.#cache.get(key);
+    if (cached) {
+      this.#cache.delete(key);
+      this.#cache.set(key, cached);
+      return cached;
+    }
+    const bytes = new Uint8Array(runsBytes(place));
+    const read = await this.#handles.with(file, (handle) => handle.read(bytes, place.position));
+    const intact = read === bytes.length && crc32(bytes) === place.crc;
+    const table = intact ? new RunTable(new Float64Array(bytes.buffer)) : await this.#rebuild(file, group);
+    this.#keep(key, table);
+    return table;
+  }
+
+  #keep(key: string, table: RunTable): void {
+    this.#cache.set(key, table);
+    this.#cachedBytes += table.toBytes().length;
+    for (const [oldest, runs] of this.#cache) {
+      if (this.#cachedBytes <= this.#limits.indexCacheBytes || oldest === key) return;
+      this.#cache.delete(oldest);
+      this.#cachedBytes -= runs.toBytes().length;
+    }
+  }
+
+  /** The index is damaged: the blocks' own tables say the same. */
+  async #rebuild(file: WalFile, group: GroupId): Promise<RunTable> {
+    this.#log.write("warn", "the index of a WAL file is damaged and is made again", { file: file.name, group });
+    const index = new FileIndex(this.#limits);
+    await this.#handles.with(file, (handle) =>
+      scanBlocks(new ScanWindow(handle, this.#limits.scanBytes), file, {
+        firstSequence: file.firstSequence,
+        untilSequence: file.nextSequence,
+        durable: true,
+        searchBytes: this.#limits.searchBytes,
+      }, {
+        records: (records, position) => {
+          for (const record of records) index.apply(record, position);
+        },
+        lostEntries: () => {},
+        lostBytes: () => {},
+      }));
+    return index.get(group)?.runs ?? new RunTable();
+  }
+}

@@ -1,0 +1,302 @@
+/**
+ * Reads the blocks of an unsealed file and judges where they end.
+ *
+ * One write is under way at a time, and behind the last block a file holds zeros (a hole, or zeros that were written).
+ * So only the very last block can be torn, and what is missing of it reads as zeros, in whole sectors. Anything else
+ * that does not match its checksum was durable once and is damaged: that is told, and never cut away.
+ */
+import { Buffer } from "node:buffer";
+import { Entry, readU32 } from "../records/entry.ts";
+import { RecordsError } from "../records/errors.ts";
+import {
+  BLOCK_ALIGN_BYTES,
+  BLOCK_HEADER_BYTES,
+  BLOCK_MARK_AT,
+  blockBytes,
+  type BlockHeader,
+  blockMark,
+  decodeBlockHeader,
+  decodeTable,
+} from "./block.ts";
+import { FormatError, isZero } from "./bytes.ts";
+import { FILE_HEADER_BYTES } from "./file-header.ts";
+import { LIST_ITEM_BYTES, type PlacedRecord, type PlacedRun } from "./record.ts";
+import type { ScanWindow } from "./scan-window.ts";
+import type { GroupId, IndexRange } from "./types.ts";
+import type { WalFile } from "./wal-file.ts";
+
+/** The smallest piece that a disk writes whole. */
+const SECTOR_BYTES = 512;
+
+export interface ScanVisitor {
+  /** A block's records, in order. */
+  records(records: readonly PlacedRecord[], position: number): void;
+  /** Entries of a group whose place is known, but whose bytes are wrong. Comes after their record. */
+  lostEntries(group: GroupId, lost: IndexRange, position: number, bytes: number): void;
+  /** Bytes that may have held anything of any group. */
+  lostBytes(position: number, bytes: number): void;
+}
+
+export interface ScanOptions {
+  /** Sequence of the file's first block; undefined: take what is there. */
+  readonly firstSequence: number | undefined;
+  /** Sequence of the next file's first block: all blocks below it were durable. Undefined for the last file. */
+  readonly untilSequence: number | undefined;
+  /** All blocks were durable, although nobody knows how many there were: the next file had been begun. */
+  readonly durable: boolean;
+  /** How far behind the last block another one is looked for. */
+  readonly searchBytes: number;
+}
+
+export interface ScanResult {
+  /** Behind the last block that counts. */
+  readonly end: number;
+  /** 0: the file has no block. */
+  readonly firstSequence: number;
+  readonly nextSequence: number;
+  readonly oldestFile: number;
+  readonly blocks: number;
+  /** Bytes from `end` on that belong to a torn block. */
+  readonly tornBytes: number;
+  /** No more blocks may be added: what is behind `end` is damaged, and where it ends is not known. */
+  readonly closed: boolean;
+}
+
+/** @throws {DiskError} */
+export function scanBlocks(
+  window: ScanWindow,
+  file: WalFile,
+  options: ScanOptions,
+  visitor: ScanVisitor,
+): Promise<ScanResult> {
+  return new Scan(window, file, options, visitor).run();
+}
+
+class Scan {
+  readonly #window: ScanWindow;
+  readonly #file: WalFile;
+  readonly #visitor: ScanVisitor;
+  readonly #until: number | undefined;
+  readonly #durable: boolean;
+  readonly #searchBytes: number;
+  #expected: number | undefined;
+  #position = FILE_HEADER_BYTES;
+  #first = 0;
+  #oldestFile = 0;
+  #blocks = 0;
+  #torn = 0;
+  #closed = false;
+
+  constructor(window: ScanWindow, file: WalFile, options: ScanOptions, visitor: ScanVisitor) {
+    this.#window = window;
+    this.#file = file;
+    this.#visitor = visitor;
+    this.#expected = options.firstSequence;
+    this.#until = options.untilSequence;
+    this.#durable = options.durable || options.untilSequence !== undefined;
+    this.#searchBytes = options.searchBytes;
+  }
+
+  async run(): Promise<ScanResult> {
+    while (this.#until === undefined || this.#expected !== this.#until) {
+      const header = await this.#headerAt(this.#position);
+      const goesOn = header ? await this.#block(header) : await this.#noBlock();
+      if (!goesOn) break;
+    }
+    return {
+      end: this.#position,
+      firstSequence: this.#first,
+      nextSequence: this.#expected ?? 0,
+      oldestFile: this.#oldestFile,
+      blocks: this.#blocks,
+      tornBytes: this.#torn,
+      closed: this.#closed,
+    };
+  }
+
+  /** The header of a block that may stand here: not one of before what was already read. */
+  async #headerAt(position: number): Promise<BlockHeader | undefined> {
+    const bytes = await this.#window.bytes(position, BLOCK_HEADER_BYTES);
+    const header = decodeBlockHeader(bytes, 0, this.#file.identity);
+    if (!header || header.sequence === 0) return undefined;
+    return header.sequence >= (this.#expected ?? 0) ? header : undefined;
+  }
+
+  /** Whether there is more behind it. */
+  async #block(header: BlockHeader): Promise<boolean> {
+    const position = this.#position;
+    if (this.#expected !== undefined && header.sequence > this.#expected) this.#visitor.lostBytes(position, 0);
+    const bytes = blockBytes(header);
+    const records = await this.#records(header);
+    const bad = records ? await this.#badEntries(header, records) : [];
+    if (!records || bad.length > 0) {
+      // Before anything is judged torn: a later block proves that this one was durable.
+      const last = !this.#durable && !await this.#nextBlock(position + bytes, header.sequence);
+      if (last && await this.#maybeTorn(header, bad)) {
+        this.#torn = bytes;
+        return false;
+      }
+    }
+    if (this.#first === 0) this.#first = header.sequence;
+    this.#blocks++;
+    this.#expected = header.sequence + 1;
+    this.#oldestFile = header.oldestFile;
+    this.#position += bytes;
+    if (!records) {
+      this.#visitor.lostBytes(position, bytes);
+      return true;
+    }
+    this.#visitor.records(records, position);
+    for (const { group, index, at, bytes } of bad) {
+      this.#visitor.lostEntries(group, { first: index, last: index }, at, bytes);
+    }
+    return true;
+  }
+
+  /** Undefined if the table is damaged or not all there. */
+  async #records(header: BlockHeader): Promise<PlacedRecord[] | undefined> {
+    const { tableBytes } = header;
+    const table = await this.#window.bytes(this.#position + BLOCK_HEADER_BYTES, tableBytes);
+    if (table.length < tableBytes) return undefined;
+    try {
+      return decodeTable(header, table, this.#position);
+    } catch (error) {
+      if (error instanceof FormatError) return undefined;
+      throw error;
+    }
+  }
+
+  async #badEntries(header: BlockHeader, records: readonly PlacedRecord[]): Promise<BadEntry[]> {
+    const bytes = await this.#window.bytes(this.#position, blockBytes(header));
+    const table = bytes.subarray(BLOCK_HEADER_BYTES);
+    const bad: BadEntry[] = [];
+    for (const { group, runs } of records) {
+      for (const run of runs) {
+        findBadEntries(run, table, bytes, this.#position, (index, at, length) => {
+          bad.push({ group, index, at, bytes: length });
+        });
+      }
+    }
+    return bad;
+  }
+
+  /** Each piece that is wrong must miss a whole sector (or its own part of one); else nothing of it is missing. */
+  async #maybeTorn(header: BlockHeader, bad: readonly BadEntry[]): Promise<boolean> {
+    if (bad.length === 0) return await this.#missesSector(this.#position + BLOCK_HEADER_BYTES, header.tableBytes);
+    for (const { at, bytes } of bad) if (!await this.#missesSector(at, bytes)) return false;
+    return true;
+  }
+
+  async #missesSector(from: number, length: number): Promise<boolean> {
+    const bytes = await this.#window.bytes(from, length);
+    if (bytes.length < length) return true;
+    for (let at = from; at < from + length;) {
+      const sectorEnd = Math.min(from + length, (Math.floor(at / SECTOR_BYTES) + 1) * SECTOR_BYTES);
+      if (isZero(bytes.subarray(at - from, sectorEnd - from))) return true;
+      at = sectorEnd;
+    }
+    return false;
+  }
+
+  /** No header here: the end, a torn block whose first sector is missing, or damage. */
+  async #noBlock(): Promise<boolean> {
+    const position = this.#position;
+    const next = await this.#nextBlock(position, this.#expected ?? 0);
+    if (next) {
+      this.#visitor.lostBytes(position, next.at - position);
+      this.#position = next.at;
+      this.#expected = next.sequence;
+      return true;
+    }
+    const endOfBytes = await this.#endOfBytes(position);
+    const clean = endOfBytes === position && this.#until === undefined;
+    if (clean || (!this.#durable && await this.#missesSector(position, BLOCK_HEADER_BYTES))) {
+      this.#torn = endOfBytes - position;
+      return false;
+    }
+    this.#visitor.lostBytes(position, endOfBytes - position);
+    this.#position = Math.max(position, Math.ceil(endOfBytes / BLOCK_ALIGN_BYTES) * BLOCK_ALIGN_BYTES);
+    if (this.#until !== undefined) this.#expected = this.#until;
+    this.#closed = true;
+    return false;
+  }
+
+  /** The first block from `from` on with a sequence above `above`. */
+  async #nextBlock(from: number, above: number): Promise<{ at: number; sequence: number } | undefined> {
+    const mark = blockMark(this.#file.identity);
+    for (let at = from; at < from + this.#searchBytes;) {
+      const piece = await this.#piece(at);
+      for (let found = piece.indexOf(mark); found >= 0; found = piece.indexOf(mark, found + 1)) {
+        const start = found - BLOCK_MARK_AT;
+        if (start < 0 || (at + start) % BLOCK_ALIGN_BYTES !== 0) continue;
+        const header = decodeBlockHeader(piece, start, this.#file.identity);
+        if (header && header.sequence > above) return { at: at + start, sequence: header.sequence };
+      }
+      if (piece.length < PIECE_BYTES) return undefined;
+      // A header across the end of the piece is found in the next one.
+      at += PIECE_BYTES - BLOCK_HEADER_BYTES;
+    }
+    return undefined;
+  }
+
+  /** Behind the last byte from `from` on that is not zero. */
+  async #endOfBytes(from: number): Promise<number> {
+    let end = from;
+    for (let at = from; at < from + this.#searchBytes;) {
+      const piece = await this.#piece(at);
+      if (piece.length === 0) break;
+      if (Buffer.compare(piece, ZEROS.subarray(0, piece.length)) !== 0) {
+        let last = piece.length;
+        while (piece[last - 1] === 0) last--;
+        end = at + last;
+      }
+      at += piece.length;
+    }
+    return end;
+  }
+
+  async #piece(at: number): Promise<Buffer> {
+    const bytes = await this.#window.bytes(at, PIECE_BYTES);
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  }
+}
+
+const PIECE_BYTES = 256 * 1024;
+const ZEROS = new Uint8Array(PIECE_BYTES);
+
+interface BadEntry {
+  readonly group: GroupId;
+  readonly index: number;
+  readonly at: number;
+  readonly bytes: number;
+}
+
+/** `block`: the block's bytes from `position` of the file on; `table`: the same from the table on. */
+function findBadEntries(
+  run: PlacedRun,
+  table: Uint8Array,
+  block: Uint8Array,
+  position: number,
+  found: (index: number, at: number, bytes: number) => void,
+): void {
+  let at = run.position;
+  for (let item = 0; item < run.count; item++) {
+    const listed = run.listAt + item * LIST_ITEM_BYTES;
+    const byteLength = readU32(table, listed);
+    const index = run.firstIndex + item;
+    if (!isEntry(block, at - position, byteLength, readU32(table, listed + 4), index)) found(index, at, byteLength);
+    at += byteLength;
+  }
+}
+
+function isEntry(block: Uint8Array, at: number, byteLength: number, headerCrc: number, index: number): boolean {
+  if (at + byteLength > block.length || readU32(block, at) !== headerCrc) return false;
+  try {
+    const entry = Entry.parse(block.subarray(at, at + byteLength));
+    entry.verifyPayload();
+    return entry.byteLength === byteLength && entry.index === index;
+  } catch (error) {
+    if (error instanceof RecordsError) return false;
+    throw error;
+  }
+}

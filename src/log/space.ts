@@ -1,0 +1,114 @@
+/**
+ * A full disk must not stop what is small and vital (terms, votes, the metadata shard): a reserve on disk is given back
+ * when a write finds no space, and made again when there is enough. In between the log is `full`: whoever writes into
+ * it should refuse what is large.
+ */
+import { DiskError } from "../runtime/disk.ts";
+import type { Runtime, Timer } from "../runtime/runtime.ts";
+import type { LogLimits } from "./limits.ts";
+
+export const RESERVE_NAME = "reserve.bin";
+const ZEROS_BYTES = 1024 * 1024;
+
+export class Space {
+  readonly #runtime: Runtime;
+  readonly #folder: string;
+  readonly #limits: LogLimits;
+  readonly #onFull: (full: boolean) => void;
+  #full = false;
+  #reserved = false;
+  #closed = false;
+  #timer: Timer | undefined = undefined;
+  #waiters: (() => void)[] = [];
+
+  constructor(runtime: Runtime, folder: string, limits: LogLimits, onFull: (full: boolean) => void) {
+    this.#runtime = runtime;
+    this.#folder = folder;
+    this.#limits = limits;
+    this.#onFull = onFull;
+  }
+
+  get full(): boolean {
+    return this.#full;
+  }
+
+  /** `sizeBytes`: of the reserve that was found, 0 if there is none. */
+  async start(sizeBytes: number): Promise<void> {
+    this.#reserved = sizeBytes >= this.#limits.reserveBytes;
+    if (!this.#reserved) await this.#restore();
+  }
+
+  /** A write found no space. Resolves when it is worth trying again. */
+  async exhausted(): Promise<void> {
+    this.#setFull(true);
+    if (this.#reserved) {
+      this.#reserved = false;
+      await this.#runtime.disk.remove(this.#path);
+      return;
+    }
+    await new Promise<void>((resolve) => this.#waiters.push(resolve));
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#timer?.cancel();
+  }
+
+  get #path(): string {
+    return `${this.#folder}/${RESERVE_NAME}`;
+  }
+
+  #setFull(full: boolean): void {
+    if (this.#full === full) return;
+    this.#full = full;
+    const { log } = this.#runtime;
+    if (full) log.write("error", "the disk is full: new batches are refused", { folder: this.#folder });
+    else log.write("info", "the disk has space again", { folder: this.#folder });
+    if (full) this.#watch();
+    this.#onFull(full);
+  }
+
+  #watch(): void {
+    this.#timer = this.#runtime.timers.after(this.#limits.fullRetryMs, () => {
+      this.#check().catch((error) => this.#runtime.fatal("the log's reserve cannot be kept", error));
+    });
+  }
+
+  async #check(): Promise<void> {
+    const free = await this.#runtime.disk.freeBytes(this.#folder);
+    if (this.#closed) return;
+    const roomy = free >= 2 * this.#limits.reserveBytes && await this.#restore();
+    if (this.#closed) return;
+    if (roomy) this.#setFull(false);
+    else this.#watch();
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const resolve of waiters) resolve();
+  }
+
+  /** Writes the reserve, for a sparse file would reserve nothing. Whether there was room for it. */
+  async #restore(): Promise<boolean> {
+    const { disk } = this.#runtime;
+    const { reserveBytes } = this.#limits;
+    if (reserveBytes === 0) return true;
+    try {
+      await disk.remove(this.#path);
+      const file = await disk.open(this.#path, "create");
+      try {
+        const zeros = new Uint8Array(Math.min(ZEROS_BYTES, reserveBytes));
+        for (let at = 0; at < reserveBytes && !this.#closed; at += zeros.length) {
+          await file.write([zeros.subarray(0, reserveBytes - at)], at);
+        }
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      this.#reserved = true;
+      return true;
+    } catch (error) {
+      if (!(error instanceof DiskError) || error.code !== "DISK_FULL") throw error;
+      await disk.remove(this.#path);
+      return false;
+    }
+  }
+}

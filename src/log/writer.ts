@@ -1,0 +1,205 @@
+/**
+ * Group commit: one write to the disk under way, all that waits goes out together next. A write resolves when its bytes
+ * are on disk (the files are opened for durable writes), and is never repeated, unless the disk was full.
+ */
+import { DiskError } from "../runtime/disk.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import { type Block, BlockBuilder } from "./block-builder.ts";
+import type { FileSet } from "./file-set.ts";
+import type { GroupTable } from "./group-table.ts";
+import type { LogLimits } from "./limits.ts";
+import type { LogRecord } from "./record.ts";
+import type { Space } from "./space.ts";
+import type { WalFile } from "./wal-file.ts";
+
+interface Queued {
+  readonly record: LogRecord | undefined;
+  readonly bytes: number;
+  readonly onDurable: (() => void) | undefined;
+}
+
+/** What a record takes beside its entries, about. */
+const RECORD_BYTES = 64;
+
+export class Writer {
+  readonly #runtime: Runtime;
+  readonly #limits: LogLimits;
+  readonly #files: FileSet;
+  readonly #groups: GroupTable;
+  readonly #space: Space;
+  readonly #builder: BlockBuilder;
+  /** Called with a file that will certainly get no more blocks. */
+  readonly #onRolled: (file: WalFile) => void;
+  #queue: Queued[] = [];
+  #pendingBytes = 0;
+  #nextSequence: number;
+  #running = false;
+  /** Up to where the current file holds zeros that were written. */
+  #zeroedTo = 0;
+  #idle: (() => void)[] = [];
+
+  constructor(
+    runtime: Runtime,
+    limits: LogLimits,
+    files: FileSet,
+    groups: GroupTable,
+    space: Space,
+    nextSequence: number,
+    onRolled: (file: WalFile) => void,
+  ) {
+    this.#runtime = runtime;
+    this.#limits = limits;
+    this.#files = files;
+    this.#groups = groups;
+    this.#space = space;
+    this.#builder = new BlockBuilder(limits);
+    this.#nextSequence = nextSequence;
+    this.#onRolled = onRolled;
+  }
+
+  get pendingBytes(): number {
+    return this.#pendingBytes;
+  }
+
+  /** `record` undefined: only to hear when all that was queued before is durable. */
+  queue(record: LogRecord | undefined, onDurable?: () => void): void {
+    const bytes = record ? recordBytes(record) : 0;
+    this.#pendingBytes += bytes;
+    this.#queue.push({ record, bytes, onDurable });
+  }
+
+  /** Sets off what was queued, at the end of this turn's synchronous work. */
+  flush(): void {
+    if (this.#running || this.#queue.length === 0) return;
+    this.#running = true;
+    // A promise's turn later, so that all that is queued in a row goes out together.
+    Promise.resolve()
+      .then(() => this.#run())
+      .catch((error) => this.#runtime.fatal("the log cannot be written", error));
+  }
+
+  /** Resolves when nothing is queued and nothing under way. */
+  drained(): Promise<void> {
+    if (!this.#running && this.#queue.length === 0) return Promise.resolve();
+    this.flush();
+    return new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  async #run(): Promise<void> {
+    while (this.#queue.length > 0) {
+      const taken = this.#take();
+      await this.#commit(taken);
+    }
+    this.#running = false;
+    const idle = this.#idle;
+    this.#idle = [];
+    for (const resolve of idle) resolve();
+  }
+
+  /** The next block's worth; at least one record. */
+  #take(): Queued[] {
+    const { blockBytesMax } = this.#limits;
+    let bytes = 0;
+    let count = 0;
+    for (const item of this.#queue) {
+      bytes += item.bytes;
+      if (count > 0 && bytes > blockBytesMax) break;
+      count++;
+    }
+    if (count === this.#queue.length) {
+      const all = this.#queue;
+      this.#queue = [];
+      return all;
+    }
+    return this.#queue.splice(0, count);
+  }
+
+  async #commit(taken: readonly Queued[]): Promise<void> {
+    const records: LogRecord[] = [];
+    for (const { record } of taken) if (record) records.push(record);
+    if (records.length > 0) await this.#write(records);
+    for (const { bytes, onDurable } of taken) {
+      this.#pendingBytes -= bytes;
+      onDurable?.();
+    }
+  }
+
+  async #write(records: readonly LogRecord[]): Promise<void> {
+    for (;;) {
+      const block = await this.#place(records);
+      const file = this.#files.current;
+      try {
+        await file.writable!.write(this.#withZeroLead(block), block.position);
+      } catch (error) {
+        if (!(error instanceof DiskError) || error.code !== "DISK_FULL") throw error;
+        await this.#rewind(file);
+        await this.#space.exhausted();
+        continue;
+      }
+      this.#written(file, block);
+      return;
+    }
+  }
+
+  /** Builds the block for the current file, or for the next one if it does not fit. */
+  async #place(records: readonly LogRecord[]): Promise<Block> {
+    const { current, oldestNumber } = this.#files;
+    const block = this.#builder.build(records, current, current.end, this.#nextSequence, oldestNumber);
+    const { fileBytes } = this.#limits;
+    const fits = block.position + block.bytes <= fileBytes || current.firstSequence === 0;
+    if (fits && !current.closed) {
+      if (block.position + block.bytes > fileBytes / 2) this.#files.prepareNext();
+      return block;
+    }
+    const next = await this.#files.roll();
+    this.#zeroedTo = 0;
+    return this.#builder.build(records, next, next.end, this.#nextSequence, oldestNumber);
+  }
+
+  #written(file: WalFile, block: Block): void {
+    file.end = block.position + block.bytes;
+    file.oldestFile = block.oldestFile;
+    if (file.firstSequence === 0) this.#began(file);
+    this.#nextSequence++;
+    file.nextSequence = this.#nextSequence;
+    file.sizeBytes = Math.max(file.sizeBytes, file.end);
+    for (const record of block.records) {
+      file.index!.apply(record, block.position);
+      this.#groups.applyRecord(record, file);
+    }
+  }
+
+  /** The first block of a file is durable: only now is it certain that the file before it will get no more. */
+  #began(file: WalFile): void {
+    file.firstSequence = this.#nextSequence;
+    const before = this.#files.files.at(-2);
+    if (before) this.#onRolled(before);
+  }
+
+  /**
+   * Overwriting zeros takes the file system two thirds of the time that filling a hole takes (README.md has the
+   * figures), so a small block brings zeros with it for those that follow.
+   */
+  #withZeroLead(block: Block): Uint8Array[] {
+    const { zeroLeadBelowBytes, zeroLeadBytes, fileBytes } = this.#limits;
+    const end = block.position + block.bytes;
+    if (end <= this.#zeroedTo || block.bytes >= zeroLeadBelowBytes || this.#space.full) return block.chunks;
+    const lead = Math.min(zeroLeadBytes, fileBytes - end);
+    if (lead <= 0) return block.chunks;
+    this.#zeroedTo = end + lead;
+    return [...block.chunks, this.#builder.zeros(lead)];
+  }
+
+  /** Takes back what a write may have left behind the last block, and its space. */
+  async #rewind(file: WalFile): Promise<void> {
+    await file.writable!.truncate(file.end);
+    await file.writable!.truncate(Math.max(file.end, this.#limits.fileBytes));
+    this.#zeroedTo = 0;
+  }
+}
+
+function recordBytes(record: LogRecord): number {
+  let bytes = RECORD_BYTES + (record.checkpoint?.state.length ?? 0);
+  for (const entry of record.entries) bytes += entry.byteLength;
+  return bytes;
+}

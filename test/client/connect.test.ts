@@ -1,0 +1,117 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { connect } from "../../src/client/client.ts";
+import { parseBootstrap } from "../../src/client/options.ts";
+import { RaftlineError } from "../../src/wire/errors.ts";
+import { FakeWorld } from "../wire/fake-world.ts";
+import { FakeCluster } from "./fake-cluster.ts";
+
+async function failure(promise: Promise<unknown>): Promise<RaftlineError> {
+  try {
+    await promise;
+  } catch (error) {
+    assert.instance(error, RaftlineError);
+    return error as RaftlineError;
+  }
+  throw new Error("it should have failed");
+}
+
+const connecting = suite("connect");
+
+connecting("works through any one node, and skips the dead", async () => {
+  const world = new FakeWorld();
+  const cluster = await FakeCluster.start(world);
+  const [shard] = cluster.createTopic("t", 1);
+  cluster.kill(2);
+  world.freeze("n3");
+  const client = await world.run(connect(["n3:7401", "n2:7401", "n1:7401"], { runtime: world.runtime("c") }));
+  await world.run(client.producer().send("t", { value: "0" }));
+  assert.equal(shard!.values(), ["0"]);
+});
+
+connecting("works on when the node it began with stays dead", async () => {
+  const world = new FakeWorld();
+  const cluster = await FakeCluster.start(world);
+  const shards = cluster.createTopic("t", 3);
+  const client = await world.run(connect("n1:7401", { runtime: world.runtime("c") }));
+  cluster.kill(1);
+  cluster.move(shards[0]!, 2);
+  const producer = client.producer();
+  for (const partition of [0, 1, 2]) await world.run(producer.send("t", { value: "x", partition }));
+  cluster.createTopic("later", 1)[0]!.leader = 3;
+  await world.run(producer.send("later", { value: "y" }));
+  assert.equal(await world.run(client.admin.listTopics()), []);
+});
+
+connecting("waits for a node to come up, and gives up in the end", async () => {
+  const world = new FakeWorld();
+  const connected = connect("n1:7401", { runtime: world.runtime("c"), connectTimeoutMs: 3_000 });
+  await world.pass(1_000);
+  await FakeCluster.start(world, 1);
+  await (await world.run(connected)).close();
+  const error = await failure(
+    world.run(connect("nobody:1", { runtime: world.runtime("c"), connectTimeoutMs: 3_000 })),
+  );
+  assert.is(error.code, "UNAVAILABLE");
+});
+
+connecting("shows its credentials, and says so when they are wrong", async () => {
+  const world = new FakeWorld();
+  const cluster = await FakeCluster.start(world);
+  cluster.secret = "s3cret";
+  const runtime = world.runtime("c");
+  const startedMs = world.nowMs;
+  assert.is((await failure(world.run(connect(cluster.bootstrap, { runtime })))).code, "NOT_AUTHORIZED");
+  assert.ok(world.nowMs - startedMs < 1_000);
+  const credentials = { name: "me", secret: "s3cret" };
+  await (await world.run(connect(cluster.bootstrap, { runtime, credentials }))).close();
+});
+
+connecting("does not trust a node that sends garbage", async () => {
+  const world = new FakeWorld(7);
+  const cluster = await FakeCluster.start(world, 2);
+  cluster.createTopic("t", 1)[0]!.leader = 2;
+  cluster.kill(1);
+  await world.runtime("n1").network.listen({ host: "n1", port: 7401 }, (connection) => {
+    connection.onData = () =>
+      connection.write([Uint8Array.from({ length: 100 }, () => Math.floor(world.random() * 256))]);
+  });
+  const client = await world.run(connect(["n1:7401", "n2:7401"], { runtime: world.runtime("c") }));
+  await world.run(client.producer().send("t", { value: "0" }));
+  await world.run(client.close());
+  await world.pass(100);
+  assert.is(world.connectionCount(), 0);
+});
+
+connecting("closes everything: producers flush, consumers end, connections are gone", async () => {
+  const world = new FakeWorld();
+  const cluster = await FakeCluster.start(world);
+  const [shard] = cluster.createTopic("t", 1);
+  cluster.createTopic("u", 1);
+  const client = await world.run(connect(cluster.bootstrap, { runtime: world.runtime("c") }));
+  const sent = client.producer().send("t", { value: "0" });
+  const next = client.consumer({ topics: ["u"] })[Symbol.asyncIterator]().next();
+  await world.pass(20);
+  await world.run(client.close());
+  await world.run(sent);
+  assert.is((await world.run(next)).done, true);
+  assert.equal(shard!.values(), ["0"]);
+  await world.pass(100);
+  assert.is(world.connectionCount(), 0);
+  assert.is((await failure(world.run(client.producer().send("t", { value: "1" })))).code, "CLOSED");
+  assert.is((await failure(world.run(client.admin.listTopics()))).code, "CLOSED");
+});
+
+connecting("understands addresses", () => {
+  assert.equal(parseBootstrap(["a.b:1", "[::1]:7401", { host: "h", port: 2 }]), [
+    { host: "a.b", port: 1 },
+    { host: "::1", port: 7401 },
+    { host: "h", port: 2 },
+  ]);
+  for (const wrong of ["a", ":1", "a:b", "a:99999", "::1:7401", ""]) {
+    assert.throws(() => parseBootstrap(wrong), /address/);
+  }
+  assert.throws(() => parseBootstrap([]), /at least one/);
+});
+
+connecting.run();

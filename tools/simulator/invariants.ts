@@ -1,0 +1,113 @@
+/** What must hold among the replicas after every event. */
+import type { Replica } from "../../shards/host/replica.ts";
+import type { Violation } from "./history.ts";
+
+interface GroupHistory {
+  readonly leaderOfTerm: Map<number, number>;
+  /** Committed entries as first seen applied: by index, term and checksums. */
+  readonly committed: Map<number, string>;
+}
+
+interface ReplicaView {
+  applied: number;
+  term: number;
+  commit: number;
+  highWatermark: number;
+}
+
+export interface ObservedNode {
+  readonly nodeId: number;
+  /** Number of its run: what a restart may set back is looked at anew. */
+  readonly run: number;
+  readonly replicas: Iterable<Replica>;
+}
+
+export class Invariants {
+  readonly #groups = new Map<number, GroupHistory>();
+  readonly #views = new Map<string, ReplicaView>();
+  readonly #fail: (violation: Violation) => void;
+  /** Runs over everything that was ever committed: the same seed gives the same one. */
+  hash = 0;
+  committedEntries = 0;
+
+  constructor(fail: (violation: Violation) => void) {
+    this.#fail = fail;
+  }
+
+  check(nodes: Iterable<ObservedNode>): void {
+    for (const { nodeId, run, replicas } of nodes) {
+      for (const replica of replicas) this.#checkReplica(nodeId, run, replica);
+    }
+  }
+
+  #checkReplica(nodeId: number, run: number, replica: Replica): void {
+    const { raft, group } = replica;
+    const key = `${nodeId}.${run}.${group}`;
+    let view = this.#views.get(key);
+    if (!view) this.#views.set(key, view = { applied: raft.applied, term: 0, commit: 0, highWatermark: 0 });
+    if (raft.term < view.term) this.#say("a term went back", nodeId, group, `${view.term} to ${raft.term}`);
+    if (raft.commit < view.commit) {
+      this.#say("a commit index went back", nodeId, group, `${view.commit} to ${raft.commit}`);
+    }
+    if (replica.highWatermark < view.highWatermark) {
+      this.#say("a high watermark fell", nodeId, group, `${view.highWatermark} to ${replica.highWatermark}`);
+    }
+    if (raft.role === "leader" && raft.term !== view.term) this.#checkLeader(nodeId, replica);
+    else if (raft.role === "leader") this.#checkLeader(nodeId, replica);
+    if (raft.applied > view.applied) this.#checkApplied(nodeId, replica, view.applied + 1);
+    view.applied = raft.applied;
+    view.term = raft.term;
+    view.commit = raft.commit;
+    view.highWatermark = replica.highWatermark;
+  }
+
+  #history(group: number): GroupHistory {
+    let history = this.#groups.get(group);
+    if (!history) this.#groups.set(group, history = { leaderOfTerm: new Map(), committed: new Map() });
+    return history;
+  }
+
+  #checkLeader(nodeId: number, { raft, group }: Replica): void {
+    const { leaderOfTerm } = this.#history(group);
+    const known = leaderOfTerm.get(raft.term);
+    if (known === nodeId) return;
+    if (known !== undefined) {
+      this.#say("two leaders in one term", nodeId, group, `node ${known} led term ${raft.term}, too`);
+    }
+    leaderOfTerm.set(raft.term, nodeId);
+    this.#checkLeaderLog(nodeId, raft, group);
+  }
+
+  /** Leader completeness: whatever is committed is in the log of whoever leads later. */
+  #checkLeaderLog(nodeId: number, raft: Replica["raft"], group: number): void {
+    const { committed } = this.#history(group);
+    for (const [index, mark] of committed) {
+      if (index < raft.log.firstIndex) continue;
+      const term = raft.log.term(index);
+      if (term === undefined || !mark.startsWith(`${term}:`)) {
+        this.#say("a leader lacks a committed entry", nodeId, group, `index ${index}: ${mark}, has term ${term}`);
+      }
+    }
+  }
+
+  #checkApplied(nodeId: number, { raft, group }: Replica, from: number): void {
+    const { committed } = this.#history(group);
+    for (let index = from; index <= raft.applied; index++) {
+      const entry = raft.log.entry(index);
+      if (!entry) continue;
+      const mark = `${entry.term}:${entry.headerCrc}:${entry.payloadCrc}`;
+      const known = committed.get(index);
+      if (known === undefined) {
+        committed.set(index, mark);
+        this.committedEntries += 1;
+        this.hash = (Math.imul(this.hash, 31) + entry.headerCrc + index * 7 + group) | 0;
+      } else if (known !== mark) {
+        this.#say("replicas differ", nodeId, group, `index ${index}: ${mark}, elsewhere ${known}`);
+      }
+    }
+  }
+
+  #say(invariant: string, nodeId: number, group: number, detail: string): void {
+    this.#fail({ invariant, detail: `node ${nodeId}, group ${group}: ${detail}` });
+  }
+}

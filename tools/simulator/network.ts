@@ -1,0 +1,311 @@
+/**
+ * A simulated network of nodes and clients: ordered byte streams with delays, that stall when a direction is cut, break
+ * when their owner dies, and can be cut inside a frame.
+ */
+import { type Address, type Connection, type Listener, type Network, NetworkError } from "../../src/runtime/network.ts";
+import type { SeededRandom } from "./random.ts";
+import type { Scheduler } from "./scheduler.ts";
+
+/** A machine: each node and each client is on one of its own. */
+export type MachineId = number;
+
+export interface NetworkFaults {
+  /** Milliseconds a chunk takes, drawn anew for each. */
+  delayMsMin: number;
+  delayMsMax: number;
+  /** Chance that a chunk is the last of its connection: part of it arrives, then the connection breaks. */
+  cutChance: number;
+}
+
+const ignore = () => {};
+
+export class SimulatedNetwork {
+  readonly faults: NetworkFaults = { delayMsMin: 0.05, delayMsMax: 1, cutChance: 0 };
+  readonly #scheduler: Scheduler;
+  readonly #random: SeededRandom;
+  readonly #listeners = new Map<string, { machine: MachineId; onConnection: (connection: Connection) => void }>();
+  readonly #pairs = new Set<Pair>();
+  readonly #blocked = new Set<string>();
+  #nextPort = 40_000;
+
+  constructor(scheduler: Scheduler, random: SeededRandom) {
+    this.#scheduler = scheduler;
+    this.#random = random;
+  }
+
+  /** What one machine sees of it. */
+  of(machine: MachineId): Network {
+    return {
+      listen: (address, onConnection) => this.#listen(machine, address, onConnection),
+      connect: (address, timeoutMs) => this.#connect(machine, address, timeoutMs),
+    };
+  }
+
+  /** Cuts one direction. What is on the way waits; it arrives after healing unless the connection broke before. */
+  block(from: MachineId, to: MachineId): void {
+    this.#blocked.add(`${from}>${to}`);
+  }
+
+  heal(): void {
+    this.#blocked.clear();
+    for (const pair of this.#pairs) pair.resume();
+  }
+
+  /** The machine's process is gone: its listeners refuse, its connections break. */
+  crash(machine: MachineId): void {
+    for (const [name, listener] of this.#listeners) if (listener.machine === machine) this.#listeners.delete(name);
+    for (const pair of [...this.#pairs]) pair.crash(machine);
+  }
+
+  isBlocked(from: MachineId, to: MachineId): boolean {
+    return this.#blocked.has(`${from}>${to}`);
+  }
+
+  #delayMs(): number {
+    return this.#random.skewed(this.faults.delayMsMin, this.faults.delayMsMax);
+  }
+
+  #listen(machine: MachineId, address: Address, onConnection: (connection: Connection) => void): Promise<Listener> {
+    const port = address.port === 0 ? this.#nextPort++ : address.port;
+    const name = `${address.host}:${port}`;
+    if (this.#listeners.has(name)) {
+      return Promise.reject(new NetworkError("ADDRESS_IN_USE", `${name} is in use`));
+    }
+    this.#listeners.set(name, { machine, onConnection });
+    const close = () => {
+      if (this.#listeners.get(name)?.onConnection === onConnection) this.#listeners.delete(name);
+      return Promise.resolve();
+    };
+    return Promise.resolve({ address: { host: address.host, port }, close });
+  }
+
+  #connect(machine: MachineId, address: Address, timeoutMs: number): Promise<Connection> {
+    const name = `${address.host}:${address.port}`;
+    return new Promise((resolve, reject) => {
+      const timer = this.#scheduler.after(timeoutMs, () => {
+        settled = true;
+        reject(new NetworkError("TIMED_OUT", `no connection to ${name} within ${timeoutMs} ms`));
+      });
+      let settled = false;
+      this.#scheduler.after(this.#delayMs(), () => {
+        if (settled) return;
+        const target = this.#machineAt(name);
+        if (target !== undefined && (this.isBlocked(machine, target) || this.isBlocked(target, machine))) return;
+        timer.cancel();
+        const listener = this.#listeners.get(name);
+        if (!listener) return reject(new NetworkError("REFUSED", `nothing listens on ${name}`));
+        resolve(this.#establish(machine, listener, address));
+      });
+    });
+  }
+
+  /** Ports are given to machines for good, so that a cut can be told from a refusal. */
+  readonly #known = new Map<string, MachineId>();
+
+  #machineAt(name: string): MachineId | undefined {
+    const listener = this.#listeners.get(name);
+    if (listener) this.#known.set(name, listener.machine);
+    return this.#known.get(name);
+  }
+
+  #establish(
+    machine: MachineId,
+    listener: { machine: MachineId; onConnection: (connection: Connection) => void },
+    address: Address,
+  ): Connection {
+    const pair = new Pair(
+      this.#scheduler,
+      this.#random,
+      this,
+      machine,
+      listener.machine,
+      () => this.#pairs.delete(pair),
+    );
+    this.#pairs.add(pair);
+    const [near, far] = pair.ends({ host: "simulated", port: this.#nextPort++ }, address);
+    listener.onConnection(far);
+    return near;
+  }
+}
+
+class Pair {
+  readonly #ends: [End, End];
+
+  constructor(
+    scheduler: Scheduler,
+    random: SeededRandom,
+    network: SimulatedNetwork,
+    near: MachineId,
+    far: MachineId,
+    onGone: () => void,
+  ) {
+    const gone = () => {
+      if (this.#ends.every((end) => end.closed)) onGone();
+    };
+    const left = new End(scheduler, random, network, near, far, gone);
+    const right = new End(scheduler, random, network, far, near, gone);
+    left.other = right;
+    right.other = left;
+    this.#ends = [left, right];
+  }
+
+  ends(nearAddress: Address, farAddress: Address): [Connection, Connection] {
+    this.#ends[0].remote = farAddress;
+    this.#ends[1].remote = nearAddress;
+    return this.#ends;
+  }
+
+  resume(): void {
+    for (const end of this.#ends) end.pump();
+  }
+
+  /** The dead end says nothing to its own; the other hears of it, if it can be reached. */
+  crash(machine: MachineId): void {
+    for (const end of this.#ends) if (end.machine === machine) end.die();
+  }
+}
+
+interface InFlight {
+  /** Undefined: the end of the stream. */
+  readonly bytes: Uint8Array | undefined;
+  readonly arrivesMs: number;
+}
+
+class End implements Connection {
+  readonly machine: MachineId;
+  remote: Address = { host: "", port: 0 };
+  onData: (chunk: Uint8Array) => void = ignore;
+  onDrain: () => void = ignore;
+  onClose: (error?: Error) => void = ignore;
+  other!: End;
+  closed = false;
+  readonly #scheduler: Scheduler;
+  readonly #random: SeededRandom;
+  readonly #network: SimulatedNetwork;
+  readonly #peer: MachineId;
+  readonly #onGone: () => void;
+  /** On the way to the other end. */
+  #queue: InFlight[] = [];
+  #queuedBytes = 0;
+  #pumping = false;
+  #paused = false;
+  #dead = false;
+
+  constructor(
+    scheduler: Scheduler,
+    random: SeededRandom,
+    network: SimulatedNetwork,
+    machine: MachineId,
+    peer: MachineId,
+    onGone: () => void,
+  ) {
+    this.#scheduler = scheduler;
+    this.#random = random;
+    this.#network = network;
+    this.machine = machine;
+    this.#peer = peer;
+    this.#onGone = onGone;
+  }
+
+  get bufferedBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  write(chunks: readonly Uint8Array[]): void {
+    if (this.closed) return;
+    let length = 0;
+    for (const chunk of chunks) length += chunk.length;
+    // A copy: a real network has its own, whatever the sender does with its buffers afterwards.
+    const bytes = new Uint8Array(length);
+    let at = 0;
+    for (const chunk of chunks) {
+      bytes.set(chunk, at);
+      at += chunk.length;
+    }
+    const { cutChance } = this.#network.faults;
+    if (cutChance > 0 && this.#random.chance(cutChance)) {
+      this.#send(bytes.subarray(0, this.#random.integer(bytes.length + 1)));
+      this.#send(undefined);
+      return this.#closeSoon(new NetworkError("RESET", "the connection was cut"));
+    }
+    this.#send(bytes);
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.other.pump();
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.#send(undefined);
+    this.#closeSoon(undefined);
+  }
+
+  destroy(): void {
+    if (this.closed) return;
+    this.#queue = [];
+    this.#queuedBytes = 0;
+    this.#send(undefined);
+    this.#closeSoon(undefined);
+  }
+
+  /** Its process was killed: no handler is called any more; the system tells the other end. */
+  die(): void {
+    this.#dead = true;
+    if (this.closed) return;
+    this.#send(undefined);
+    this.closed = true;
+    this.#onGone();
+  }
+
+  /** Delivers what has arrived, in order, while the way is open and the receiver takes it. */
+  pump(): void {
+    if (this.#pumping) return;
+    const next = this.#queue[0];
+    if (!next || this.other.#paused || this.#network.isBlocked(this.machine, this.#peer)) return;
+    this.#pumping = true;
+    this.#scheduler.after(next.arrivesMs - this.#scheduler.nowMs, () => {
+      this.#pumping = false;
+      if (this.other.#paused || this.#network.isBlocked(this.machine, this.#peer)) return;
+      if (this.#queue[0] !== next) return this.pump();
+      this.#queue.shift();
+      this.#deliver(next);
+      this.pump();
+    });
+  }
+
+  #send(bytes: Uint8Array | undefined): void {
+    const last = this.#queue.at(-1)?.arrivesMs ?? 0;
+    const { delayMsMin, delayMsMax } = this.#network.faults;
+    const arrivesMs = Math.max(last, this.#scheduler.nowMs + this.#random.skewed(delayMsMin, delayMsMax));
+    this.#queue.push({ bytes, arrivesMs });
+    this.#queuedBytes += bytes?.length ?? 0;
+    this.pump();
+  }
+
+  #deliver({ bytes }: InFlight): void {
+    const { other } = this;
+    if (bytes === undefined) return other.#ended();
+    this.#queuedBytes -= bytes.length;
+    if (!other.closed && !other.#dead) other.onData(bytes);
+    if (this.#queuedBytes === 0 && !this.closed && !this.#dead) this.onDrain();
+  }
+
+  #ended(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.#onGone();
+    if (!this.#dead) this.onClose();
+  }
+
+  #closeSoon(error: Error | undefined): void {
+    this.closed = true;
+    this.#onGone();
+    if (!this.#dead) this.#scheduler.after(0, () => this.#dead || this.onClose(error));
+  }
+}

@@ -1,0 +1,141 @@
+/** What the simulated clients do: publish unique values, read everything, create topics; and write down what they saw. */
+import { type Client, connect } from "../../src/client/client.ts";
+import type { Runtime } from "../../src/runtime/runtime.ts";
+import { sleep } from "../../src/runtime/sleep.ts";
+import { ConsumerView, type TopicHistory, type Violation } from "./history.ts";
+import type { SeededRandom } from "./random.ts";
+
+export const TOPIC = "simulated";
+
+export interface WorkloadOptions {
+  readonly runtime: Runtime;
+  readonly random: SeededRandom;
+  readonly bootstrap: readonly string[];
+  readonly partitions: number;
+  readonly history: TopicHistory;
+  readonly fail: (violation: Violation) => void;
+}
+
+/** Tries until the cluster answers. */
+export async function connectPatiently({ runtime, bootstrap }: WorkloadOptions): Promise<Client> {
+  for (;;) {
+    try {
+      return await connect([...bootstrap], { runtime, connectTimeoutMs: 2_000, requestTimeoutMs: 2_000 });
+    } catch {
+      await sleep(runtime, 100);
+    }
+  }
+}
+
+export async function createTopic(
+  client: Client,
+  runtime: Runtime,
+  partitions: number,
+  replicas: number,
+): Promise<void> {
+  for (;;) {
+    try {
+      await client.admin.createTopic(TOPIC, { partitions, replicas });
+      return;
+    } catch (error) {
+      // An attempt whose outcome was not known may have succeeded.
+      if ((error as { code?: string }).code === "ALREADY_EXISTS") return;
+      await sleep(runtime, 100);
+    }
+  }
+}
+
+/** One producer: bursts and pauses, several keys, many in flight. */
+export class ProducerLoad {
+  stopped = false;
+  readonly #options: WorkloadOptions;
+  readonly #id: number;
+  #sequence = 0;
+  #inFlight = 0;
+  readonly #numbers = new Map<string, number>();
+
+  constructor(id: number, options: WorkloadOptions) {
+    this.#id = id;
+    this.#options = options;
+  }
+
+  /** Sends that have no outcome yet. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  async run(): Promise<void> {
+    const { random, runtime } = this.#options;
+    const client = await connectPatiently(this.#options);
+    const producer = client.producer({ deliveryTimeoutMs: 5_000 + random.integer(10_000), batchBytesMax: 2_000 });
+    while (!this.stopped) {
+      const burst = 1 + random.integer(random.chance(0.1) ? 60 : 6);
+      for (let i = 0; i < burst; i++) this.#send(producer);
+      await sleep(runtime, random.skewed(1, 80));
+    }
+    while (this.#inFlight > 0) await sleep(runtime, 20);
+    await client.close();
+  }
+
+  #send(producer: ReturnType<Client["producer"]>): void {
+    const { random, history } = this.#options;
+    const key = `k${random.integer(8)}`;
+    const number = this.#numbers.get(key) ?? 0;
+    const value = `${this.#id}.${this.#sequence++}`;
+    if (
+      !producer.enqueue(TOPIC, { key, value }, (error, partition, offset) => {
+        this.#inFlight -= 1;
+        if (error) history.failed();
+        else history.acked(value, partition, offset);
+      })
+    ) return;
+    this.#numbers.set(key, number + 1);
+    history.invoked(value, this.#id, key, number);
+    this.#inFlight += 1;
+  }
+}
+
+/** One consumer from the start; begins anew when its reading ends with an error. */
+export class ConsumerLoad {
+  stopped = false;
+  readonly #options: WorkloadOptions;
+  recordsRead = 0;
+
+  constructor(options: WorkloadOptions) {
+    this.#options = options;
+  }
+
+  async run(): Promise<void> {
+    const { runtime, partitions, history, fail } = this.#options;
+    while (!this.stopped) {
+      const client = await connectPatiently(this.#options);
+      const view = new ConsumerView(partitions, fail);
+      try {
+        for await (const record of client.consumer({ topics: [TOPIC], from: "earliest" })) {
+          view.read(record.partition, record.offset);
+          history.read(record.partition, record.offset, record.text());
+          this.recordsRead += 1;
+          if (this.stopped) break;
+        }
+      } catch {
+        await sleep(runtime, 200);
+      }
+      await client.close();
+    }
+  }
+}
+
+/** Reads everything there is, once, from the start; resolves with the number of records by partition. */
+export async function readAll(options: WorkloadOptions): Promise<number[]> {
+  const { partitions, history, fail } = options;
+  const client = await connectPatiently(options);
+  const ends = new Array<number>(partitions).fill(0);
+  const view = new ConsumerView(partitions, fail);
+  for await (const record of client.consumer({ topics: [TOPIC], from: "earliest", until: "end" })) {
+    view.read(record.partition, record.offset);
+    history.read(record.partition, record.offset, record.text());
+    ends[record.partition] = record.offset + 1;
+  }
+  await client.close();
+  return ends;
+}
