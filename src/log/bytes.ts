@@ -1,4 +1,5 @@
 /** Little-endian writing into one growing buffer, and bounded reading. u64 are Numbers, exact to 2^53 - 1. */
+import { Buffer } from "node:buffer";
 
 const TWO_32 = 2 ** 32;
 
@@ -136,4 +137,10 @@ export class ByteReader {
 export function isZero(bytes: Uint8Array): boolean {
   for (let at = 0; at < bytes.length; at++) if (bytes[at] !== 0) return false;
   return true;
+}
+
+/** Not zeroed. A plain Uint8Array: `slice` of a Buffer does not copy. */
+export function allocate(lengthBytes: number): Uint8Array {
+  const buffer = Buffer.allocUnsafeSlow(lengthBytes);
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, lengthBytes);
 }

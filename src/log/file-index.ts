@@ -116,10 +116,6 @@ export class FileIndex {
     this.#limits = limits;
   }
 
-  get size(): number {
-    return this.#groups.size;
-  }
-
   get(group: GroupId): LiveDelta | undefined {
     return this.#groups.get(group);
   }

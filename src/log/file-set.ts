@@ -17,6 +17,8 @@ export class FileSet {
   readonly #runtime: Runtime;
   readonly #limits: LogLimits;
   readonly #space: Space;
+  /** The number that blocks give as the first one still needed. */
+  oldestNeeded: number;
   #next: Promise<WalFile> | undefined = undefined;
 
   /** `prepared`: a file with a header and no blocks that an earlier run made ready. */
@@ -35,6 +37,7 @@ export class FileSet {
     this.files = files;
     this.#limits = limits;
     this.#space = space;
+    this.oldestNeeded = files[0]?.number ?? 1;
     if (prepared) this.#next = Promise.resolve(prepared);
   }
 
@@ -42,10 +45,6 @@ export class FileSet {
     const file = this.files.at(-1);
     if (!file) throw new Error("the log has no file");
     return file;
-  }
-
-  get oldestNumber(): number {
-    return this.files[0]?.number ?? 1;
   }
 
   /** Begins to make the next file ready, if nobody has yet. */

@@ -2,7 +2,7 @@
 import type { Disk, DiskFile } from "../runtime/disk.ts";
 import { BLOCK_HEADER_BYTES, decodeBlockHeader, type Identity } from "./block.ts";
 import { FormatError, isZero } from "./bytes.ts";
-import { decodeFileHeader, FILE_HEADER_BYTES, type FileHeader, fileName, fileNumber } from "./file-header.ts";
+import { decodeFileHeader, FILE_HEADER_BYTES, fileName, fileNumber } from "./file-header.ts";
 import { decodeSummary, decodeTrailer, type Summary, type Trailer, TRAILER_BYTES } from "./footer.ts";
 import { RESERVE_NAME } from "./space.ts";
 import { LogError } from "./types.ts";
@@ -97,7 +97,7 @@ async function inspectFile(handle: DiskFile, folder: string, number: number): Pr
   const file = new WalFile(folder, number, header.identity);
   file.sizeBytes = await handle.sizeBytes();
   const { logIdentity } = header;
-  const trailer = await readTrailer(handle, file, header);
+  const trailer = await readTrailer(handle, file, header.identity);
   const firstSequence = behind.length < BLOCK_HEADER_BYTES
     ? undefined
     : decodeBlockHeader(behind, 0, header.identity)?.sequence;
@@ -107,12 +107,12 @@ async function inspectFile(handle: DiskFile, folder: string, number: number): Pr
   return { file, logIdentity, trailer, sealed, firstSequence: trailer.firstSequence, hasBytes: true };
 }
 
-async function readTrailer(handle: DiskFile, file: WalFile, header: FileHeader): Promise<Trailer | undefined> {
+async function readTrailer(handle: DiskFile, file: WalFile, identity: Identity): Promise<Trailer | undefined> {
   const at = file.sizeBytes - TRAILER_BYTES;
   if (at < FILE_HEADER_BYTES) return undefined;
   const bytes = new Uint8Array(TRAILER_BYTES);
   const count = await handle.read(bytes, at);
-  return decodeTrailer(bytes.subarray(0, count), header.identity);
+  return decodeTrailer(bytes.subarray(0, count), identity);
 }
 
 async function readSummary(handle: DiskFile, trailer: Trailer, name: string): Promise<Summary | undefined> {
@@ -124,6 +124,12 @@ async function readSummary(handle: DiskFile, trailer: Trailer, name: string): Pr
     if (error instanceof FormatError) return undefined;
     throw error;
   }
+}
+
+/** Undefined if it is damaged. */
+export async function readSealedSummary(handle: DiskFile, file: WalFile): Promise<Summary | undefined> {
+  const trailer = await readTrailer(handle, file, file.identity);
+  return trailer && await readSummary(handle, trailer, file.name);
 }
 
 function isUnfinished(name: string): boolean {

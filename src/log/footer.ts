@@ -11,9 +11,9 @@ import { readU32 } from "../records/entry.ts";
 import type { Identity } from "./block.ts";
 import { ByteReader, ByteWriter, FormatError } from "./bytes.ts";
 import { decodeHead, encodeHead } from "./record.ts";
-import type { FileIndex, GroupDelta, LiveDelta } from "./file-index.ts";
+import type { GroupDelta } from "./file-index.ts";
 import type { Appended, RunsPlace } from "./group-state.ts";
-import { RUN_BYTES } from "./run-table.ts";
+import { RUN_BYTES, type RunTable } from "./run-table.ts";
 import type { Damage, IndexRange } from "./types.ts";
 
 export const TRAILER_BYTES = 64;
@@ -40,26 +40,28 @@ export interface Summary {
   readonly damage: readonly Damage[];
 }
 
+/** A group's part of a footer; `runs` of `delta.entries`, if there are any. */
+export interface FooterItem {
+  readonly delta: GroupDelta;
+  readonly runs: RunTable | undefined;
+}
+
 /** The bytes to be written at `facts.blocksEnd`, and where they put the runs of each group. */
 export function encodeFooter(
   facts: SealedFacts,
-  index: FileIndex,
+  items: readonly FooterItem[],
   damage: readonly Damage[],
 ): { bytes: Uint8Array; runs: Map<number, RunsPlace> } {
   const out = new ByteWriter(64 * 1024);
   const runs = new Map<number, RunsPlace>();
-  for (const delta of index.deltas()) {
-    const bytes = delta.runs.toBytes();
-    if (bytes.length === 0) continue;
-    runs.set(delta.group, {
-      position: facts.blocksEnd + out.length,
-      count: delta.runs.count,
-      crc: crc32(bytes),
-    });
+  for (const { delta, runs: table } of items) {
+    const bytes = table?.toBytes();
+    if (!table || !bytes?.length) continue;
+    runs.set(delta.group, { position: facts.blocksEnd + out.length, count: table.count, crc: crc32(bytes) });
     out.bytes(bytes);
   }
   const summaryAt = out.length;
-  encodeSummary(out, index, runs, damage);
+  encodeSummary(out, items, runs, damage);
   const summary = out.written(summaryAt);
   const trailerAt = out.length;
   const { length: summaryBytes } = summary;
@@ -111,14 +113,14 @@ export function decodeSummary(trailer: Trailer, bytes: Uint8Array, file: string)
 
 function encodeSummary(
   out: ByteWriter,
-  index: FileIndex,
+  items: readonly FooterItem[],
   runs: ReadonlyMap<number, RunsPlace>,
   damage: readonly Damage[],
 ): void {
   out.u32(damage.length);
   for (const item of damage) encodeDamage(out, item);
-  out.u32(index.size);
-  for (const delta of index.deltas()) encodeDelta(out, delta, runs.get(delta.group));
+  out.u32(items.length);
+  for (const { delta } of items) encodeDelta(out, delta, runs.get(delta.group));
 }
 
 /** u64 position, u64 bytes, u32 1 if the group is known, u32 group, and the lost range, 0 to 0 for none. */
@@ -140,13 +142,14 @@ function decodeDamage(reader: ByteReader, file: string): Damage {
 }
 
 /** A record's head, then u32 1 if gone, the damage, and the entries: bounds, terms, runs. */
-function encodeDelta(out: ByteWriter, delta: LiveDelta, place: RunsPlace | undefined): void {
+function encodeDelta(out: ByteWriter, delta: GroupDelta, place: RunsPlace | undefined): void {
   const { entries } = delta;
-  encodeHead(out, delta, entries !== undefined);
+  const hasEntries = entries !== undefined && place !== undefined;
+  encodeHead(out, delta, hasEntries);
   out.u32(delta.gone ? 1 : 0);
   out.u32(delta.damage.length);
   for (const range of delta.damage) encodeRange(out, range);
-  if (!entries || !place) return;
+  if (!hasEntries) return;
   out.u64(entries.firstIndex);
   out.u64(entries.lastIndex);
   out.u64(entries.firstOffset);

@@ -1,36 +1,220 @@
-// Temporary stand-in by the lead for integration, in memory: OVERWRITE THIS FILE with the real engine.
+/** The log engine: one write-ahead log for all groups of a node, whose files stay as the storage of their entries. */
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Entry } from "../records/entry.ts";
-import type { Checkpoint, GroupLog, GroupWrite, Log } from "./types.ts";
+import { FileSet } from "./file-set.ts";
+import type { GroupState } from "./group-state.ts";
+import type { GroupTable } from "./group-table.ts";
+import { DEFAULT_LOG_LIMITS, type LogLimits } from "./limits.ts";
+import { Maintenance } from "./maintenance.ts";
+import { Reader } from "./reader.ts";
+import { Reclaimer } from "./reclaim.ts";
+import { EMPTY_RECORD, type LogRecord, type Trim } from "./record.ts";
+import { recover, type Recovered } from "./recovery.ts";
+import { Space } from "./space.ts";
+import { Tails } from "./tails.ts";
+import { type GroupId, type GroupLog, type GroupWrite, type Log, LogError, type RecoveryReport } from "./types.ts";
+import { Writer } from "./writer.ts";
 
-interface G { group: number; hardState: GroupLog["hardState"]; checkpoint: Checkpoint | undefined; first: number; entries: Entry[] }
+export interface LogOptions {
+  readonly limits?: Partial<LogLimits>;
+  /** Called when the disk becomes full, and when it has space again. */
+  readonly onFull?: (full: boolean) => void;
+}
 
-export function openLog(runtime: Runtime, _folder: string, _options: object): Promise<Log> {
-  const groups = new Map<number, G>();
-  const view = (g: G): GroupLog => {
-    const terms: [number, number][] = [];
-    for (const e of g.entries) if (terms.at(-1)?.[1] !== e.term) terms.push([e.index, e.term]);
-    return { group: g.group, firstIndex: g.first, lastIndex: g.first + g.entries.length - 1, startOffset: 0, terms, hardState: g.hardState, checkpoint: g.checkpoint, sizeBytes: 0 };
-  };
-  return Promise.resolve({
-    *groups() { for (const g of groups.values()) yield view(g); },
-    group: (id) => { const g = groups.get(id); return g && view(g); },
-    write(writes: readonly GroupWrite[], done) {
-      for (const w of writes) {
-        let g = groups.get(w.group);
-        if (!g) groups.set(w.group, g = { group: w.group, hardState: { term: 0, vote: 0, commit: 0 }, checkpoint: undefined, first: 1, entries: [] });
-        if (w.hardState) g.hardState = w.hardState;
-        if (w.resetLog) { g.entries = []; g.first = w.checkpoint!.index + 1; }
-        if (w.truncateFrom) g.entries.length = Math.max(0, w.truncateFrom - g.first);
-        g.entries.push(...w.entries);
-        if (w.checkpoint) g.checkpoint = w.checkpoint;
-      }
-      runtime.timers.after(1, done);
-    },
-    pendingBytes: 0,
-    read: (id, from, to) => { const g = groups.get(id)!; return Promise.resolve(g.entries.slice(from - g.first, to - g.first + 1)); },
-    seekOffset: (id, offset) => { const g = groups.get(id)!; const i = g.entries.findIndex((e) => e.nextOffset > offset); return Promise.resolve(i < 0 ? g.first + g.entries.length : g.first + i); },
-    seekTime: (id, t) => { const g = groups.get(id)!; const i = g.entries.findIndex((e) => e.maxTimestampMs >= t); return Promise.resolve(i < 0 ? g.first + g.entries.length : g.first + i); },
-    trim() {}, remove(id) { groups.delete(id); }, close: () => Promise.resolve(),
-  });
+/**
+ * Opens the log in `folder`, which must be its own (the caller holds the lock of the data folder), and recovers what
+ * is there.
+ *
+ * @throws {LogError} `UNSUPPORTED_VERSION`, `FOREIGN_FILE`, `MISSING_FILE`, `CORRUPT` (only where no group can be
+ * served; damage of single groups is in `log.report` and in each group's `damage` and `suspect`)
+ * @throws {DiskError}
+ * @example
+ * const log = await openLog(createNodeRuntime(), "data/log", {});
+ * log.write([{ group: 1, hardState, truncateFrom: 0, entries, checkpoint: undefined, resetLog: false }], () => ack());
+ */
+export async function openLog(runtime: Runtime, folder: string, options: LogOptions = {}): Promise<Log> {
+  const limits: LogLimits = { ...DEFAULT_LOG_LIMITS, ...options.limits };
+  const recovered = await recover(runtime, folder, limits);
+  return new LogEngine(runtime, folder, limits, recovered, options.onFull ?? (() => {}));
+}
+
+class LogEngine implements Log {
+  readonly report: RecoveryReport;
+  readonly #groups: GroupTable;
+  readonly #writer: Writer;
+  readonly #reader: Reader;
+  readonly #files: FileSet;
+  readonly #space: Space;
+  readonly #maintenance: Maintenance;
+  readonly #tails: Tails;
+  /** Groups whose removal is queued: gone for the caller already. */
+  readonly #removing = new Map<GroupId, number>();
+  #closed = false;
+
+  constructor(
+    runtime: Runtime,
+    folder: string,
+    limits: LogLimits,
+    recovered: Recovered,
+    onFull: (full: boolean) => void,
+  ) {
+    const { groups, files, prepared, logIdentity, nextSequence, reserveBytes, report } = recovered;
+    this.report = report;
+    this.#groups = groups;
+    this.#tails = new Tails(groups);
+    this.#space = new Space(runtime, folder, limits, (full) => {
+      if (!full) this.#maintenance.wake();
+      onFull(full);
+    });
+    this.#files = new FileSet(runtime, folder, logIdentity, files, prepared, limits, this.#space);
+    this.#writer = new Writer(
+      runtime,
+      limits,
+      this.#files,
+      groups,
+      this.#space,
+      nextSequence,
+      () => this.#maintenance.wake(),
+    );
+    this.#reader = new Reader(runtime, limits);
+    const reclaimer = new Reclaimer(runtime, this.#files, groups, this.#writer, this.#reader.handles);
+    this.#maintenance = new Maintenance(runtime, this.#files, groups, reclaimer);
+    this.#maintenance.add(() => this.#space.start(reserveBytes));
+    this.#maintenance.wake();
+  }
+
+  get pendingBytes(): number {
+    return this.#writer.pendingBytes;
+  }
+
+  get full(): boolean {
+    return this.#space.full;
+  }
+
+  *groups(): IterableIterator<GroupLog> {
+    for (const state of this.#groups.values()) if (!this.#removing.has(state.group)) yield state;
+  }
+
+  group(group: GroupId): GroupLog | undefined {
+    return this.#state(group);
+  }
+
+  write(writes: readonly GroupWrite[], onDurable: () => void): void {
+    this.#assertOpen();
+    const last = writes.length - 1;
+    if (last < 0) this.#writer.queue(undefined, onDurable);
+    for (let at = 0; at <= last; at++) {
+      const record = this.#toRecord(writes[at]!);
+      this.#tails.accept(record);
+      this.#writer.queue(record, at === last ? onDurable : undefined);
+    }
+    this.#writer.flush();
+  }
+
+  async read(group: GroupId, fromIndex: number, toIndex: number, bytesMax: number): Promise<Entry[]> {
+    this.#assertOpen();
+    const state = this.#state(group);
+    if (!state || fromIndex > state.lastIndex || toIndex < fromIndex) {
+      throw new LogError("OUT_OF_RANGE", `group ${group} has no entries ${fromIndex} to ${toIndex}`);
+    }
+    if (fromIndex < state.firstIndex) throw trimmed(group, fromIndex);
+    try {
+      return await this.#reader.read(state, fromIndex, Math.min(toIndex, state.lastIndex), bytesMax);
+    } catch (error) {
+      // Trimmed while it was read, and its file with it.
+      if (fromIndex < state.firstIndex || this.#state(group) !== state) throw trimmed(group, fromIndex);
+      throw error;
+    }
+  }
+
+  seekOffset(group: GroupId, offset: number): Promise<number> {
+    return this.#reader.seekOffset(this.#stateOrThrow(group), offset);
+  }
+
+  seekTime(group: GroupId, timestampMs: number): Promise<number> {
+    return this.#reader.seekTime(this.#stateOrThrow(group), timestampMs);
+  }
+
+  trim(group: GroupId, firstIndex: number, startOffset?: number): void {
+    const state = this.#state(group);
+    if (!state || firstIndex <= state.firstIndex) return;
+    const trim: Trim = { firstIndex, startOffset: startOffset ?? offsetFromMemory(state, firstIndex) };
+    this.#writer.queue({ ...EMPTY_RECORD, group, trim });
+    // What is not durable yet is trimmed when it is.
+    if (firstIndex <= state.lastIndex + 1) state.trim(firstIndex, trim.startOffset);
+    this.#maintenance.wake();
+  }
+
+  remove(group: GroupId): void {
+    this.#tails.forget(group);
+    this.#removing.set(group, (this.#removing.get(group) ?? 0) + 1);
+    this.#writer.queue({ ...EMPTY_RECORD, group, remove: true }, () => {
+      const left = this.#removing.get(group)! - 1;
+      if (left === 0) this.#removing.delete(group);
+      else this.#removing.set(group, left);
+    });
+    this.#maintenance.wake();
+  }
+
+  repaired(group: GroupId): void {
+    this.#writer.queue({ ...EMPTY_RECORD, group, repaired: true });
+    this.#state(group)?.repaired();
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#space.close();
+    await this.#maintenance.close();
+    await this.#writer.drained();
+    await this.#reader.close();
+    await this.#files.close();
+  }
+
+  #state(group: GroupId): GroupState | undefined {
+    return this.#removing.has(group) ? undefined : this.#groups.get(group);
+  }
+
+  #stateOrThrow(group: GroupId): GroupState {
+    this.#assertOpen();
+    const state = this.#state(group);
+    if (!state) throw new LogError("OUT_OF_RANGE", `group ${group} has no entries`);
+    return state;
+  }
+
+  #toRecord(write: GroupWrite): LogRecord {
+    const { group, hardState, truncateFrom, entries, checkpoint, resetLog } = write;
+    const reset = resetLog && checkpoint !== undefined;
+    return {
+      group,
+      remove: false,
+      reset,
+      truncateFrom,
+      checkpoint,
+      hardState,
+      trim: reset ? { firstIndex: checkpoint.index + 1, startOffset: checkpoint.nextOffset } : undefined,
+      // A group that begins now cannot have lost anything before.
+      repaired: this.#groups.suspectAll && !this.#state(group),
+      suspect: false,
+      entries,
+    };
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw new LogError("CLOSED", "the log is closed");
+  }
+}
+
+/** The first offset at `firstIndex`, or of a place not far before it. */
+function offsetFromMemory(state: GroupState, firstIndex: number): number {
+  const { checkpoint } = state;
+  if (checkpoint?.index === firstIndex - 1) return checkpoint.nextOffset;
+  const extent = state.extentOf(firstIndex);
+  if (!extent) return state.startOffset;
+  const runs = extent.file.index?.get(state.group)?.runs;
+  return runs?.at(Math.max(0, runs.rowOfIndex(firstIndex))).firstOffset ?? extent.firstOffset;
+}
+
+function trimmed(group: GroupId, index: number): LogError {
+  return new LogError("TRIMMED", `entry ${index} of group ${group} is trimmed away`);
 }

@@ -139,7 +139,6 @@ class Replay {
       durable: later.some((next) => next.hasBytes),
       searchBytes: this.#limits.searchBytes,
     }, this.#visitor(file, index));
-    this.#bytes += window.bytesRead;
     this.#settle(file, result);
     if (result.firstSequence === 0 && this.#sealedBefore) this.#visitor(file, index).lostBytes(result.end, 0);
     if (!trailer) await this.#wipe(handle, file, result);
@@ -153,6 +152,7 @@ class Replay {
     file.oldestFile = result.oldestFile;
     file.closed = result.closed;
     this.#blocks += result.blocks;
+    this.#bytes += end - FILE_HEADER_BYTES;
     if (result.nextSequence > 0) this.#sequence = result.nextSequence;
     if (tornBytes > 0) this.#cut = { file: file.name, position: end, bytes: tornBytes };
   }

@@ -1,10 +1,9 @@
 /** Reads the entries of runs from one file: large sequential reads, neighbouring runs at once. */
-import { Buffer } from "node:buffer";
 import type { DiskFile } from "../runtime/disk.ts";
 import { Entry, readU32 } from "../records/entry.ts";
 import { RecordsError } from "../records/errors.ts";
 import { BLOCK_HEADER_BYTES, blockBytes, decodeBlockHeader, decodeTable } from "./block.ts";
-import { FormatError } from "./bytes.ts";
+import { allocate, FormatError } from "./bytes.ts";
 import type { LogLimits } from "./limits.ts";
 import { LIST_ITEM_BYTES, type PlacedRun } from "./record.ts";
 import type { Run } from "./run-table.ts";
@@ -30,7 +29,7 @@ export async function readRuns(
   for (let next = 0; next < runs.length;) {
     const count = neighbours(runs, next, limits);
     const { position, end } = span(runs, next, count);
-    const bytes = Buffer.allocUnsafeSlow(end - position);
+    const bytes = allocate(end - position);
     const source = { file, group, position, bytes: bytes.subarray(0, await handle.read(bytes, position)) };
     for (const run of runs.slice(next, next + count)) {
       const goesOn = run.walk

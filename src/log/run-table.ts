@@ -159,11 +159,6 @@ export class RunTable {
     return new Uint8Array(this.#rows.buffer, this.#rows.byteOffset, this.#count * RUN_BYTES);
   }
 
-  /** `bytes` are copied. */
-  static fromBytes(bytes: Uint8Array): RunTable {
-    return new RunTable(new Float64Array(bytes.slice().buffer));
-  }
-
   /** Puts a small write into the last run, if the two lie near each other. */
   #extend(run: PlacedRun, sizes: Sizes): boolean {
     if (this.#count === 0 || run.bytes >= sizes.sparseBelowBytes) return false;

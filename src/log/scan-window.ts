@@ -1,6 +1,6 @@
 /** Reads a file from front to back in large pieces, and gives views of any place. */
-import { Buffer } from "node:buffer";
 import type { DiskFile } from "../runtime/disk.ts";
+import { allocate } from "./bytes.ts";
 
 export class ScanWindow {
   readonly #file: DiskFile;
@@ -8,13 +8,11 @@ export class ScanWindow {
   #buffer: Uint8Array;
   #from = 0;
   #length = 0;
-  /** Read from the disk in all. */
-  bytesRead = 0;
 
   constructor(file: DiskFile, pieceBytes: number) {
     this.#file = file;
     this.#pieceBytes = pieceBytes;
-    this.#buffer = Buffer.allocUnsafeSlow(pieceBytes);
+    this.#buffer = allocate(pieceBytes);
   }
 
   /** A view, valid until the next call; shorter than asked only at the end of the file. */
@@ -25,9 +23,8 @@ export class ScanWindow {
   }
 
   async #fill(position: number, length: number): Promise<void> {
-    if (length > this.#buffer.length) this.#buffer = Buffer.allocUnsafeSlow(length + this.#pieceBytes);
+    if (length > this.#buffer.length) this.#buffer = allocate(length + this.#pieceBytes);
     this.#from = position;
     this.#length = await this.#file.read(this.#buffer, position);
-    this.bytesRead += this.#length;
   }
 }

@@ -29,7 +29,11 @@ async function sealFile(runtime: Runtime, file: WalFile, groups: GroupTable): Pr
   const index = file.index!;
   const handle = file.writable ?? await runtime.disk.open(file.path, "write", "durable");
   file.writable = handle;
-  const { bytes, runs } = encodeFooter(sealedFacts(file), index, file.damage);
+  const { bytes, runs } = encodeFooter(
+    sealedFacts(file),
+    [...index.deltas()].map((delta) => ({ delta, runs: delta.runs })),
+    file.damage,
+  );
   await handle.write([bytes], file.end);
   file.sizeBytes = file.end + bytes.length;
   await handle.truncate(file.sizeBytes);

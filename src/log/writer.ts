@@ -14,6 +14,8 @@ import type { WalFile } from "./wal-file.ts";
 
 interface Queued {
   readonly record: LogRecord | undefined;
+  /** Makes its records when all that was queued before is durable; they have a block of their own, even if there are none. */
+  readonly late: (() => readonly LogRecord[]) | undefined;
   readonly bytes: number;
   readonly onDurable: (() => void) | undefined;
 }
@@ -65,7 +67,12 @@ export class Writer {
   queue(record: LogRecord | undefined, onDurable?: () => void): void {
     const bytes = record ? recordBytes(record) : 0;
     this.#pendingBytes += bytes;
-    this.#queue.push({ record, bytes, onDurable });
+    this.#queue.push({ record, late: undefined, bytes, onDurable });
+  }
+
+  /** Writes a block with what `late` gives once all that was queued before is durable. */
+  queueLate(late: () => readonly LogRecord[], onDurable: () => void): void {
+    this.#queue.push({ record: undefined, late, bytes: 0, onDurable });
   }
 
   /** Sets off what was queued, at the end of this turn's synchronous work. */
@@ -103,8 +110,9 @@ export class Writer {
     let count = 0;
     for (const item of this.#queue) {
       bytes += item.bytes;
-      if (count > 0 && bytes > blockBytesMax) break;
+      if (count > 0 && (bytes > blockBytesMax || item.late)) break;
       count++;
+      if (item.late) break;
     }
     if (count === this.#queue.length) {
       const all = this.#queue;
@@ -115,9 +123,10 @@ export class Writer {
   }
 
   async #commit(taken: readonly Queued[]): Promise<void> {
-    const records: LogRecord[] = [];
+    const late = taken[0]?.late;
+    const records: LogRecord[] = late ? [...late()] : [];
     for (const { record } of taken) if (record) records.push(record);
-    if (records.length > 0) await this.#write(records);
+    if (records.length > 0 || late) await this.#write(records);
     for (const { bytes, onDurable } of taken) {
       this.#pendingBytes -= bytes;
       onDurable?.();
@@ -143,8 +152,8 @@ export class Writer {
 
   /** Builds the block for the current file, or for the next one if it does not fit. */
   async #place(records: readonly LogRecord[]): Promise<Block> {
-    const { current, oldestNumber } = this.#files;
-    const block = this.#builder.build(records, current, current.end, this.#nextSequence, oldestNumber);
+    const { current, oldestNeeded } = this.#files;
+    const block = this.#builder.build(records, current, current.end, this.#nextSequence, oldestNeeded);
     const { fileBytes } = this.#limits;
     const fits = block.position + block.bytes <= fileBytes || current.firstSequence === 0;
     if (fits && !current.closed) {
@@ -153,7 +162,7 @@ export class Writer {
     }
     const next = await this.#files.roll();
     this.#zeroedTo = 0;
-    return this.#builder.build(records, next, next.end, this.#nextSequence, oldestNumber);
+    return this.#builder.build(records, next, next.end, this.#nextSequence, oldestNeeded);
   }
 
   #written(file: WalFile, block: Block): void {

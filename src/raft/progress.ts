@@ -7,7 +7,7 @@
 import { InflightWindow } from "./inflight.ts";
 import { InvariantError } from "./invariant.ts";
 import type { RaftLimits } from "./limits.ts";
-import type { LoadRequest, NodeId } from "./types.ts";
+import type { LoadRequest, NodeId, SnapshotMeta } from "./types.ts";
 
 export type ProgressState = "probe" | "replicate" | "snapshot";
 
@@ -20,7 +20,8 @@ export class Progress {
   readonly inflight: InflightWindow;
   /** One probe is under way, or a failed load or snapshot is to be waited out. */
   paused = false;
-  pendingSnapshot = 0;
+  /** The snapshot that is on its way to it. */
+  pendingSnapshot: SnapshotMeta | undefined;
   snapshotSentMs = 0;
   /** Entries asked of the log for this follower; one request at a time. */
   loading: LoadRequest | undefined;
@@ -69,7 +70,7 @@ export class Progress {
     this.state = "probe";
     this.next = Math.max(next, this.match + 1);
     this.paused = false;
-    this.pendingSnapshot = 0;
+    this.pendingSnapshot = undefined;
     this.loading = undefined;
     this.inflight.reset();
   }
@@ -78,15 +79,15 @@ export class Progress {
     this.state = "replicate";
     this.next = this.match + 1;
     this.paused = false;
-    this.pendingSnapshot = 0;
+    this.pendingSnapshot = undefined;
     this.loading = undefined;
     this.inflight.reset();
   }
 
-  becomeSnapshot(index: number, nowMs: number): void {
+  becomeSnapshot(snapshot: SnapshotMeta, nowMs: number): void {
     this.state = "snapshot";
-    this.pendingSnapshot = index;
-    this.next = index + 1;
+    this.pendingSnapshot = snapshot;
+    this.next = snapshot.index + 1;
     this.snapshotSentMs = nowMs;
     this.paused = false;
     this.loading = undefined;

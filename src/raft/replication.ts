@@ -77,7 +77,7 @@ export class Replication<E extends RaftEntry> {
     }
     const isNews = follower.acknowledge(index);
     if (follower.state === "replicate") follower.inflight.freeTo(index);
-    else if (follower.state === "probe" || follower.match >= follower.pendingSnapshot) {
+    else if (follower.state === "probe" || follower.match >= (follower.pendingSnapshot?.index ?? 0)) {
       if (isNews || index === follower.match) follower.becomeReplicate();
     }
     return isNews;
@@ -138,7 +138,7 @@ export class Replication<E extends RaftEntry> {
   snapshotSent(peer: NodeId): void {
     const follower = this.followers.get(peer);
     if (follower?.state !== "snapshot") return;
-    follower.becomeProbe(follower.pendingSnapshot + 1);
+    follower.becomeProbe(follower.next);
     follower.paused = true;
     this.poke();
   }
@@ -247,18 +247,22 @@ export class Replication<E extends RaftEntry> {
     const { id, term, snapshot, nowMs, messages } = this.#core;
     // Until the host has told of a snapshot that reaches the log's start there is none to give.
     if (this.#core.log.term(snapshot.index) === undefined || snapshot.index <= follower.match) return;
-    follower.becomeSnapshot(snapshot.index, nowMs);
+    follower.becomeSnapshot(snapshot, nowMs);
     messages.push({ type: "snapshot", from: id, to: follower.peer, term, snapshot });
   }
 
   #append(follower: Progress, entries: readonly E[], bytes: number): void {
     const { id, term, log, commit, messages } = this.#core;
     // In the snapshot state the question is whether it is installed.
-    const previousIndex = follower.state === "snapshot" ? follower.pendingSnapshot : follower.next - 1;
-    const previousTerm = log.term(previousIndex);
+    const previousIndex = follower.next - 1;
+    const previousTerm = follower.pendingSnapshot?.term ?? log.term(previousIndex);
     follower.nudge = false;
-    if (previousTerm === undefined) return;
     const to = follower.peer;
+    if (previousTerm === undefined) {
+      // There is nothing to compare with; that there is a leader it shall know all the same.
+      messages.push({ type: "heartbeat", from: id, to, term, commit, readRound: 0, vouch: false });
+      return;
+    }
     messages.push({ type: "append", from: id, to, term, previousIndex, previousTerm, commit, entries });
     follower.commitSent = commit;
     if (entries.length > 0) follower.sent(entries.at(-1)!.index, bytes);

@@ -108,7 +108,9 @@ export class BatchWriter {
     at = writeBytes(bytes, at, value);
     if (headers === null) bytes[at++] = NULL;
     else at = writeHeaders(bytes, at, headers);
-    if (at > this.#bytesTarget && (this.#count > 0 || at > this.#bytesMax)) return this.#refuse(at - start);
+    if (at > this.#bytesTarget && (this.#count > 0 || at > this.#bytesMax)) {
+      return this.#refuse(at - start, timestampMs);
+    }
     this.#at = at;
     if (this.#count++ === 0) {
       this.#firstTimestampMs = timestampMs;
@@ -147,9 +149,12 @@ export class BatchWriter {
     return entry;
   }
 
-  #refuse(byteLength: number): false {
-    // Alone in a batch its delta takes the full width.
-    if (this.#count > 0 && byteLength <= this.#bytesMax - ENTRY_HEADER_BYTES - FIRST_DELTA_BYTES) return false;
+  #refuse(byteLength: number, timestampMs: number): false {
+    const delta = timestampMs - this.#firstTimestampMs;
+    // Alone in a batch its delta would take the full width.
+    const deltaBytes = this.#count === 0 ? FIRST_DELTA_BYTES : numberWidth(delta < 0 ? -1 - delta : delta);
+    const aloneBytes = ENTRY_HEADER_BYTES + byteLength - deltaBytes + FIRST_DELTA_BYTES;
+    if (aloneBytes <= this.#bytesMax) return false;
     throw new RecordsError("TOO_LARGE", `a record of ${byteLength} bytes; a batch has at most ${this.#bytesMax}`);
   }
 

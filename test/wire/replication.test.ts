@@ -50,7 +50,8 @@ function comparable(items: readonly RaftItem[]): unknown[] {
   return items.map(({ shard, message, state }) => {
     const bytes = message.type === "append" ? message.entries.map((entry) => [...entry.bytes]) : [];
     const rest = message.type === "append" ? { ...message, entries: [] } : message;
-    return { shard, message: rest, bytes, state: state && { ...state, bytes: [...state.bytes] } };
+    // fast-check makes objects without a prototype; that is not what is compared.
+    return { shard, message: structuredClone(rest), bytes, state: state && { ...state, bytes: [...state.bytes] } };
   });
 }
 
@@ -87,6 +88,8 @@ const simple: fc.Arbitrary<Message<Entry>> = fc.oneof(
     reject: fc.boolean(),
     hintIndex: u53,
     hintTerm: u53,
+    commit: u53,
+    vouched: fc.boolean(),
   }),
   fc.record({
     type: type("vote"),
@@ -104,7 +107,7 @@ const simple: fc.Arbitrary<Message<Entry>> = fc.oneof(
     commit: u53,
     commitTerm: u53,
   }),
-  fc.record({ type: type("heartbeat"), ...envelope, commit: u53, readRound: u53 }),
+  fc.record({ type: type("heartbeat"), ...envelope, commit: u53, readRound: u53, vouch: fc.boolean() }),
   fc.record({ type: type("heartbeat-response"), ...envelope, readRound: u53 }),
   fc.record({ type: type("transfer"), ...envelope, target: fc.integer({ min: 1, max: 9 }) }),
   fc.record({ type: type("timeout-now"), ...envelope }),

@@ -1,0 +1,44 @@
+/** What is done beside the writing, one thing at a time: the reserve, sealing, freeing. */
+import PQueue from "p-queue";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { FileSet } from "./file-set.ts";
+import type { GroupTable } from "./group-table.ts";
+import type { Reclaimer } from "./reclaim.ts";
+import { sealFiles } from "./seal.ts";
+
+export class Maintenance {
+  readonly #runtime: Runtime;
+  readonly #files: FileSet;
+  readonly #groups: GroupTable;
+  readonly #reclaimer: Reclaimer;
+  readonly #lane = new PQueue({ concurrency: 1 });
+  #waiting = false;
+
+  constructor(runtime: Runtime, files: FileSet, groups: GroupTable, reclaimer: Reclaimer) {
+    this.#runtime = runtime;
+    this.#files = files;
+    this.#groups = groups;
+    this.#reclaimer = reclaimer;
+  }
+
+  /** Looks, after what is under way, whether there is a file to seal or to free. */
+  wake(): void {
+    if (this.#waiting) return;
+    this.#waiting = true;
+    this.add(async () => {
+      this.#waiting = false;
+      await sealFiles(this.#runtime, this.#files, this.#groups);
+      await this.#reclaimer.run();
+    });
+  }
+
+  add(work: () => Promise<void>): void {
+    this.#lane.add(work).catch((error) => this.#runtime.fatal("the log cannot be maintained", error));
+  }
+
+  /** Ends after what is under way. */
+  async close(): Promise<void> {
+    this.#lane.clear();
+    await this.#lane.onIdle();
+  }
+}

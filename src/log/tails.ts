@@ -1,0 +1,32 @@
+/** Where each group's log ends when all that is queued is durable. */
+import type { GroupTable } from "./group-table.ts";
+import type { LogRecord } from "./record.ts";
+import type { GroupId } from "./types.ts";
+
+export class Tails {
+  readonly #groups: GroupTable;
+  readonly #last = new Map<GroupId, number>();
+
+  constructor(groups: GroupTable) {
+    this.#groups = groups;
+  }
+
+  /** Invariant: a log has no gap. Whoever queues a record that would make one has lost count, and must not go on. */
+  accept(record: LogRecord): void {
+    const { group, entries, truncateFrom } = record;
+    let last = this.#last.get(group) ?? this.#groups.get(group)?.lastIndex ?? 0;
+    if (record.reset) last = record.trim!.firstIndex - 1;
+    if (truncateFrom > 0) last = Math.min(last, truncateFrom - 1);
+    for (const entry of entries) {
+      if (entry.index !== last + 1) {
+        throw new Error(`group ${group}: entry ${entry.index} cannot follow entry ${last}`);
+      }
+      last = entry.index;
+    }
+    this.#last.set(group, last);
+  }
+
+  forget(group: GroupId): void {
+    this.#last.set(group, 0);
+  }
+}
