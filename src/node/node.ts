@@ -205,8 +205,8 @@ export class RaftlineNode {
 
   async #listen(): Promise<void> {
     const { host = LOOPBACK, peerPort = 0, clientPort = 0 } = this.config;
-    this.#peerAddress = await this.peers.listen({ host, port: peerPort });
     try {
+      this.#peerAddress = await this.peers.listen({ host, port: peerPort });
       this.#rpc = await RpcServer.listen(this.runtime, { host, port: clientPort }, this.#clientService);
     } catch (error) {
       await this.peers.close();

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { openLog } from "../../src/log/log.ts";
 import type { Log } from "../../src/log/types.ts";
+import { EntryKind } from "../../src/records/entry.ts";
 import { createNodeRuntime } from "../../src/runtime/node-runtime.ts";
 import { METADATA_SHARD } from "../../shards/metadata/state.ts";
 
@@ -27,10 +28,14 @@ export async function compareReplicas(
     const differences: string[] = [];
     let entries = 0;
     for (const [position, group] of groups.entries()) {
-      const digests = await Promise.all(logs.map((log) => digestOf(log, group)));
+      const lastIndex = Math.min(...logs.map((log) => log.group(group)?.lastIndex ?? 0));
+      const digests = await Promise.all(logs.map((log) => digestOf(log, group, lastIndex)));
       entries += digests[0]!.entries;
       const said = digests.map(({ entries: count, hash }, i) => `node ${i + 1}: ${count} entries ${hash.slice(0, 12)}`);
       if (new Set(digests.map(({ hash }) => hash)).size > 1) differences.push(`group ${group}: ${said.join(", ")}`);
+      for (const [i, log] of logs.entries()) {
+        if (await hasMore(log, group, lastIndex)) differences.push(`group ${group}: node ${i + 1} has more records`);
+      }
       onGroup(position + 1, groups.length);
     }
     return { groups: groups.length, entries, differences };
@@ -39,15 +44,22 @@ export async function compareReplicas(
   }
 }
 
-async function digestOf(log: Log, group: number): Promise<{ entries: number; hash: string }> {
+async function digestOf(log: Log, group: number, lastIndex: number): Promise<{ entries: number; hash: string }> {
   const hash = createHash("sha256");
-  const found = log.group(group);
   let entries = 0;
-  for (let index = found?.firstIndex ?? 1; index <= (found?.lastIndex ?? 0);) {
-    const part = await log.read(group, index, found!.lastIndex, READ_BYTES);
+  for (let index = log.group(group)?.firstIndex ?? 1; index <= lastIndex;) {
+    const part = await log.read(group, index, lastIndex, READ_BYTES);
     for (const entry of part) hash.update(entry.bytes);
     entries += part.length;
     index = part.at(-1)!.index + 1;
   }
   return { entries, hash: hash.digest("hex") };
+}
+
+/** Behind what all have there may be the first entry of a term that was just beginning; nothing else. */
+async function hasMore(log: Log, group: number, afterIndex: number): Promise<boolean> {
+  const lastIndex = log.group(group)?.lastIndex ?? 0;
+  if (lastIndex <= afterIndex) return false;
+  const surplus = await log.read(group, afterIndex + 1, lastIndex, READ_BYTES);
+  return surplus.some(({ kind }) => kind !== EntryKind.noOp);
 }

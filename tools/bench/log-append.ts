@@ -1,0 +1,126 @@
+/**
+ * `node dist/tools/bench/log-append.js [seconds] [folder]`: what the log engine makes of the disk, against a bare loop of
+ * write and fdatasync with the same bytes, in turns in one run.
+ */
+import fs from "node:fs";
+import { tmpdir } from "node:os";
+import process from "node:process";
+import { Entry, EntryKind, RecordFormat } from "../../src/records/entry.ts";
+import { openLog } from "../../src/log/log.ts";
+import type { GroupWrite, Log } from "../../src/log/types.ts";
+import { createNodeRuntime } from "../../src/runtime/node-runtime.ts";
+
+const seconds = Number(process.argv[2] ?? 2);
+const parent = process.argv[3] ?? tmpdir();
+const ROUNDS = 3;
+const runtime = createNodeRuntime();
+
+interface Rate {
+  readonly mbPerSecond: number;
+  readonly commitsPerSecond: number;
+}
+
+/** Appends to `partitions` groups at once, each commit one batch of each, until the time is over. */
+async function engine(folder: string, partitions: number, batchBytes: number): Promise<Rate> {
+  const log = await openLog(runtime, folder, { limits: { reserveBytes: 0 } });
+  const payload = new Uint8Array(batchBytes - 64).fill(7);
+  const template = Entry.create({ kind: EntryKind.batch, format: RecordFormat.cbor, payload, recordCount: 100 });
+  let index = 0;
+  const commit = () => {
+    index++;
+    const writes: GroupWrite[] = [];
+    for (let group = 1; group <= partitions; group++) {
+      const entry = Entry.parse(template.bytes.slice());
+      entry.stamp(1, index, index * 100);
+      writes.push({
+        group,
+        hardState: { term: 1, vote: 1, commit: index - 1 },
+        truncateFrom: 0,
+        entries: [entry],
+        checkpoint: undefined,
+        resetLog: false,
+      });
+    }
+    return write(log, writes);
+  };
+  const rate = await measure(partitions * batchBytes, commit);
+  await log.close();
+  return rate;
+}
+
+function write(log: Log, writes: readonly GroupWrite[]): Promise<void> {
+  return new Promise((resolve) => log.write(writes, resolve));
+}
+
+/** The same bytes, by hand: one buffer, one file that grows. */
+async function bare(folder: string, bytes: number): Promise<Rate> {
+  fs.mkdirSync(folder, { recursive: true });
+  const fd = fs.openSync(`${folder}/bare.bin`, "w+");
+  const buffer = new Uint8Array(bytes).fill(7);
+  let position = 0;
+  const rate = await measure(bytes, async () => {
+    await new Promise<void>((resolve, reject) => {
+      fs.write(fd, buffer, 0, buffer.length, position, (error) => error ? reject(error) : resolve());
+    });
+    position += bytes;
+    await new Promise<void>((resolve, reject) => fs.fdatasync(fd, (error) => error ? reject(error) : resolve()));
+  });
+  fs.closeSync(fd);
+  return rate;
+}
+
+/** Two commits are kept under way, as a host does that goes on while the disk works. */
+async function measure(bytes: number, commit: () => Promise<void>): Promise<Rate> {
+  const start = performance.now();
+  let commits = 0;
+  while (performance.now() - start < seconds * 1000) {
+    await commit();
+    commits++;
+  }
+  const elapsed = (performance.now() - start) / 1000;
+  return { mbPerSecond: commits * bytes / 1e6 / elapsed, commitsPerSecond: commits / elapsed };
+}
+
+async function inFolder(run: (folder: string) => Promise<Rate>): Promise<Rate> {
+  const folder = fs.mkdtempSync(`${parent}/log-append-`);
+  try {
+    return await run(folder);
+  } finally {
+    fs.rmSync(folder, { recursive: true });
+  }
+}
+
+/** Medians of `ROUNDS` turns of each. */
+async function compare(name: string, runs: Readonly<Record<string, (folder: string) => Promise<Rate>>>): Promise<void> {
+  const results: Record<string, Rate[]> = {};
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [label, run] of Object.entries(runs)) (results[label] ??= []).push(await inFolder(run));
+  }
+  for (const [label, rates] of Object.entries(results)) {
+    rates.sort((a, b) => a.mbPerSecond - b.mbPerSecond);
+    const { mbPerSecond, commitsPerSecond } = rates[ROUNDS >> 1]!;
+    console.log(
+      `${name.padEnd(28)} ${label.padEnd(16)} ${mbPerSecond.toFixed(1).padStart(8)} MB/s ` +
+        `${commitsPerSecond.toFixed(0).padStart(7)} commits/s`,
+    );
+  }
+}
+
+for (const batchKib of [4, 64, 1024]) {
+  const batchBytes = batchKib * 1024;
+  await compare(`1 partition, ${batchKib} KiB`, {
+    engine: (folder) => engine(folder, 1, batchBytes),
+    bare: (folder) => bare(folder, batchBytes),
+  });
+}
+for (const batchKib of [4, 64]) {
+  const batchBytes = batchKib * 1024;
+  await compare(`16 partitions, ${batchKib} KiB each`, {
+    engine: (folder) => engine(folder, 16, batchBytes),
+    bare: (folder) => bare(folder, 16 * batchBytes),
+  });
+}
+await compare("164 KB in small appends", {
+  "1 partition": (folder) => engine(folder, 1, 164_000),
+  "1000 partitions": (folder) => engine(folder, 1000, 164),
+});
