@@ -1,5 +1,6 @@
 /** Failures as RFC 9457 problem documents, with the same codes as the client protocol. */
 import type { Context } from "hono";
+import { HTTPException } from "hono/http-exception";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { RaftlineError } from "../wire/errors.ts";
 
@@ -29,6 +30,10 @@ export function problem(context: Context, code: string, detail: string): Respons
 }
 
 export function problemOf(context: Context, error: unknown): Response {
+  if (error instanceof HTTPException && error.status === 401) {
+    context.header("www-authenticate", 'Basic realm="raftline"');
+    return problem(context, "NOT_AUTHORIZED", "no or wrong credentials");
+  }
   if (error instanceof RaftlineError) return problem(context, error.code, error.message);
   return problem(context, "INTERNAL", "the node could not answer; its log says why");
 }

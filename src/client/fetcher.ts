@@ -12,7 +12,8 @@ import { LEADER_CODES } from "./start-offsets.ts";
 
 const FETCHES_PER_NODE = 4;
 const FETCH_BYTES_MAX = 8 * 1024 * 1024;
-const PART_BYTES_MIN = 64 * 1024;
+const FETCH_BYTES_MIN = 16 * 1024;
+const PART_BYTES_MIN = 16 * 1024;
 const PART_BYTES_MAX = 4 * 1024 * 1024;
 /** Beyond the long poll itself. */
 const ANSWER_MS = 2_000;
@@ -106,19 +107,21 @@ export class Fetcher {
         else cursors.push(cursor);
       }
     }
+    // Every leader gets its share of the room: each of them may fill what it is asked for.
+    const share = Math.floor(room / new Set(this.#cursors.map(({ route }) => route.leader)).size);
+    const bytesMax = Math.min(FETCH_BYTES_MAX, Math.max(FETCH_BYTES_MIN, share));
     for (const [nodeId, cursors] of byNode) {
-      if ((this.#open.get(nodeId) ?? 0) < FETCHES_PER_NODE) void this.#fetch(nodeId, cursors, room);
+      if ((this.#open.get(nodeId) ?? 0) < FETCHES_PER_NODE) void this.#ask(nodeId, cursors, bytesMax);
     }
     this.#retry?.cancel();
     if (wakeMs < Infinity) this.#retry = this.#cluster.runtime.timers.after(wakeMs - nowMs, () => this.schedule());
   }
 
-  async #fetch(nodeId: number, cursors: readonly PartitionCursor[], room: number): Promise<void> {
+  async #ask(nodeId: number, cursors: readonly PartitionCursor[], bytesMax: number): Promise<void> {
     const { maxWaitMs } = this.#settings;
     const asked = cursors.map((cursor) => ({ cursor, epoch: cursor.epoch, offset: cursor.fetchOffset }));
     for (const cursor of cursors) cursor.fetching = true;
     this.#open.set(nodeId, (this.#open.get(nodeId) ?? 0) + 1);
-    const bytesMax = Math.min(FETCH_BYTES_MAX, Math.max(PART_BYTES_MIN, room));
     const partBytesMax = this.#partBytesMax;
     const parts = asked.map(({ cursor, offset }) => ({ shard: cursor.route.shard, offset, bytesMax: partBytesMax }));
     const silence = this.#cluster.runtime.timers.after(maxWaitMs + SILENT_MS, () => {

@@ -67,7 +67,10 @@ export class Reader {
     const runs = await this.#runs(part!, state.group);
     const row = Math.max(0, runs.findLastIndex((run) => run.firstOffset <= offset));
     const found = await this.#find(state, part!, runs.slice(row, row + 1), (entry) => entry.nextOffset > offset);
-    return Math.max(state.firstIndex, found ?? (runs[row + 1]?.firstIndex ?? state.extents[at + 1]?.firstIndex ?? after));
+    return Math.max(
+      state.firstIndex,
+      found ?? (runs[row + 1]?.firstIndex ?? state.extents[at + 1]?.firstIndex ?? after),
+    );
   }
 
   async seekTime(state: GroupState, timestampMs: number): Promise<number> {

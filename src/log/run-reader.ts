@@ -123,7 +123,10 @@ function walk(source: Source, run: Run, fromIndex: number, take: TakeEntry): boo
   return true;
 }
 
-function tableAt(source: Source, position: number): { table: Uint8Array; runs: PlacedRun[]; bytes: number } | undefined {
+function tableAt(
+  source: Source,
+  position: number,
+): { table: Uint8Array; runs: PlacedRun[]; bytes: number } | undefined {
   const at = position - source.position;
   const header = decodeBlockHeader(source.bytes, at, source.file.identity);
   if (!header) return undefined;

@@ -203,6 +203,8 @@ export class Writer {
   async #rewind(file: WalFile): Promise<void> {
     await file.writable!.truncate(file.end);
     await file.writable!.truncate(Math.max(file.end, this.#limits.fileBytes));
+    // Else the rest of this block could come back behind a shorter one, and look like damage.
+    await file.writable!.sync();
     this.#zeroedTo = 0;
   }
 }

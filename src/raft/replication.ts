@@ -248,6 +248,7 @@ export class Replication<E extends RaftEntry> {
     // Until the host has told of a snapshot that reaches the log's start there is none to give.
     if (this.#core.log.term(snapshot.index) === undefined || snapshot.index <= follower.match) return;
     follower.becomeSnapshot(snapshot, nowMs);
+    follower.nudge = false;
     messages.push({ type: "snapshot", from: id, to: follower.peer, term, snapshot });
   }
 

@@ -29,6 +29,28 @@ connecting("works through any one node, and skips the dead", async () => {
   assert.equal(shard!.values(), ["0"]);
 });
 
+connecting("does not wait for a frozen node when another answers", async () => {
+  for (let seed = 1; seed <= 10; seed++) {
+    const world = new FakeWorld(seed);
+    const cluster = await FakeCluster.start(world);
+    world.freeze("n3");
+    const startedMs = world.nowMs;
+    await world.run(connect(cluster.bootstrap, { runtime: world.runtime("c") }));
+    assert.ok(world.nowMs - startedMs < 500, `${world.nowMs - startedMs} ms`);
+  }
+});
+
+connecting("has nothing to do with a node of another cluster", async () => {
+  const world = new FakeWorld();
+  const cluster = await FakeCluster.start(world, 2);
+  cluster.createTopic("t", 1)[0]!.leader = 2;
+  cluster.foreigner = 2;
+  const client = await world.run(connect("n1:7401", { runtime: world.runtime("c") }));
+  const error = await failure(world.run(client.producer({ deliveryTimeoutMs: 2_000 }).send("t", { value: "0" })));
+  assert.is(error.code, "TIMED_OUT");
+  assert.ok(cluster.requests.every(({ node }) => node === 1));
+});
+
 connecting("works on when the node it began with stays dead", async () => {
   const world = new FakeWorld();
   const cluster = await FakeCluster.start(world);

@@ -57,6 +57,11 @@ export class FakeCluster {
   /** What nodes say beside the truth, while set: an old leader. */
   staleLeaders = new Map<number, number>();
   hints = true;
+  /** Fetches begin this many entries before the asked one. */
+  earlierEntries = 0;
+  bytesFetched = 0;
+  /** A node that says it belongs to another cluster. */
+  foreigner = 0;
   secret: string | undefined;
   #topicIds = new Map<string, number>();
   #shardsMade = 0;
@@ -112,7 +117,7 @@ export class FakeCluster {
         }
         exchange.session.accept("test");
         const limits = { batchBytesMax: 4 << 20, frameBytesMax: 16 << 20, inFlightBytesMax: 32 << 20 };
-        exchange.ok("hello", { nodeId: node, clusterId: "fake", limits });
+        exchange.ok("hello", { nodeId: node, clusterId: node === this.foreigner ? "other" : "fake", limits });
       },
       request: (exchange) => this.#request(node, exchange),
     };
@@ -186,6 +191,7 @@ export class FakeCluster {
     let answered = false;
     const answer = (expired: boolean) => {
       if (answered || !exchange.open) return;
+      let left = request.bytesMax;
       const parts = request.parts.map((part): FetchResult => {
         const shard = this.#shards.get(part.shard)!;
         const place = {
@@ -198,13 +204,18 @@ export class FakeCluster {
         if (part.offset < shard.startOffset || part.offset > shard.end) {
           return { ...place, code: "OFFSET_OUT_OF_RANGE" };
         }
-        return { ...place, code: "", chunks: chunksFrom(shard, part.offset, part.bytesMax) };
+        const chunks = left > 0
+          ? chunksFrom(shard, part.offset, Math.min(left, part.bytesMax), this.earlierEntries)
+          : [];
+        for (const chunk of chunks) left -= chunk.length;
+        return { ...place, code: "", chunks };
       });
       if (!expired && parts.every((part) => part.code === "" && part.chunks.length === 0)) {
         for (const part of request.parts) this.#shards.get(part.shard)!.watchers.push(() => answer(false));
         return;
       }
       answered = true;
+      this.bytesFetched += request.bytesMax - left;
       exchange.ok("fetch", { parts });
     };
     this.world.after(request.maxWaitMs, () => answer(true));
@@ -227,11 +238,12 @@ function store(shard: FakeShard, entry: Entry): { code: string; baseOffset: numb
   return { code: "", baseOffset };
 }
 
-function chunksFrom(shard: FakeShard, offset: number, bytesMax: number): Uint8Array[] {
+function chunksFrom(shard: FakeShard, offset: number, bytesMax: number, earlierEntries: number): Uint8Array[] {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  for (const entry of shard.entries) {
-    if (entry.nextOffset <= offset) continue;
+  const first = shard.entries.findIndex((entry) => entry.nextOffset > offset);
+  if (first < 0) return [];
+  for (const entry of shard.entries.slice(Math.max(0, first - earlierEntries))) {
     if (bytes > 0 && bytes + entry.byteLength > bytesMax) break;
     chunks.push(entry.bytes);
     bytes += entry.byteLength;

@@ -230,6 +230,18 @@ bounded("keeps the order of sends that waited for room", async () => {
   assert.equal(shard!.values(), expected(600));
 });
 
+bounded("takes what a callback sends after what waits already", async () => {
+  const { world, cluster, client } = await fixture();
+  const [shard] = cluster.createTopic("t", 1);
+  const producer = client.producer();
+  let later: Promise<unknown> | undefined;
+  producer.enqueue("t", { value: "bad", partition: 5 }, () => later = producer.send("t", { value: "1" }));
+  producer.enqueue("t", { value: "0" });
+  await world.run(producer.flush());
+  await world.run(later!);
+  assert.equal(shard!.values(), ["0", "1"]);
+});
+
 bounded("gives up after the delivery timeout, and goes on in order afterwards", async () => {
   const { world, cluster, client } = await fixture();
   const [shard] = cluster.createTopic("t", 1);

@@ -2,7 +2,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Cluster, ELECTION_TIMEOUT_MS } from "./harness.ts";
-import { append, voteRequest, voteResponse } from "./messages.ts";
+import { accepted, append, voteRequest, voteResponse } from "./messages.ts";
 import { Solo } from "./solo.ts";
 import { group, placed } from "./test-entry.ts";
 import { emptyDisk, type TestDisk } from "./member.ts";
@@ -118,18 +118,9 @@ committing("3: an entry of an earlier term is never committed by counting replic
   solo.sent();
   solo.receive(voteResponse({ from: 2, term: 3 }, false));
   assert.is(solo.raft.role, "leader");
-  const accept = (index: number) => solo.receive({ ...append({ from: 2, term: 3 }, [0, 0], []), ...acceptance, index });
-  const acceptance = {
-    type: "append-response",
-    reject: false,
-    hintIndex: 0,
-    hintTerm: 0,
-    commit: 0,
-    vouched: true,
-  } as const;
-  accept(2);
+  solo.receive(accepted({ from: 2, term: 3 }, 2));
   assert.is(solo.raft.commit, 0, "a majority has entry 2, of term 2");
-  accept(3);
+  solo.receive(accepted({ from: 2, term: 3 }, 3));
   assert.is(solo.raft.commit, 3, "with an entry of term 3 it is committed");
 });
 
@@ -309,8 +300,6 @@ preVotes("11: granting a pre-vote leaves timer, term and vote alone", () => {
 preVotes("a pre-vote's promise of another campaign is not a vote", () => {
   const solo = new Solo();
   solo.raft.campaign(0);
-  solo.receive(voteResponse({ from: 2, term: 1 }, false));
-  assert.is(solo.raft.role, "pre-candidate");
   solo.receive(voteResponse({ from: 2, term: 1 }, false, { preVote: true }));
   assert.is(solo.raft.role, "candidate");
   solo.receive(voteResponse({ from: 3, term: 1 }, false, { preVote: true }));
@@ -369,7 +358,7 @@ quorums("16: a follower that hears nobody changes nothing, for ever", () => {
   assert.is(cluster.leader, 1);
   assert.is(cluster.raft(1).term, 1);
   cluster.propose(1, "a");
-  cluster.settle();
+  cluster.advance(20);
   assert.equal(cluster.values(2), ["a"]);
 });
 
@@ -382,7 +371,7 @@ quorums("a bridge: two that hear only the third one do not fight over it", () =>
   cluster.advance(20 * ELECTION_TIMEOUT_MS);
   assert.is(cluster.raft(1).term, 1);
   cluster.propose(1, "a");
-  cluster.settle();
+  cluster.advance(20);
   assert.equal(cluster.values(3), ["a"]);
 });
 

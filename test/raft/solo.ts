@@ -85,9 +85,6 @@ export class Solo {
   }
 
   #pump(): void {
-    this.member.pump(this.nowMs);
-    if (this.slow) return;
-    this.member.persist(this.nowMs);
-    this.member.pump(this.nowMs);
+    do this.member.pump(this.nowMs); while (!this.slow && this.member.persist(this.nowMs));
   }
 }

@@ -1,0 +1,106 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { startCluster, startNode } from "../../mod.ts";
+import { makeTemporaryFolder, removeFolder } from "../../src/runtime/temporary-folder.ts";
+
+const admin = suite("the HTTP API");
+
+let cluster: Awaited<ReturnType<typeof startCluster>>;
+let url: string;
+
+admin.before(async () => {
+  cluster = await startCluster({ nodes: 3 });
+  url = `http://127.0.0.1:${cluster.adminAddresses[1]!.port}`;
+});
+
+admin.after(() => cluster.stop());
+
+async function call(path: string, method = "GET", body?: unknown): Promise<{ status: number; body: Json }> {
+  const response = await fetch(url + path, { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
+  return { status: response.status, body: await response.json() as Json };
+}
+
+type Json = Record<string, unknown> & Record<string, unknown>[];
+
+admin("tells that it lives and that it serves", async () => {
+  assert.equal(await call("/v1/health"), { status: 200, body: { status: "ok", nodeId: 2 } } as never);
+  assert.equal(await call("/v1/ready"), { status: 200, body: { ready: true, nodeId: 2 } } as never);
+});
+
+admin("a topic's life: created, listed, described, changed, deleted", async () => {
+  const created = await call("/v1/topics", "POST", { name: "life", partitions: 3, replicas: 3 });
+  assert.is(created.status, 201);
+  assert.is((created.body.partitions as unknown as unknown[]).length, 3);
+  const listed = await call("/v1/topics");
+  assert.equal(listed.body.map(({ name, partitions }) => [name, partitions]), [["life", 3]]);
+  const changed = await call("/v1/topics/life", "PATCH", { retention: { ms: 1_000 } });
+  assert.equal(changed.body.retention, { ms: 1_000 });
+  const described = await call("/v1/topics/life");
+  assert.equal(described.body, changed.body);
+  const { body: partitions } = await call("/v1/topics/life/partitions");
+  for (const { leader, replicas, highWatermark, startOffset } of partitions) {
+    assert.ok([1, 2, 3].includes(leader as number));
+    assert.is((replicas as number[]).length, 3);
+    assert.equal([highWatermark, startOffset], [0, 0]);
+  }
+  assert.is((await call("/v1/topics/life", "DELETE")).status, 200);
+  assert.is((await call("/v1/topics/life")).status, 404);
+});
+
+admin("the cluster and its nodes", async () => {
+  const { body } = await call("/v1/cluster");
+  assert.ok((body.metadataLeader as unknown as number) > 0);
+  const nodes = (await call("/v1/nodes")).body;
+  assert.equal(nodes.map(({ id, alive }) => [id, alive]), [[1, true], [2, true], [3, true]]);
+});
+
+admin("metrics for Prometheus, and an OpenAPI document that has every route", async () => {
+  const metrics = await (await fetch(`${url}/metrics`)).text();
+  for (const name of ["raftline_ready 1", "raftline_partitions ", "raftline_log_pending_bytes "]) {
+    assert.ok(metrics.includes(name), name);
+  }
+  const { body } = await call("/v1/openapi.json");
+  assert.is(body.openapi as unknown as string, "3.1.0");
+  const paths = Object.keys(body.paths as unknown as object).sort();
+  assert.equal(paths, [
+    "/v1/cluster",
+    "/v1/health",
+    "/v1/nodes",
+    "/v1/ready",
+    "/v1/topics",
+    "/v1/topics/{topic}",
+    "/v1/topics/{topic}/partitions",
+  ]);
+});
+
+admin("with credentials configured everything but health asks for them, and they appear nowhere", async () => {
+  const folder = makeTemporaryFolder("raftline-test-");
+  const secret = "a-secret-of-some-length";
+  const started = await startNode({
+    clusterId: "test",
+    nodeId: 1,
+    dataFolder: folder,
+    nodes: [{ id: 1, host: "127.0.0.1", port: 0 }],
+    credentials: [{ name: "shop", secret }],
+    logLevel: "error",
+  });
+  const own = `http://127.0.0.1:${started.services[0]!.address.port}`;
+  const ask = async (path: string, password?: string) => {
+    const headers = password === undefined ? {} : { authorization: `Basic ${btoa(`shop:${password}`)}` };
+    const response = await fetch(own + path, { headers: headers as Record<string, string> });
+    const text = await response.text();
+    assert.not.ok(text.includes(secret));
+    return response.status;
+  };
+  assert.is(await ask("/v1/health"), 200);
+  for (const path of ["/v1/topics", "/v1//topics", "/metrics", "/v1/openapi.json", "/v1/health/../topics"]) {
+    assert.is(await ask(path), 401, path);
+    assert.is(await ask(path, "wrong"), 401, path);
+  }
+  await started.node.whenReady();
+  assert.is(await ask("/v1/topics", secret), 200);
+  await started.stop();
+  await removeFolder(folder);
+});
+
+admin.run();

@@ -1,0 +1,446 @@
+/** Scenarios 23 to 26, 30 to 34, 36, 38 and 39: getting the log to followers. */
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { Cluster, ELECTION_TIMEOUT_MS } from "./harness.ts";
+import { accepted, append, describe, rejected, voteResponse } from "./messages.ts";
+import { Solo } from "./solo.ts";
+import { TestEntry } from "./test-entry.ts";
+
+const flow = suite("flow control");
+
+flow("23: replication pauses at a full window of messages and resumes with the answer", () => {
+  const solo = new Solo({ limits: { inFlightMessagesMax: 2, appendBytesMax: 10 } });
+  solo.lead();
+  solo.propose("a", "b", "c", "d");
+  const to2 = (lines: string[]) => lines.filter((line) => line.startsWith("1>2"));
+  assert.equal(to2(solo.sent()), [
+    "1>2 append t1 after 1@1: 2@1, commit 1",
+    "1>2 append t1 after 2@1: 3@1, commit 1",
+  ]);
+  assert.equal(to2(solo.receive(accepted({ from: 2, term: 1 }, 2))), ["1>2 append t1 after 3@1: 4@1, commit 2"]);
+  assert.equal(to2(solo.receive(accepted({ from: 2, term: 1 }, 4))), ["1>2 append t1 after 4@1: 5@1, commit 4"]);
+});
+
+flow("23: the window is bounded in bytes as well, and one message more never hurts", () => {
+  const solo = new Solo({ limits: { inFlightBytesMax: 15, appendBytesMax: 10 } });
+  solo.lead();
+  solo.propose("a", "b", "c", "d");
+  const appends = () => solo.sent().filter((line) => line.startsWith("1>2 append")).length;
+  assert.is(appends(), 2, "20 bytes are under way");
+  solo.receive(accepted({ from: 2, term: 1 }, 3));
+  assert.is(solo.raft.followers()[0]!.match, 3);
+});
+
+flow("23: an answer that was lost frees its bytes with the next one", () => {
+  // etcd-io/raft#54: in-flight bytes leaked until the flow stopped.
+  const solo = new Solo({ limits: { inFlightBytesMax: 20, appendBytesMax: 10 } });
+  solo.lead();
+  for (let index = 2; index < 200; index++) {
+    solo.propose(`${index}`);
+    solo.sent();
+    if (index % 2 === 0) continue;
+    solo.receive(accepted({ from: 2, term: 1 }, index), accepted({ from: 3, term: 1 }, index));
+  }
+  assert.is(solo.raft.commit, 199);
+});
+
+flow("24: the uncommitted limit refuses proposals, then recovers, and its count never drifts", () => {
+  const cluster = new Cluster(3, { limits: { uncommittedBytesMax: 35 } });
+  cluster.elect(1);
+  for (let round = 0; round < 50; round++) {
+    assert.ok(cluster.propose(1, "a", "b").ok);
+    assert.ok(cluster.propose(1, "c").ok);
+    assert.equal(cluster.propose(1, "d"), { ok: false, code: "UNCOMMITTED_FULL" });
+    cluster.settle();
+  }
+  assert.is(cluster.values(1).length, 150);
+});
+
+flow("24: one proposal always fits, however large, and nothing of a refused one remains", () => {
+  const solo = new Solo({ limits: { uncommittedBytesMax: 20 } });
+  solo.lead();
+  assert.ok(solo.raft.propose([new TestEntry("large", undefined, 1000)], 0).ok);
+  const { lastIndex } = solo.raft;
+  assert.not.ok(solo.raft.propose([new TestEntry("small")], 0).ok);
+  assert.is(solo.raft.lastIndex, lastIndex);
+});
+
+flow("24: entries that a new leader inherits count for nothing, neither in nor out", () => {
+  const solo = new Solo({ limits: { uncommittedBytesMax: 20 } });
+  solo.receive(append({ from: 2, term: 1 }, [0, 0], [1, 1, 1, 1]));
+  solo.lead();
+  assert.is(solo.raft.commit, 5);
+  assert.ok(solo.raft.propose([new TestEntry("a"), new TestEntry("b")], 0).ok);
+  assert.not.ok(solo.raft.propose([new TestEntry("c")], 0).ok);
+});
+
+flow.run();
+
+const finding = suite("finding where the logs agree");
+
+finding("38: an append that matches at the log's very start", () => {
+  const solo = new Solo({ log: [1, 1] });
+  assert.equal(solo.receive(append({ from: 2, term: 2 }, [0, 0], [2, 2, 2])), ["1>2 accept t2 3"]);
+  assert.is(solo.raft.log.term(1), 2);
+});
+
+finding("39: a rejection names the last place where the logs could agree", () => {
+  const cases: [log: number[], previous: [number, number], answer: string][] = [
+    [[1, 1, 1], [9, 3], "try 3@1"],
+    [[1, 1, 2, 2, 2], [9, 1], "try 2@1"],
+    [[2, 2, 2], [3, 1], "try 0@0"],
+    [[1, 4, 4, 4], [4, 3], "try 1@1"],
+    [[], [5, 2], "try 0@0"],
+  ];
+  for (const [log, previous, answer] of cases) {
+    const solo = new Solo({ log });
+    const [line] = solo.receive(append({ from: 2, term: 5 }, previous, [5]));
+    assert.is(line, `1>2 reject t5 ${previous[0]}, ${answer}`);
+  }
+});
+
+finding("39: the leader skips whole terms, in one step", () => {
+  const solo = new Solo({ log: [1, 1, 1, 3, 3, 3, 3, 3, 5, 5] });
+  solo.raft.campaign(0, false);
+  solo.receive(voteResponse({ from: 2, term: 6 }, false));
+  // The follower had a leader of term 2, of which this one knows nothing: only term 1 can be common.
+  const lines = solo.receive(rejected({ from: 2, term: 6 }, 10, [8, 2]));
+  assert.equal(lines, ["1>2 append t6 after 3@1: nothing, commit 0"]);
+});
+
+finding("39: ten thousand terms apart, the logs meet in a few messages", () => {
+  const cluster = new Cluster(2);
+  cluster.elect(1);
+  cluster.propose(1, "a");
+  cluster.settle();
+  cluster.isolate(2);
+  // Entries that 2 never had, and that 1 never committed.
+  for (let count = 0; count < 1000; count++) cluster.propose(1, `${count}`);
+  cluster.settle();
+  cluster.heal();
+  cluster.delivered.length = 0;
+  cluster.advance(10);
+  const rejections = cluster.delivered.filter((message) => message.type === "append-response" && message.reject);
+  assert.ok(rejections.length <= 1, `${rejections.length} rejections`);
+  assert.is(cluster.raft(2).lastIndex, cluster.raft(1).lastIndex);
+});
+
+finding("25: appends that arrive out of order", () => {
+  const solo = new Solo();
+  const [first, second, third] = [
+    append({ from: 2, term: 1 }, [0, 0], [1]),
+    append({ from: 2, term: 1 }, [1, 1], [1]),
+    append({ from: 2, term: 1 }, [2, 1], [1], 3),
+  ];
+  assert.equal(solo.receive(third), ["1>2 reject t1 2, try 0@0"]);
+  assert.equal(solo.receive(first), ["1>2 accept t1 1"]);
+  assert.is(solo.raft.commit, 0);
+  assert.equal(solo.receive(third), ["1>2 reject t1 2, try 1@1"]);
+  assert.equal(solo.receive(second, third, first), ["1>2 accept t1 2", "1>2 accept t1 3", "1>2 accept t1 3"]);
+  assert.is(solo.raft.lastIndex, 3, "the late first one cuts nothing");
+  assert.is(solo.raft.commit, 3);
+});
+
+finding("25: a rejection that arrives late moves nothing back", () => {
+  const solo = new Solo();
+  solo.lead();
+  solo.propose("a", "b");
+  solo.sent();
+  solo.receive(accepted({ from: 2, term: 1 }, 3));
+  assert.equal(solo.receive(rejected({ from: 2, term: 1 }, 1, [0, 0])), []);
+  solo.propose("c");
+  assert.ok(solo.sent().includes("1>2 append t1 after 3@1: 4@1, commit 3"));
+});
+
+finding("26: appends that arrive twice are acknowledged twice and stored once", () => {
+  const solo = new Solo();
+  const message = append({ from: 2, term: 1 }, [0, 0], [1, 1]);
+  assert.equal(solo.receive(message, message), ["1>2 accept t1 2", "1>2 accept t1 2"]);
+  assert.is(solo.member.disk.entries.length, 2);
+});
+
+finding("36: the commit index is used only after the log was compared", () => {
+  // Entries 2 and 3 are of a leader that lost; the new one's heartbeat and a probe that misses say commit 3.
+  const solo = new Solo({ log: [1, 1, 1], hardState: { term: 2, commit: 1 } });
+  solo.receive({ type: "heartbeat", from: 2, to: 1, term: 2, commit: 3, readRound: 0, vouch: false });
+  assert.is(solo.raft.commit, 1, "a heartbeat compares nothing");
+  solo.receive(append({ from: 2, term: 2 }, [3, 2], [], 3));
+  assert.is(solo.raft.commit, 1, "a rejected append neither");
+  solo.receive(append({ from: 2, term: 2 }, [2, 1], [], 3));
+  assert.is(solo.raft.commit, 2, "only up to where the logs were compared");
+});
+
+finding.run();
+
+const links = suite("links that break");
+
+links("30: an unreachable follower is probed with one message, and catches up when it is back", () => {
+  const cluster = new Cluster(3);
+  cluster.elect(1);
+  cluster.isolate(3);
+  for (let count = 0; count < 20; count++) {
+    cluster.propose(1, `${count}`);
+    cluster.advance(100);
+  }
+  const late = cluster.values(1);
+  cluster.heal();
+  cluster.advance(50);
+  assert.equal(cluster.values(3), late);
+  assert.is(cluster.raft(1).followers().find(({ peer }) => peer === 3)?.state, "replicate");
+});
+
+links("30: a follower whose process is gone is sent nothing until its link is up", () => {
+  const solo = new Solo();
+  solo.lead();
+  solo.raft.peerLost(2, 0);
+  solo.propose("a");
+  assert.equal(solo.sent(), ["1>3 append t1 after 1@1: 2@1, commit 1"]);
+  assert.equal(solo.wait(500).filter((line) => line.startsWith("1>2")), []);
+  solo.raft.peerUp(2, 500);
+  assert.equal(solo.sent(), ["1>2 append t1 after 1@1: 2@1, commit 1"]);
+});
+
+links("30: one lost message is noticed within the retry time, and costs no data sent twice", () => {
+  const solo = new Solo({ heardMs: () => 0 });
+  solo.lead();
+  solo.propose("a");
+  solo.sent();
+  solo.receive(accepted({ from: 3, term: 1 }, 2, 2));
+  // A question with an open end: a follower that is only slow answers when its disk is done, one that has nothing at once.
+  assert.ok(solo.wait(101).includes("1>2 append t1 after 2@1: nothing, commit 2"));
+  assert.equal(solo.receive(rejected({ from: 2, term: 1 }, 2, [1, 1])), ["1>2 append t1 after 1@1: 2@1, commit 2"]);
+});
+
+links("30: whatever is lost, one at a time, the group goes on", () => {
+  for (let lost = 0; lost < 40; lost++) {
+    const cluster = new Cluster(3);
+    cluster.elect(1);
+    cluster.propose(1, "a");
+    cluster.settle();
+    cluster.propose(1, "b");
+    for (let count = 0, rest = 30; rest > 0; rest--) {
+      cluster.pump();
+      for (const member of cluster.members) member.persist(cluster.nowMs);
+      for (const letter of cluster.letters.splice(0)) if (count++ !== lost) cluster.deliver(letter);
+      cluster.pass(10);
+    }
+    cluster.advance(500);
+    for (const id of [1, 2, 3]) assert.equal(cluster.values(id), ["a", "b"], `without message ${lost}, member ${id}`);
+  }
+});
+
+links("an idle follower hears of a commit without being asked", () => {
+  const cluster = new Cluster(3);
+  cluster.elect(1);
+  cluster.propose(1, "a");
+  cluster.settle();
+  assert.equal(cluster.values(2), []);
+  cluster.advance(20);
+  assert.equal(cluster.values(2), ["a"]);
+});
+
+links.run();
+
+const snapshots = suite("snapshots");
+
+snapshots("31: a follower behind the log's start is given a snapshot, then the rest", () => {
+  const cluster = new Cluster(3);
+  cluster.elect(1);
+  cluster.isolate(3);
+  cluster.propose(1, "a", "b", "c");
+  cluster.advance(20);
+  cluster.member(1).checkpoint();
+  cluster.propose(1, "d");
+  cluster.advance(20);
+  cluster.heal();
+  cluster.advance(50);
+  assert.equal(cluster.values(3), ["a", "b", "c", "d"]);
+  assert.is(cluster.raft(3).log.firstIndex, 5, "its log begins where the snapshot ends");
+  assert.is(cluster.delivered.filter(({ type }) => type === "snapshot").length, 1);
+});
+
+snapshots("31: a snapshot that fails is offered again", () => {
+  const cluster = new Cluster(3);
+  cluster.elect(1);
+  cluster.isolate(3);
+  cluster.propose(1, "a");
+  cluster.advance(20);
+  cluster.member(1).checkpoint();
+  cluster.heal();
+  for (let count = 0; count < 3; count++) {
+    while (cluster.take(({ type }) => type === "snapshot").map((letter) => cluster.lose(letter)).length === 0) {
+      for (const letter of cluster.letters.splice(0)) cluster.deliver(letter);
+      cluster.pass(10);
+    }
+  }
+  cluster.advance(1000);
+  assert.equal(cluster.values(3), ["a"]);
+});
+
+snapshots("31: one of which the host never tells is offered again after a while", () => {
+  const silent = new Cluster(3, { limits: { snapshotRetryMs: 2000 } });
+  silent.elect(1);
+  silent.isolate(3);
+  silent.propose(1, "a");
+  silent.advance(20);
+  silent.member(1).checkpoint();
+  silent.heal();
+  while (silent.take(({ type }) => type === "snapshot").length === 0) {
+    for (const letter of silent.letters.splice(0)) silent.deliver(letter);
+    silent.pass(10);
+  }
+  silent.advance(1500);
+  assert.equal(silent.values(3), []);
+  silent.advance(3000);
+  assert.equal(silent.values(3), ["a"]);
+});
+
+snapshots("32: a snapshot is acknowledged through an append response", () => {
+  const solo = new Solo();
+  solo.lead();
+  solo.propose("a", "b");
+  solo.sent();
+  solo.receive(accepted({ from: 2, term: 1 }, 3));
+  solo.member.checkpoint();
+  solo.raft.peerUp(3, 0);
+  assert.equal(solo.sent(), ["1>3 snapshot t1 3@1"]);
+  assert.is(solo.raft.followers()[1]!.state, "snapshot");
+  assert.equal(solo.receive(accepted({ from: 3, term: 1 }, 3, 3)), []);
+  assert.is(solo.raft.followers()[1]!.state, "replicate");
+});
+
+snapshots("32: an acknowledgement that was lost is asked for again", () => {
+  const solo = new Solo({ heardMs: () => 0 });
+  solo.lead();
+  solo.propose("a");
+  solo.receive(accepted({ from: 2, term: 1 }, 2));
+  solo.member.checkpoint();
+  solo.raft.peerUp(3, 0);
+  solo.sent();
+  solo.raft.snapshotSent(3, 0);
+  assert.ok(solo.wait(101).includes("1>3 append t1 after 2@1: nothing, commit 2"));
+});
+
+snapshots("33: a stale append after a snapshot changes nothing", () => {
+  const cluster = new Cluster(3);
+  cluster.elect(1);
+  cluster.isolate(3);
+  cluster.propose(1, "a", "b", "c");
+  cluster.advance(20);
+  cluster.member(1).checkpoint();
+  cluster.heal();
+  cluster.advance(50);
+  const member = cluster.member(3);
+  const before = JSON.stringify(member.disk);
+  for (let previous = 0; previous < 4; previous++) {
+    const terms = Array.from({ length: 4 - previous }, () => 1);
+    const message = append({ from: 1, to: 3, term: 1 }, [previous, previous === 0 ? 0 : 1], terms, 4);
+    cluster.deliver({ message, state: undefined });
+    cluster.settle();
+    const answer = cluster.delivered.filter(({ from }) => from === 3).at(-1)!;
+    assert.is(describe(answer), "3>1 accept t1 4");
+  }
+  assert.is(JSON.stringify(member.disk), before);
+});
+
+snapshots("34: a leader whose log is trimmed to nothing and a new follower", () => {
+  const cluster = new Cluster(3, { extra: [4] });
+  cluster.elect(1);
+  cluster.propose(1, "a", "b");
+  cluster.advance(20);
+  for (const id of [1, 2, 3]) cluster.member(id).checkpoint();
+  assert.is(cluster.raft(1).log.firstIndex, cluster.raft(1).lastIndex + 1);
+  assert.ok(cluster.change(1, { voters: [1, 2, 3, 4], learners: [] }).ok);
+  cluster.advance(200);
+  assert.equal(cluster.values(4), ["a", "b"]);
+  assert.equal(cluster.raft(4).configuration.voters, [1, 2, 3, 4]);
+  cluster.crash(1);
+  cluster.crash(2);
+  cluster.restart(1);
+  assert.ok(cluster.waitForLeader() > 0);
+});
+
+snapshots("34: after all replicas restarted with empty logs, they know terms and go on", () => {
+  // etcd-io/raft#31: an empty append with term 0 after compaction panicked a follower.
+  const cluster = new Cluster(3);
+  cluster.elect(2);
+  cluster.propose(2, "a");
+  cluster.advance(20);
+  for (const id of [1, 2, 3]) cluster.member(id).checkpoint();
+  for (const id of [1, 2, 3]) cluster.crash(id);
+  for (const id of [1, 2, 3]) cluster.restart(id);
+  const leader = cluster.waitForLeader();
+  cluster.propose(leader, "b");
+  cluster.advance(20);
+  for (const id of [1, 2, 3]) assert.equal(cluster.values(id), ["a", "b"]);
+});
+
+snapshots("old entries come from the log, one load at a time, and never more than asked", () => {
+  const cluster = new Cluster(3, { limits: { loadBytesMax: 30, appendBytesMax: 20 } });
+  cluster.elect(1);
+  cluster.isolate(3);
+  for (let count = 0; count < 30; count++) cluster.propose(1, `${count}`);
+  cluster.advance(20);
+  cluster.raft(1).log.evictTo(Infinity);
+  assert.is(cluster.raft(1).log.tailFirstIndex, cluster.raft(1).lastIndex, "only the last entry is in memory");
+  cluster.heal();
+  cluster.advance(500);
+  assert.is(cluster.values(3).length, 30);
+});
+
+snapshots("a load that comes back in another term, or for another place, is thrown away", () => {
+  const solo = new Solo({ log: [1, 1, 1], hardState: { term: 1 } });
+  solo.raft.campaign(0, false);
+  solo.sent();
+  solo.receive(voteResponse({ from: 2, term: 2 }, false));
+  // Not in memory after a restart: the probe goes without entries, and a load follows once the place is known.
+  solo.receive(rejected({ from: 2, term: 2 }, 3, [0, 0]));
+  solo.receive(accepted({ from: 2, term: 2 }, 0));
+  const [request] = solo.member.loads.splice(0);
+  assert.equal(request, { peer: 2, term: 2, fromIndex: 1, bytesMax: 2 * 1024 * 1024 });
+  const { entries } = solo.member.disk;
+  solo.raft.loaded({ ...request!, fromIndex: 2 }, entries.slice(1), 0);
+  solo.raft.loaded({ ...request!, term: 1 }, entries, 0);
+  assert.equal(solo.sent().filter((line) => line.startsWith("1>2 append")), []);
+  solo.raft.loaded(request!, entries.slice(0, 3), 0);
+  assert.equal(solo.sent(), [
+    "1>2 append t2 after 0@0: 1@1 2@1 3@1, commit 0",
+    "1>2 append t2 after 3@1: 4@2, commit 0",
+  ]);
+});
+
+snapshots("a load that fails is tried again, and ends in a snapshot if the log was trimmed meanwhile", () => {
+  const cluster = new Cluster(3);
+  cluster.elect(1);
+  cluster.isolate(3);
+  for (let count = 0; count < 5; count++) cluster.propose(1, `${count}`);
+  cluster.advance(20);
+  cluster.raft(1).log.evictTo(Infinity);
+  cluster.heal();
+  while (cluster.member(1).loads.length === 0) {
+    cluster.pass(1);
+    for (const letter of cluster.letters.splice(0)) cluster.deliver(letter);
+    for (const member of cluster.members) member.persist(cluster.nowMs);
+  }
+  const [request] = cluster.member(1).loads.splice(0);
+  cluster.raft(1).loaded(request!, [], cluster.nowMs);
+  cluster.pass(200);
+  cluster.member(1).checkpoint();
+  cluster.advance(2 * ELECTION_TIMEOUT_MS);
+  assert.is(cluster.values(3).length, 5);
+  assert.ok(cluster.delivered.some(({ type }) => type === "snapshot"));
+});
+
+snapshots("the newest snapshot wins: an older checkpoint that is told late is ignored", () => {
+  const solo = new Solo();
+  solo.lead();
+  solo.propose("a", "b");
+  solo.sent();
+  solo.receive(accepted({ from: 2, term: 1 }, 3));
+  solo.member.checkpoint();
+  solo.raft.compacted(1, { index: 1, term: 1, configuration: solo.raft.configuration });
+  solo.raft.peerUp(3, 0);
+  assert.ok(solo.sent().includes("1>3 snapshot t1 3@1"));
+});
+
+snapshots.run();
