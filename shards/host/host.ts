@@ -28,6 +28,8 @@ export interface HostOptions {
   readonly log: Log;
   readonly limits: HostLimits;
   readonly sink: MessageSink;
+  /** Of {@link readTails}; taken out as the groups start. */
+  readonly tails: Map<GroupId, Entry>;
   /** A group's leader, as this node's replica knows it, has changed; 0 for none. */
   readonly onLeader: (group: GroupId, term: number, leader: NodeId) => void;
 }
@@ -114,7 +116,8 @@ export class Host implements ReplicaHost {
     if (this.#groups.has(group)) throw new Error(`group ${group} is already here`);
     const recovered = this.#options.log.group(group);
     if (recovered?.suspect) this.#suspects.add(group);
-    const replica = new Replica(this, { ...options, recovered });
+    const replica = new Replica(this, { ...options, recovered, tail: this.#options.tails.get(group) });
+    this.#options.tails.delete(group);
     this.#groups.set(group, {
       replica,
       trimAtCheckpoint: options.trimAtCheckpoint,

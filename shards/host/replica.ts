@@ -1,6 +1,6 @@
 /** One group on this node: its consensus core, its state machine, and what waits between the two. */
 import type { Checkpoint, GroupId, GroupLog, GroupWrite } from "../../src/log/types.ts";
-import { Raft } from "../../src/raft/raft.ts";
+import { Raft, type RaftOptions } from "../../src/raft/raft.ts";
 import type { Configuration, HardState, Message, NodeId, Ready } from "../../src/raft/types.ts";
 import type { Entry } from "../../src/records/entry.ts";
 import { createEntryFactory, decodeConfiguration } from "./entries.ts";
@@ -28,6 +28,8 @@ export interface ReplicaOptions {
   readonly machine: StateMachine;
   /** What the log holds of the group from before; undefined when it is new. */
   readonly recovered: GroupLog | undefined;
+  /** Its last entry, if the log goes on after the checkpoint. */
+  readonly tail: Entry | undefined;
 }
 
 const NEW_HARD_STATE: HardState = { term: 0, vote: 0, commit: 0 };
@@ -86,7 +88,7 @@ export class Replica implements Timed {
       entries: createEntryFactory(() => this.#nextOffset),
       configuration: checkpoint?.configuration ?? options.configuration,
       hardState: recovered?.hardState ?? NEW_HARD_STATE,
-      log: recoveredLog(recovered),
+      log: recoveredLog(recovered, options.tail),
       applied: checkpoint?.index ?? 0,
       nowMs: host.nowMs(),
       electionTimeoutMs: host.electionTimeoutMs,
@@ -318,9 +320,9 @@ export class Replica implements Timed {
   }
 }
 
-function recoveredLog(recovered: GroupLog | undefined): ConstructorParameters<typeof Raft<Entry>>[0]["log"] {
+function recoveredLog(recovered: GroupLog | undefined, tail: Entry | undefined): RaftOptions<Entry>["log"] {
   if (!recovered) return { firstIndex: 1, lastIndex: 0, terms: [], previousTerm: 0 };
   const { firstIndex, lastIndex, terms, checkpoint } = recovered;
   const previousTerm = checkpoint && checkpoint.index === firstIndex - 1 ? checkpoint.term : 0;
-  return { firstIndex, lastIndex, terms, previousTerm };
+  return { firstIndex, lastIndex, terms, previousTerm, tail: tail === undefined ? [] : [tail] };
 }

@@ -1,8 +1,9 @@
 /** Reading topics by offset: every partition in its own order, fetched ahead, ended by `close` or at the end. */
+import type { BatchReader } from "../records/batch-reader.ts";
 import { RecordsError } from "../records/errors.ts";
 import { type ErrorCode, RaftlineError } from "../wire/errors.ts";
 import type { Cluster } from "./cluster.ts";
-import type { ConsumerBatch, ConsumerRecord } from "./consumer-records.ts";
+import { type ConsumerBatch, ConsumerRecord } from "./consumer-records.ts";
 import { Fetcher } from "./fetcher.ts";
 import { PartitionCursor } from "./partition-cursor.ts";
 import { findOffsets, type From } from "./start-offsets.ts";
@@ -21,12 +22,11 @@ export interface ConsumerOptions {
   readonly maxWaitMs?: number;
 }
 
-/** A batch being given out record by record. */
+/** A batch being given out record by record: made one at a time, so that they can be forgotten as soon as they are read. */
 interface Given {
   readonly cursor: PartitionCursor;
   readonly epoch: number;
-  readonly records: readonly ConsumerRecord[];
-  next: number;
+  readonly reader: BatchReader;
 }
 
 /**
@@ -159,25 +159,23 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
   }
 
   #nextRecord(step: Step): ConsumerRecord | undefined {
-    for (;;) {
-      const given = this.#given;
-      if (given !== undefined && !this.#closed && given.cursor.epoch === given.epoch) {
-        const record = given.records[given.next++];
-        if (record !== undefined) {
-          given.cursor.position = record.offset + 1;
-          return record;
+    try {
+      for (;;) {
+        const given = this.#given;
+        if (given !== undefined && !this.#closed && given.cursor.epoch === given.epoch && given.reader.next()) {
+          const { cursor, reader } = given;
+          cursor.position = reader.offset + 1;
+          return new ConsumerRecord(cursor.route.topic, cursor.route.partition, reader);
         }
+        this.#given = undefined;
+        const taken = this.#takeBatch(step);
+        if (taken === undefined) return undefined;
+        const { cursor, batch } = taken;
+        this.#given = { cursor, epoch: cursor.epoch, reader: batch.cursor() };
       }
-      this.#given = undefined;
-      const taken = this.#takeBatch(step);
-      if (taken === undefined) return undefined;
-      const { cursor, batch } = taken;
-      try {
-        this.#given = { cursor, epoch: cursor.epoch, records: batch.records(), next: 0 };
-      } catch (error) {
-        if (!(error instanceof RecordsError)) throw error;
-        throw this.#fail(new RaftlineError(error.code as ErrorCode, error.message, { cause: error }));
-      }
+    } catch (error) {
+      if (!(error instanceof RecordsError)) throw error;
+      throw this.#fail(new RaftlineError(error.code as ErrorCode, error.message, { cause: error }));
     }
   }
 

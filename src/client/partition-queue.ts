@@ -5,6 +5,7 @@
  */
 import type { Bytes, Headers } from "../records/batch-writer.ts";
 import { RaftlineError } from "../wire/errors.ts";
+import type { BufferPool } from "./buffer-pool.ts";
 import { type Completion, type Identity, PendingBatch, type RecordCallback } from "./pending-batch.ts";
 import type { Route } from "./topic-view.ts";
 
@@ -23,6 +24,8 @@ export interface QueueSettings {
   readonly nowMs: () => number;
   /** A batch is settled: its bytes are free. */
   readonly onReleased: (bytes: number) => void;
+  /** Batches are built in these. */
+  readonly buffers: BufferPool;
 }
 
 export class PartitionQueue {
@@ -140,6 +143,7 @@ export class PartitionQueue {
       // Compression may have made it smaller.
       if (batch.byteLength !== bytesBefore) this.#settings.onReleased(bytesBefore - batch.byteLength);
     }
+    batch.attempts++;
     this.#inFlight.push(batch);
     return batch;
   }
@@ -149,6 +153,9 @@ export class PartitionQueue {
     if (this.#inFlight[0] === batch) this.#headRefusals = 0;
     this.#removeInFlight(batch);
     this.#settings.onReleased(batch.byteLength);
+    // Who has answered the only request that held its bytes has read them all. After a second attempt the first
+    // connection may still hold them: written over, they would be another batch on the wire.
+    if (batch.attempts === 1) this.#settings.buffers.give(new Uint8Array(batch.bytes.buffer));
     batch.resolve(baseOffset);
     this.#settle();
   }
@@ -225,6 +232,7 @@ export class PartitionQueue {
       codec: this.#settings.codec,
       bytesTarget: this.#settings.batchBytesMax,
       bytesExpected: this.#lastBatchBytes,
+      allocate: this.#settings.buffers.take,
     });
   }
 

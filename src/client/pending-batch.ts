@@ -62,6 +62,7 @@ export class PendingBatch {
   /** Some attempt ended without an answer: it may be stored already. */
   uncertain = false;
   lastError: RaftlineError | undefined;
+  attempts = 0;
 
   readonly #writer: BatchWriter;
   readonly #codec: number;
@@ -77,8 +78,8 @@ export class PendingBatch {
     this.createdMs = options.createdMs;
     this.order = options.order;
     this.#codec = options.codec;
-    const { bytesTarget, bytesExpected } = options;
-    this.#writer = new BatchWriter({ bytesMax: BATCH_BYTES_MAX, bytesTarget, bytesExpected });
+    const { bytesTarget, bytesExpected, allocate } = options;
+    this.#writer = new BatchWriter({ bytesMax: BATCH_BYTES_MAX, bytesTarget, bytesExpected, allocate });
   }
 
   get byteLength(): number {
@@ -164,4 +165,5 @@ export interface PendingBatchOptions {
   readonly codec: number;
   readonly bytesTarget: number;
   readonly bytesExpected: number;
+  readonly allocate: (byteLength: number) => Uint8Array;
 }

@@ -5,6 +5,7 @@ import { RecordsError } from "../records/errors.ts";
 import { keyHash, partitionOfKey } from "../records/key-hash.ts";
 import { type ErrorCode, RaftlineError } from "../wire/errors.ts";
 import { BATCH_BYTES_MAX } from "../wire/limits.ts";
+import { BufferPool } from "./buffer-pool.ts";
 import type { Cluster } from "./cluster.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { PartitionQueue, type QueueSettings } from "./partition-queue.ts";
@@ -48,6 +49,8 @@ const TURN_RECORDS = 4_096;
 /** Records that may wait for their topic to be looked up. */
 const LOADING_RECORDS_MAX = 10_000;
 
+/** Of buffers that wait to be used again. */
+const KEPT_BYTES_MAX = 16 * 2 ** 20;
 /** Of a record without its value. */
 const RECORD_BYTES_ROUGH = 32;
 
@@ -106,6 +109,7 @@ export class Producer {
       deliveryTimeoutMs,
       nowMs: () => cluster.runtime.clock.monotonicMs(),
       onReleased: (bytes) => this.#release(bytes),
+      buffers: new BufferPool(Math.min(KEPT_BYTES_MAX, this.#bufferBytesMax)),
     };
   }
 

@@ -8,7 +8,7 @@ import { DEFAULT_LOG_LIMITS, type LogLimits } from "./limits.ts";
 import { Maintenance } from "./maintenance.ts";
 import { Reader } from "./reader.ts";
 import { Reclaimer } from "./reclaim.ts";
-import { EMPTY_RECORD, type LogRecord, type Trim } from "./record.ts";
+import { EMPTY_RECORD, type LogRecord } from "./record.ts";
 import { recover, type Recovered } from "./recovery.ts";
 import { Space } from "./space.ts";
 import { Tails } from "./tails.ts";
@@ -137,11 +137,12 @@ class LogEngine implements Log {
 
   trim(group: GroupId, firstIndex: number, startOffset?: number): void {
     const state = this.#state(group);
-    if (!state || firstIndex <= state.firstIndex) return;
-    const trim: Trim = { firstIndex, startOffset: startOffset ?? offsetFromMemory(state, firstIndex) };
-    this.#writer.queue({ ...EMPTY_RECORD, group, trim });
-    // What is not durable yet is trimmed when it is.
-    if (firstIndex <= state.lastIndex + 1) state.trim(firstIndex, trim.startOffset);
+    if (state ? firstIndex <= state.firstIndex : !this.#tails.has(group)) return;
+    const offset = startOffset ?? (state ? offsetFromMemory(state, firstIndex) : 0);
+    this.#writer.queue({ ...EMPTY_RECORD, group, trim: { firstIndex, startOffset: offset } });
+    // What is not durable yet is trimmed when it is, and that should be soon.
+    if (state && firstIndex <= state.lastIndex + 1) state.trim(firstIndex, offset);
+    else this.#writer.flush();
     this.#maintenance.wake();
   }
 

@@ -77,7 +77,10 @@ class Replay {
     const lastNumber = files.at(-1)!.number;
     if (this.#sealedBefore) throw missing(lastNumber + 1, `${fileName(lastNumber)} is sealed`);
     const prepared = files.length > 1 && files.at(-1)!.firstSequence === 0 ? files.pop() : undefined;
-    const { oldestFile } = files.at(-1)!;
+    const last = files.at(-1)!;
+    const { oldestFile } = last;
+    // The block that its seal vouched for is lost: goes on in the next file.
+    if (last.sealed) last.closed = true;
     if (files[0]!.number > Math.max(1, oldestFile)) throw missing(Math.max(1, oldestFile), "it is still needed");
     // What an earlier run no longer needed and had no time to delete.
     for (let first = files[0]!; first.number < oldestFile; first = files[0]!) {
@@ -151,6 +154,8 @@ class Replay {
     file.nextSequence = result.nextSequence;
     file.oldestFile = result.oldestFile;
     file.closed = result.closed;
+    // Nothing but damage: it counts as a file with blocks, and not as the next one made ready.
+    if (file.closed && file.firstSequence === 0) file.firstSequence = file.nextSequence = this.#sequence ?? 1;
     this.#blocks += result.blocks;
     this.#bytes += end - FILE_HEADER_BYTES;
     if (result.nextSequence > 0) this.#sequence = result.nextSequence;

@@ -134,20 +134,15 @@ export class RunTable {
 
   /** Entries from `index` on are gone. */
   truncateFrom(index: number): void {
+    if (this.#count === 0 || index > this.lastIndex) return;
     const row = this.rowOfIndex(index);
-    if (row < 0) {
-      this.#count = 0;
-      return;
-    }
-    const base = row * FIELDS;
-    if (this.#rows[base + FIRST_INDEX] === index) {
-      this.#count = row;
-      return;
-    }
-    this.#count = row + 1;
-    if (this.#rows[base + LAST_INDEX]! < index) return;
-    this.#rows[base + LAST_INDEX] = index - 1;
-    this.#rows[base + FLAGS]! |= CLOSED;
+    const whole = row < 0 || this.#rows[row * FIELDS + FIRST_INDEX] === index;
+    this.#count = whole ? Math.max(0, row) : row + 1;
+    if (this.#count === 0) return;
+    // Whoever walks the blocks of this run must not meet what was cut off behind it: it may not grow over that.
+    const last = (this.#count - 1) * FIELDS;
+    this.#rows[last + LAST_INDEX] = Math.min(this.#rows[last + LAST_INDEX]!, index - 1);
+    this.#rows[last + FLAGS]! |= CLOSED;
   }
 
   clear(): void {

@@ -11,11 +11,11 @@ import type { WalFile } from "./wal-file.ts";
  * @throws {DiskError}
  */
 export async function sealFiles(runtime: Runtime, files: FileSet, groups: GroupTable): Promise<void> {
-  // Sealed means: the next file's first block is durable. A missing last file is told by that.
-  if (files.current.firstSequence === 0) return;
   for (const file of [...files.files]) {
-    if (file === files.current) return;
     if (file.sealed) continue;
+    // Sealed means: the next file's first block is durable. That is how a missing last file is told.
+    const next = files.files.find(({ number }) => number === file.number + 1);
+    if (!next || next.firstSequence === 0) return;
     try {
       await sealFile(runtime, file, groups);
     } catch (error) {

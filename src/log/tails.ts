@@ -26,6 +26,11 @@ export class Tails {
     this.#last.set(group, last);
   }
 
+  /** Whether entries or a state of it are queued, or were. */
+  has(group: GroupId): boolean {
+    return (this.#last.get(group) ?? 0) > 0;
+  }
+
   forget(group: GroupId): void {
     this.#last.set(group, 0);
   }

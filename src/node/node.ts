@@ -1,7 +1,8 @@
 /** One node: puts log, host, peers, metadata, partitions and the client port together, starts and stops them. */
-import type { Log } from "../log/types.ts";
+import type { GroupId, Log } from "../log/types.ts";
 import { openLog } from "../log/log.ts";
 import type { NodeId } from "../raft/types.ts";
+import type { Entry } from "../records/entry.ts";
 import type { Address } from "../runtime/network.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { sleep } from "../runtime/sleep.ts";
@@ -9,6 +10,7 @@ import { RpcServer } from "../wire/rpc-server.ts";
 import { Host } from "../../shards/host/host.ts";
 import { DEFAULT_HOST_LIMITS, type HostLimits } from "../../shards/host/limits.ts";
 import { Peers } from "../../shards/host/peers.ts";
+import { readTails } from "../../shards/host/recovered-tails.ts";
 import type { Replica } from "../../shards/host/replica.ts";
 import { MetadataMachine } from "../../shards/metadata/machine.ts";
 import { MetadataService } from "../../shards/metadata/service.ts";
@@ -64,7 +66,13 @@ export class RaftlineNode {
   #orphansRemoved = false;
   #stopping = false;
 
-  private constructor(config: NodeConfig, options: NodeOptions, folder: DataFolder, log: Log) {
+  private constructor(
+    config: NodeConfig,
+    options: NodeOptions,
+    folder: DataFolder,
+    log: Log,
+    tails: Map<GroupId, Entry>,
+  ) {
     const { runtime } = options;
     const { nodeId, clusterId } = config;
     const limits = { ...DEFAULT_HOST_LIMITS, ...options.limits };
@@ -99,6 +107,7 @@ export class RaftlineNode {
       log,
       limits,
       sink: this.peers,
+      tails,
       onLeader: (group, term, leader) => this.routing.observe(group, term, leader),
     });
     const { host, peers, metadata, routing } = this;
@@ -148,7 +157,7 @@ export class RaftlineNode {
     try {
       const log: Log = await openLog(runtime, `${config.dataFolder}/log`, {});
       undo.unshift(() => log.close());
-      const node = new RaftlineNode(config, options, folder, log);
+      const node = new RaftlineNode(config, options, folder, log, await readTails(log));
       await node.#listen();
       return node;
     } catch (error) {

@@ -22,7 +22,7 @@ export interface RaftLimits {
   readonly snapshotRetryMs: number;
 }
 
-export const DEFAULT_RAFT_LIMITS: RaftLimits = {
+export const DEFAULT_RAFT_LIMITS: RaftLimits = Object.freeze({
   inFlightMessagesMax: 256,
   inFlightBytesMax: 8 * 1024 * 1024,
   appendBytesMax: 1024 * 1024,
@@ -33,4 +33,4 @@ export const DEFAULT_RAFT_LIMITS: RaftLimits = {
   commitNoticeMs: 10,
   lostLeaderJitterMs: 50,
   snapshotRetryMs: 10_000,
-};
+});

@@ -21,6 +21,8 @@ export interface BatchWriterOptions {
   readonly bytesTarget?: number;
   /** Room to reserve with the first record, where the size of the batch can be guessed. */
   readonly bytesExpected?: number;
+  /** Where buffers come from; of exactly the length asked for. Default: new ones. */
+  readonly allocate?: (byteLength: number) => Uint8Array;
 }
 
 export interface BatchSeal {
@@ -33,6 +35,8 @@ export interface BatchSeal {
 }
 
 const ROOM_BYTES_FIRST = 512;
+/** Room beyond the target, so that a full batch is not copied only to find out that one more record does not fit. */
+const SPARE_BYTES = 16 * 1024;
 const NO_BYTES = new Uint8Array(0);
 const SMALL_BYTES = 32;
 const SHORT_TEXT = 24;
@@ -59,6 +63,7 @@ const FIXED_BYTES_MAX = 1 + FIRST_DELTA_BYTES + 2 * ITEM_HEADER_BYTES;
 export class BatchWriter {
   readonly #bytesMax: number;
   readonly #bytesTarget: number;
+  readonly #allocate: (byteLength: number) => Uint8Array;
   #bytesExpected: number;
   #bytes: Uint8Array = NO_BYTES;
   #at = ENTRY_HEADER_BYTES;
@@ -70,6 +75,7 @@ export class BatchWriter {
     this.#bytesMax = options.bytesMax;
     this.#bytesTarget = Math.min(options.bytesTarget ?? options.bytesMax, options.bytesMax);
     this.#bytesExpected = Math.max(options.bytesExpected ?? 0, ROOM_BYTES_FIRST);
+    this.#allocate = options.allocate ?? allocate;
   }
 
   /** Records so far. */
@@ -159,8 +165,9 @@ export class BatchWriter {
   }
 
   #grow(needed: number): void {
-    const likely = Math.min(Math.max(this.#bytes.length * 2, this.#bytesExpected), this.#bytesTarget);
-    const larger = allocate(Math.max(needed, likely));
+    // Few different lengths, so that whoever allocates can use buffers again.
+    const likely = 2 ** Math.ceil(Math.log2(Math.max(this.#bytesExpected, needed, this.#bytes.length * 2)));
+    const larger = this.#allocate(Math.max(needed, Math.min(likely, this.#bytesTarget + SPARE_BYTES)));
     if (this.#count > 0) larger.set(this.#bytes.subarray(0, this.#at));
     this.#bytes = larger;
   }

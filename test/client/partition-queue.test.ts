@@ -1,5 +1,6 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { BufferPool } from "../../src/client/buffer-pool.ts";
 import { PartitionQueue } from "../../src/client/partition-queue.ts";
 import type { PendingBatch } from "../../src/client/pending-batch.ts";
 import { Route } from "../../src/client/topic-view.ts";
@@ -12,12 +13,14 @@ class Fixture {
   nowMs = 0;
   held = 0;
   readonly results: string[] = [];
+  readonly buffers = new BufferPool(1_000_000);
   readonly queue = new PartitionQueue(new Route("t", 0, 1), {
     batchBytesMax: 10_000,
     codec: 0,
     deliveryTimeoutMs: 1_000,
     nowMs: () => this.nowMs,
     onReleased: (bytes) => this.held -= bytes,
+    buffers: this.buffers,
   });
 
   /** As many batches of one record, taken to be sent. */
@@ -164,6 +167,21 @@ queues("frees every byte it took, whatever becomes of the batches", () => {
   f.queue.rejectAll(new RaftlineError("CLOSED", "closed"));
   assert.ok(f.queue.empty);
   assert.is(f.held, 0);
+});
+
+queues("uses a buffer again only if it was sent once and answered", () => {
+  const f = new Fixture();
+  const value = "x".repeat(40_000);
+  const [once, twice] = f.send(value, value) as [PendingBatch, PendingBatch];
+  const buffer = once.bytes.buffer;
+  f.queue.stored(once, 0);
+  f.fail(twice, "UNAVAILABLE", false);
+  f.takeAll();
+  const resent = twice.bytes.buffer;
+  f.queue.stored(twice, 1);
+  const [third, fourth] = f.send(value, value) as [PendingBatch, PendingBatch];
+  assert.is(third.bytes.buffer, buffer);
+  assert.is.not(fourth.bytes.buffer, resent);
 });
 
 queues("fails what comes back after its topic is gone", () => {

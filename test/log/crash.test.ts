@@ -8,7 +8,7 @@ import { describeLog } from "./model.ts";
 import { Workload } from "./workload.ts";
 
 const test = suite("the log after a crash");
-const STEPS = 40;
+const STEPS = 50;
 
 interface CrashPoint {
   readonly seed: number;
@@ -40,7 +40,10 @@ async function crashAt(point: CrashPoint): Promise<number> {
   disk.onOperation = () => {};
   // Twice: what was recovered must be just as durable as what was written.
   for (const again of ["first", "second"]) {
-    const found = await machine.run(reopen(machine)).catch((e) => { console.log(JSON.stringify(point)); throw e; });
+    const found = await machine.run(reopen(machine)).catch((e) => {
+      console.log(JSON.stringify(point));
+      throw e;
+    });
     const where = `${JSON.stringify(point)}, ${again} opening`;
     assert.ok(found !== undefined, `opening never ended: ${where} ${machine.fatalReason}`);
     assert.is(found.damage, "[]", where);
@@ -72,7 +75,7 @@ async function everyOperation(seed: number, phase: Operation["phase"], survival:
   for (let operation = 1;; operation++) {
     const operations = await crashAt({ seed, operation, phase, survival });
     if (operations > 0) {
-      assert.ok(operation > 60, `${operations} operations are too few`);
+      assert.ok(operation > 50, `${operations} operations are too few`);
       return;
     }
   }

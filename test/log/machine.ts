@@ -66,7 +66,7 @@ export class Machine {
         this.fatalReason = `${reason}: ${cause}`;
         this.disk.kill();
         this.scheduler.stop();
-        throw new Error(reason);
+        throw new Error(this.fatalReason);
       },
     };
   }

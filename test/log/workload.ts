@@ -45,6 +45,9 @@ export class Workload {
       }
     }
     await Promise.all(waiting);
+    // Trims and removals have nothing of their own to wait for.
+    await new Promise<void>((resolve) => log.write([], resolve));
+    this.durable = this.steps.length;
   }
 
   /** The state after each number of steps from what was durable to all that was queued. */

@@ -93,7 +93,6 @@ transfers("a follower passes the wish on to its leader", () => {
 transfers("a removed target ends the transfer", () => {
   const cluster = new Cluster(3);
   cluster.elect(1);
-  assert.ok(cluster.raft(1).proposeConfiguration({ voters: [1, 2], learners: [] }, cluster.nowMs).ok === false);
   cluster.advance(20);
   cluster.isolate(3);
   assert.ok(cluster.change(1, { voters: [1, 2], learners: [] }).ok);

@@ -20,32 +20,38 @@ interface Rate {
   readonly commitsPerSecond: number;
 }
 
-/** Appends to `partitions` groups at once, each commit one batch of each, until the time is over. */
-async function engine(folder: string, partitions: number, batchBytes: number): Promise<Rate> {
+interface Load {
+  readonly partitions: number;
+  /** Entries of each partition in one commit, each with its own write. */
+  readonly writes: number;
+  readonly entryBytes: number;
+}
+
+/** Commits one after the other until the time is over. The entries are made before: only the engine is measured. */
+async function engine(folder: string, { partitions, writes, entryBytes }: Load): Promise<Rate> {
   const log = await openLog(runtime, folder, { limits: { reserveBytes: 0 } });
-  const payload = new Uint8Array(batchBytes - 64).fill(7);
+  const payload = new Uint8Array(entryBytes - 64).fill(7);
   const template = Entry.create({ kind: EntryKind.batch, format: RecordFormat.cbor, payload, recordCount: 100 });
+  const entries = Array.from({ length: partitions * writes }, () => Entry.parse(template.bytes.slice()));
   let index = 0;
-  const commit = () => {
-    index++;
-    const writes: GroupWrite[] = [];
-    for (let group = 1; group <= partitions; group++) {
-      const entry = Entry.parse(template.bytes.slice());
-      entry.stamp(1, index, index * 100);
-      writes.push({
-        group,
-        hardState: { term: 1, vote: 1, commit: index - 1 },
-        truncateFrom: 0,
-        entries: [entry],
-        checkpoint: undefined,
-        resetLog: false,
-      });
+  const rate = await measure(entries.length * entryBytes, () => {
+    const batch: GroupWrite[] = [];
+    for (let at = 0; at < entries.length; at++) {
+      const entry = entries[at]!;
+      const group = 1 + at % partitions;
+      entry.stamp(1, index + 1 + Math.floor(at / partitions), index * 100);
+      batch.push(writeOf(group, entry));
     }
-    return write(log, writes);
-  };
-  const rate = await measure(partitions * batchBytes, commit);
+    index += writes;
+    return write(log, batch);
+  });
   await log.close();
   return rate;
+}
+
+function writeOf(group: number, entry: Entry): GroupWrite {
+  const hardState = { term: 1, vote: 1, commit: entry.index - 1 };
+  return { group, hardState, truncateFrom: 0, entries: [entry], checkpoint: undefined, resetLog: false };
 }
 
 function write(log: Log, writes: readonly GroupWrite[]): Promise<void> {
@@ -69,7 +75,6 @@ async function bare(folder: string, bytes: number): Promise<Rate> {
   return rate;
 }
 
-/** Two commits are kept under way, as a host does that goes on while the disk works. */
 async function measure(bytes: number, commit: () => Promise<void>): Promise<Rate> {
   const start = performance.now();
   let commits = 0;
@@ -106,21 +111,25 @@ async function compare(name: string, runs: Readonly<Record<string, (folder: stri
   }
 }
 
-for (const batchKib of [4, 64, 1024]) {
-  const batchBytes = batchKib * 1024;
-  await compare(`1 partition, ${batchKib} KiB`, {
-    engine: (folder) => engine(folder, 1, batchBytes),
-    bare: (folder) => bare(folder, batchBytes),
+for (const kib of [4, 64, 1024]) {
+  const entryBytes = kib * 1024;
+  await compare(`1 partition, ${kib} KiB`, {
+    engine: (folder) => engine(folder, { partitions: 1, writes: 1, entryBytes }),
+    bare: (folder) => bare(folder, entryBytes),
   });
 }
-for (const batchKib of [4, 64]) {
-  const batchBytes = batchKib * 1024;
-  await compare(`16 partitions, ${batchKib} KiB each`, {
-    engine: (folder) => engine(folder, 16, batchBytes),
-    bare: (folder) => bare(folder, 16 * batchBytes),
+for (const kib of [4, 64]) {
+  const entryBytes = kib * 1024;
+  await compare(`16 partitions, ${kib} KiB each`, {
+    engine: (folder) => engine(folder, { partitions: 16, writes: 1, entryBytes }),
+    bare: (folder) => bare(folder, 16 * entryBytes),
   });
 }
-await compare("164 KB in small appends", {
-  "1 partition": (folder) => engine(folder, 1, 164_000),
-  "1000 partitions": (folder) => engine(folder, 1000, 164),
+await compare("1,000 writes of 164 bytes", {
+  "1 partition": (folder) => engine(folder, { partitions: 1, writes: 1000, entryBytes: 164 }),
+  "1000 partitions": (folder) => engine(folder, { partitions: 1000, writes: 1, entryBytes: 164 }),
+});
+await compare("1,000 writes of 1 KiB", {
+  "1 partition": (folder) => engine(folder, { partitions: 1, writes: 1000, entryBytes: 1024 }),
+  "1000 partitions": (folder) => engine(folder, { partitions: 1000, writes: 1, entryBytes: 1024 }),
 });

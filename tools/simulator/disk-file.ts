@@ -1,6 +1,6 @@
 /** One simulated file: what a reader sees, what is on the platter, and the changes in between. */
 import type { Random } from "../../src/runtime/runtime.ts";
-import { PagedBytes } from "./disk-pages.ts";
+import { PAGE_BYTES, PagedBytes } from "./disk-pages.ts";
 
 /**
  * What of the changes that were not synced survives a loss of power: `none`, `all`, a `prefix` in the order they were
@@ -85,7 +85,7 @@ export class SimulatedFile {
   /** The process is gone, the machine lives: what it was writing is there, or the beginning of it, or nothing. */
   kill(random: Random): void {
     for (const change of this.#underWay) {
-      const done = cut(change, random.next());
+      const done = cut(change, random.next(), PAGE_BYTES);
       if (done) this.finish(done, false);
     }
     this.#underWay.clear();
@@ -135,7 +135,7 @@ function surviving(changes: readonly Change[], survival: Survival, pieceBytes: n
       return [...changes];
     case "prefix": {
       const count = random.integer(changes.length + 1);
-      const last = changes[count] && cut(changes[count], random.next());
+      const last = changes[count] && cut(changes[count], random.next(), pieceBytes);
       return [...changes.slice(0, count), ...(last ? [last] : [])];
     }
     case "subset":
@@ -147,10 +147,12 @@ function surviving(changes: readonly Change[], survival: Survival, pieceBytes: n
   }
 }
 
-/** The first part of a change; nothing of a truncation. */
-function cut(change: Change, share: number): Change | undefined {
+/** The first part of a change, up to a multiple of `pieceBytes` in the file; of a truncation all or nothing. */
+export function cut(change: Change, share: number, pieceBytes: number): Change | undefined {
   if (change.kind === "truncate") return share < 0.5 ? undefined : change;
-  let left = Math.floor(lengthOf(change.chunks) * share);
+  const end = change.position + lengthOf(change.chunks) * share;
+  let left = Math.floor(end / pieceBytes) * pieceBytes - change.position;
+  if (left <= 0) return undefined;
   const chunks: Uint8Array[] = [];
   for (const chunk of change.chunks) {
     chunks.push(chunk.subarray(0, left));

@@ -4,8 +4,9 @@
  */
 import { type Disk, type DiskEntry, DiskError, type DiskFile, type DiskLock } from "../../src/runtime/disk.ts";
 import type { Random, Timers } from "../../src/runtime/runtime.ts";
-import { type Change, lengthOf, SimulatedFile, type Survival, SURVIVALS } from "./disk-file.ts";
+import { type Change, cut, lengthOf, SimulatedFile, type Survival, SURVIVALS } from "./disk-file.ts";
 import { parentOf, SimulatedNames } from "./disk-folder.ts";
+import { PAGE_BYTES } from "./disk-pages.ts";
 
 export interface DiskTimes {
   /** Of any operation, from and to; most are near the lower bound. */
@@ -363,7 +364,8 @@ class OpenFile implements DiskFile {
     }
     return this.#run(change.kind, bytes, () => {
       if (!this.#disk.fits(this.#file, change)) {
-        this.#file.fail(change, part(change, this.#disk.share()));
+        // What had space stays, in whole pages.
+        this.#file.fail(change, cut(change, this.#disk.share(), PAGE_BYTES));
         throw new DiskError("DISK_FULL", this.path, `no space for ${bytes} bytes of ${this.path}`);
       }
       if (durable && this.#disk.takeSyncError()) {
@@ -379,13 +381,4 @@ class OpenFile implements DiskFile {
     if (this.#closed) return Promise.reject(new DiskError("IO_ERROR", this.path, `${this.path} is closed`));
     return this.#disk.run(this.#alive, name, this.path, bytes, end, begin);
   }
-}
-
-/** A write that found no space for all of it may have written its beginning, in whole pages that were there. */
-function part(change: Change, share: number): Change | undefined {
-  if (change.kind === "truncate") return undefined;
-  const [first] = change.chunks;
-  return first && share < 0.5
-    ? { ...change, chunks: [first.subarray(0, Math.floor(first.length * share * 2))] }
-    : undefined;
 }

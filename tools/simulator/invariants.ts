@@ -30,8 +30,11 @@ export class Invariants {
   hash = 0;
   committedEntries = 0;
 
-  constructor(fail: (violation: Violation) => void) {
+  readonly #say: (text: string) => void;
+
+  constructor(fail: (violation: Violation) => void, say: (text: string) => void) {
     this.#fail = fail;
+    this.#say = say;
   }
 
   check(nodes: Iterable<ObservedNode>): void {
@@ -45,15 +48,14 @@ export class Invariants {
     const key = `${nodeId}.${run}.${group}`;
     let view = this.#views.get(key);
     if (!view) this.#views.set(key, view = { applied: raft.applied, term: 0, commit: 0, highWatermark: 0 });
-    if (raft.term < view.term) this.#say("a term went back", nodeId, group, `${view.term} to ${raft.term}`);
+    if (raft.term < view.term) this.#broken("a term went back", nodeId, group, `${view.term} to ${raft.term}`);
     if (raft.commit < view.commit) {
-      this.#say("a commit index went back", nodeId, group, `${view.commit} to ${raft.commit}`);
+      this.#broken("a commit index went back", nodeId, group, `${view.commit} to ${raft.commit}`);
     }
     if (replica.highWatermark < view.highWatermark) {
-      this.#say("a high watermark fell", nodeId, group, `${view.highWatermark} to ${replica.highWatermark}`);
+      this.#broken("a high watermark fell", nodeId, group, `${view.highWatermark} to ${replica.highWatermark}`);
     }
-    if (raft.role === "leader" && raft.term !== view.term) this.#checkLeader(nodeId, replica);
-    else if (raft.role === "leader") this.#checkLeader(nodeId, replica);
+    if (raft.role === "leader") this.#checkLeader(nodeId, replica);
     if (raft.applied > view.applied) this.#checkApplied(nodeId, replica, view.applied + 1);
     view.applied = raft.applied;
     view.term = raft.term;
@@ -72,9 +74,11 @@ export class Invariants {
     const known = leaderOfTerm.get(raft.term);
     if (known === nodeId) return;
     if (known !== undefined) {
-      this.#say("two leaders in one term", nodeId, group, `node ${known} led term ${raft.term}, too`);
+      this.#broken("two leaders in one term", nodeId, group, `node ${known} led term ${raft.term}, too`);
     }
     leaderOfTerm.set(raft.term, nodeId);
+    const { commit, lastIndex } = raft;
+    this.#say(`node ${nodeId} leads group ${group} in term ${raft.term}: committed ${commit}, last ${lastIndex}`);
     this.#checkLeaderLog(nodeId, raft, group);
   }
 
@@ -85,7 +89,7 @@ export class Invariants {
       if (index < raft.log.firstIndex) continue;
       const term = raft.log.term(index);
       if (term === undefined || !mark.startsWith(`${term}:`)) {
-        this.#say("a leader lacks a committed entry", nodeId, group, `index ${index}: ${mark}, has term ${term}`);
+        this.#broken("a leader lacks a committed entry", nodeId, group, `index ${index}: ${mark}, has term ${term}`);
       }
     }
   }
@@ -102,12 +106,12 @@ export class Invariants {
         this.committedEntries += 1;
         this.hash = (Math.imul(this.hash, 31) + entry.headerCrc + index * 7 + group) | 0;
       } else if (known !== mark) {
-        this.#say("replicas differ", nodeId, group, `index ${index}: ${mark}, elsewhere ${known}`);
+        this.#broken("replicas differ", nodeId, group, `index ${index}: ${mark}, elsewhere ${known}`);
       }
     }
   }
 
-  #say(invariant: string, nodeId: number, group: number, detail: string): void {
+  #broken(invariant: string, nodeId: number, group: number, detail: string): void {
     this.#fail({ invariant, detail: `node ${nodeId}, group ${group}: ${detail}` });
   }
 }

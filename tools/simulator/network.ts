@@ -17,6 +17,14 @@ export interface NetworkFaults {
   cutChance: number;
 }
 
+/** How the network gets at a process: not while it is paused, not after it is gone. */
+export interface Gate {
+  pausedUntilMs(): number;
+  enter(callback: () => void): void;
+}
+
+const OPEN_GATE: Gate = { pausedUntilMs: () => 0, enter: (callback) => callback() };
+
 const ignore = () => {};
 
 export class SimulatedNetwork {
@@ -26,6 +34,9 @@ export class SimulatedNetwork {
   readonly #listeners = new Map<string, { machine: MachineId; onConnection: (connection: Connection) => void }>();
   readonly #pairs = new Set<Pair>();
   readonly #blocked = new Set<string>();
+  readonly #gates = new Map<MachineId, Gate>();
+  /** Ports are given to machines for good, so that a cut can be told from a refusal. */
+  readonly #known = new Map<string, MachineId>();
   #nextPort = 40_000;
 
   constructor(scheduler: Scheduler, random: SeededRandom) {
@@ -39,6 +50,15 @@ export class SimulatedNetwork {
       listen: (address, onConnection) => this.#listen(machine, address, onConnection),
       connect: (address, timeoutMs) => this.#connect(machine, address, timeoutMs),
     };
+  }
+
+  /** The machine's present process. */
+  setGate(machine: MachineId, gate: Gate): void {
+    this.#gates.set(machine, gate);
+  }
+
+  gate(machine: MachineId): Gate {
+    return this.#gates.get(machine) ?? OPEN_GATE;
   }
 
   /** Cuts one direction. What is on the way waits; it arrives after healing unless the connection broke before. */
@@ -99,9 +119,6 @@ export class SimulatedNetwork {
     });
   }
 
-  /** Ports are given to machines for good, so that a cut can be told from a refusal. */
-  readonly #known = new Map<string, MachineId>();
-
   #machineAt(name: string): MachineId | undefined {
     const listener = this.#listeners.get(name);
     if (listener) this.#known.set(name, listener.machine);
@@ -123,7 +140,7 @@ export class SimulatedNetwork {
     );
     this.#pairs.add(pair);
     const [near, far] = pair.ends({ host: "simulated", port: this.#nextPort++ }, address);
-    listener.onConnection(far);
+    this.gate(listener.machine).enter(() => listener.onConnection(far));
     return near;
   }
 }
@@ -271,12 +288,27 @@ class End implements Connection {
     this.#pumping = true;
     this.#scheduler.after(next.arrivesMs - this.#scheduler.nowMs, () => {
       this.#pumping = false;
+      const pausedMs = this.#network.gate(this.#peer).pausedUntilMs() - this.#scheduler.nowMs;
+      if (pausedMs > 0) return this.#pumpAfter(pausedMs);
       if (this.other.#paused || this.#network.isBlocked(this.machine, this.#peer)) return;
       if (this.#queue[0] !== next) return this.pump();
       this.#queue.shift();
       this.#deliver(next);
       this.pump();
     });
+  }
+
+  #pumpAfter(delayMs: number): void {
+    this.#pumping = true;
+    this.#scheduler.after(delayMs, () => {
+      this.#pumping = false;
+      this.pump();
+    });
+  }
+
+  /** Runs a handler of this end's owner. */
+  #tell(callback: () => void): void {
+    if (!this.#dead) this.#network.gate(this.machine).enter(callback);
   }
 
   #send(bytes: Uint8Array | undefined): void {
@@ -292,20 +324,20 @@ class End implements Connection {
     const { other } = this;
     if (bytes === undefined) return other.#ended();
     this.#queuedBytes -= bytes.length;
-    if (!other.closed && !other.#dead) other.onData(bytes);
-    if (this.#queuedBytes === 0 && !this.closed && !this.#dead) this.onDrain();
+    if (!other.closed) other.#tell(() => other.onData(bytes));
+    if (this.#queuedBytes === 0 && !this.closed) this.#tell(() => this.onDrain());
   }
 
   #ended(): void {
     if (this.closed) return;
     this.closed = true;
     this.#onGone();
-    if (!this.#dead) this.onClose();
+    this.#tell(() => this.onClose());
   }
 
   #closeSoon(error: Error | undefined): void {
     this.closed = true;
     this.#onGone();
-    if (!this.#dead) this.#scheduler.after(0, () => this.#dead || this.onClose(error));
+    this.#scheduler.after(0, () => this.#tell(() => this.onClose(error)));
   }
 }

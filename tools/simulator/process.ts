@@ -22,22 +22,32 @@ export interface ProcessOptions {
   readonly log: LogSink;
   /** Added to the wall clock; the monotonic one is never moved. */
   readonly wallSkewMs: () => number;
-  /** The process ended itself. */
+  /** The process ended itself (`runtime.fatal`). */
   readonly onFatal: (reason: string, cause: unknown) => void;
+  /** Something was thrown that nobody caught: a real process would be gone. */
+  readonly onException: (error: unknown) => void;
 }
 
 /** 2026-01-01: a wall clock to start from. */
 const EPOCH_MS = 1_767_225_600_000;
+
+/** Keeps the order of what was held up by a pause, without taking noticeable time. */
+const SQUEEZE = 1e-6;
 
 export class SimulatedProcess {
   readonly runtime: Runtime;
   alive = true;
   /** Stopped for a while (SIGSTOP, a long collection of garbage): what comes due waits. */
   pausedUntilMs = 0;
+  /** Whether its code has run since somebody last looked. */
+  touched = false;
+  readonly #options: ProcessOptions;
+  /** Callbacks of `defer`: first in, first out, as with setImmediate. */
+  #deferred: (() => void)[] = [];
 
   constructor(options: ProcessOptions) {
     const { scheduler, random, network, disk, machine, log, wallSkewMs, onFatal } = options;
-    const whenRunning = (callback: () => void) => () => this.#run(scheduler, callback);
+    this.#options = options;
     this.runtime = {
       clock: {
         monotonicMs: () => scheduler.nowMs,
@@ -45,32 +55,59 @@ export class SimulatedProcess {
       },
       random,
       timers: {
-        after: (delayMs, callback) => scheduler.after(delayMs, whenRunning(callback)),
+        after: (delayMs, callback) => {
+          const dueMs = scheduler.nowMs + delayMs;
+          let cancelled = false;
+          const timer = scheduler.after(delayMs, () => this.#whenRunning(dueMs, () => cancelled || callback()));
+          return {
+            cancel: () => {
+              cancelled = true;
+              timer.cancel();
+            },
+          };
+        },
         defer: (callback) => {
-          scheduler.after(0, whenRunning(callback));
+          this.#deferred.push(callback);
+          scheduler.after(0, () => this.#whenRunning(scheduler.nowMs, () => this.#deferred.shift()?.()));
         },
       },
       disk,
       network: network.of(machine),
       log,
       fatal: (reason, cause) => {
-        this.alive = false;
+        this.kill();
         onFatal(reason, cause);
         throw new ProcessEnded(reason);
       },
     };
+    network.setGate(machine, {
+      pausedUntilMs: () => this.pausedUntilMs,
+      enter: (callback) => this.enter(callback),
+    });
   }
 
   kill(): void {
     this.alive = false;
+    this.#deferred = [];
   }
 
-  #run(scheduler: Scheduler, callback: () => void): void {
+  /** Runs something of this process, if it lives. */
+  enter(callback: () => void): void {
     if (!this.alive) return;
-    if (scheduler.nowMs < this.pausedUntilMs) {
-      scheduler.after(this.pausedUntilMs - scheduler.nowMs, () => this.#run(scheduler, callback));
-      return;
+    this.touched = true;
+    try {
+      callback();
+    } catch (error) {
+      if (error instanceof ProcessEnded) return;
+      this.#options.onException(error);
     }
-    callback();
+  }
+
+  #whenRunning(dueMs: number, callback: () => void): void {
+    const { scheduler } = this.#options;
+    if (!this.alive) return;
+    if (scheduler.nowMs >= this.pausedUntilMs) return this.enter(callback);
+    const resumeMs = this.pausedUntilMs + (dueMs - scheduler.nowMs + 60_000) * SQUEEZE;
+    scheduler.after(resumeMs - scheduler.nowMs, () => this.#whenRunning(dueMs, callback));
   }
 }

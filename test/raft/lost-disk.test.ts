@@ -1,0 +1,200 @@
+/** Scenario 20, and what of 54 to 58 a pure core can show: disks that come back empty, old, or half written. */
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { Cluster, ELECTION_TIMEOUT_MS } from "./harness.ts";
+import { emptyDisk } from "./member.ts";
+import { accepted, append, voteRequest } from "./messages.ts";
+import { Solo } from "./solo.ts";
+import { group } from "./test-entry.ts";
+
+const lost = suite("a lost disk");
+
+/** Member `id` comes back with an empty disk. */
+function loseDisk(cluster: Cluster, id: number): void {
+  cluster.crash(id);
+  cluster.replaceDisk(id, emptyDisk(cluster.configuration));
+  cluster.restart(id);
+}
+
+lost("20: a replica that returns with an empty disk does not vote under its old identity", () => {
+  // "a" is on 1 and 2 only; 2 forgets it. With 2's vote 3 could lead without it.
+  const cluster = new Cluster(3);
+  cluster.elect(1);
+  cluster.isolate(3);
+  cluster.propose(1, "a");
+  cluster.advance(50);
+  cluster.crash(1);
+  loseDisk(cluster, 2);
+  cluster.heal();
+  cluster.advance(10 * ELECTION_TIMEOUT_MS);
+  assert.is(cluster.leader, 0, "nobody leads");
+  cluster.restart(1);
+  assert.is(cluster.waitForLeader(), 1);
+  cluster.advance(5 * ELECTION_TIMEOUT_MS);
+  for (const id of [1, 2, 3]) assert.equal(cluster.values(id), ["a"]);
+  assert.ok(cluster.raft(2).vouched, "and then it takes part again");
+});
+
+lost("20: it neither votes, nor pre-votes, nor campaigns, nor confirms reads", () => {
+  const solo = new Solo({ forgot: true });
+  assert.is(solo.raft.deadlineMs, Infinity);
+  solo.raft.campaign(0);
+  assert.is(solo.raft.role, "follower");
+  assert.equal(solo.receive(voteRequest({ from: 2, term: 1 }, [9, 9], { preVote: true })), ["1>2 pre-vote t0 no"]);
+  assert.equal(solo.receive(voteRequest({ from: 2, term: 1 }, [9, 9])), ["1>2 vote t1 no"]);
+  const question = { type: "heartbeat", from: 2, to: 1, term: 1, commit: 0, readRound: 4, vouch: false } as const;
+  assert.equal(solo.receive(question), ["1>2 heartbeat-response t1 round 0"]);
+});
+
+lost("20: its acknowledgements do not count: it may have helped another leader to a later term", () => {
+  const solo = new Solo();
+  solo.lead();
+  solo.propose("a");
+  solo.sent();
+  solo.receive(accepted({ from: 2, term: 1 }, 2, 0, false));
+  assert.is(solo.raft.commit, 1);
+  solo.receive(accepted({ from: 3, term: 1 }, 2));
+  assert.is(solo.raft.commit, 2);
+});
+
+lost("20: what it acknowledged before is forgotten with the first word that it forgot", () => {
+  const solo = new Solo();
+  solo.lead();
+  solo.propose("a");
+  solo.sent();
+  solo.receive(accepted({ from: 2, term: 1 }, 2));
+  assert.is(solo.raft.followers()[0]!.match, 2);
+  solo.raft.peerUp(2, 0);
+  solo.receive(accepted({ from: 2, term: 1 }, 0, 0, false));
+  assert.equal(solo.raft.followers()[0], { peer: 2, state: "replicate", match: 0, vouched: false });
+});
+
+lost("20: it is vouched for when it has everything and every other voter has confirmed the leader since", () => {
+  const solo = new Solo();
+  solo.lead();
+  const round = (from: number, readRound: number) =>
+    ({ type: "heartbeat-response", from, to: 1, term: 1, readRound }) as const;
+  assert.ok(solo.receive(accepted({ from: 2, term: 1 }, 0, 0, false)).includes("1>3 heartbeat t1 round 1, commit 1"));
+  assert.not.ok(solo.receive(round(3, 1)).some((line) => line.includes("vouch")), "it has not everything");
+  assert.ok(
+    solo.receive(accepted({ from: 2, term: 1 }, 1, 1, false)).includes("1>2 heartbeat t1 round 1, commit 1 vouch"),
+  );
+  assert.is(solo.raft.followers()[0]!.vouched, false, "until it has answered");
+  solo.receive(round(2, 1));
+  assert.is(solo.raft.followers()[0]!.vouched, true);
+});
+
+lost("20: it is not vouched for while another voter is silent, who might lead with the vote it forgot", () => {
+  const cluster = new Cluster(3);
+  cluster.elect(1);
+  cluster.advance(100);
+  cluster.crash(3);
+  loseDisk(cluster, 2);
+  cluster.raft(1).readIndex(1, cluster.nowMs);
+  cluster.advance(5 * ELECTION_TIMEOUT_MS);
+  assert.not.ok(cluster.raft(2).vouched);
+  cluster.restart(3);
+  cluster.waitForLeader();
+  cluster.advance(3 * ELECTION_TIMEOUT_MS);
+  assert.ok(cluster.raft(2).vouched);
+});
+
+lost("20: a word of vouching that was meant for an earlier return is not believed", () => {
+  const solo = new Solo({ forgot: true });
+  solo.receive(append({ from: 2, term: 1 }, [0, 0], [1], 1));
+  const vouch = { type: "heartbeat", from: 2, to: 1, term: 1, commit: 5, readRound: 1, vouch: true } as const;
+  assert.equal(solo.receive(vouch), ["1>2 heartbeat-response t1 round 0"]);
+  assert.equal(solo.receive({ ...vouch, commit: 1 }), ["1>2 heartbeat-response t1 round 1", "1>2 accept t1 1"]);
+  assert.ok(solo.raft.vouched);
+});
+
+lost("20: one of five may lose its disk under load, and is whole again soon", () => {
+  const cluster = new Cluster(5);
+  cluster.elect(1);
+  for (let count = 0; count < 50; count++) {
+    cluster.propose(1, `${count}`);
+    cluster.advance(20);
+    if (count === 20) loseDisk(cluster, 4);
+  }
+  cluster.advance(2 * ELECTION_TIMEOUT_MS);
+  assert.ok(cluster.raft(4).vouched);
+  assert.is(cluster.values(4).length, 50);
+  assert.equal(cluster.raft(1).followers().map(({ vouched }) => vouched), [true, true, true, true]);
+});
+
+lost.run();
+
+const crashes = suite("crashes");
+
+crashes("54: an entry whose write was torn off was never acknowledged, and is sent again", () => {
+  const cluster = new Cluster(3);
+  cluster.elect(1);
+  cluster.slowDisks.add(3);
+  cluster.propose(1, "a", "b");
+  cluster.settle();
+  cluster.member(3).persistSilently(1);
+  cluster.member(3).disk.entries.pop();
+  cluster.crash(3);
+  cluster.slowDisks.clear();
+  cluster.restart(3);
+  cluster.advance(200);
+  assert.equal(cluster.values(3), ["a", "b"]);
+});
+
+crashes("56: a gap is asked for again: an append that does not follow is refused", () => {
+  const solo = new Solo({ log: [1] });
+  assert.equal(solo.receive(append({ from: 2, term: 1 }, [4, 1], [1])), ["1>2 reject t1 4, try 1@1"]);
+});
+
+crashes("58: a crash before and after each disk operation of each replica", () => {
+  for (const victim of [1, 2, 3]) {
+    for (let operation = 0; operation < 12; operation++) {
+      for (const written of [false, true]) {
+        const cluster = new Cluster(3);
+        cluster.elect(1);
+        let done = 0;
+        let crashed = false;
+        for (let round = 0; round < 60; round++) {
+          if (round % 4 === 0 && cluster.leader !== 0) cluster.propose(cluster.leader, `${round}`);
+          if (round === 20 && cluster.leader !== 0) cluster.raft(cluster.leader).transfer(2, cluster.nowMs);
+          cluster.pump();
+          for (const member of cluster.members) {
+            if (member.id === victim && !crashed && member.writes.length > 0 && done++ === operation) {
+              if (written) member.persistSilently(1);
+              cluster.crash(victim, true);
+              crashed = true;
+            } else {
+              member.persist(cluster.nowMs);
+            }
+          }
+          for (const letter of cluster.letters.splice(0)) cluster.deliver(letter);
+          cluster.pass(5);
+        }
+        if (crashed) cluster.restart(victim);
+        cluster.advance(4 * ELECTION_TIMEOUT_MS);
+        const values = cluster.values(1);
+        assert.ok(values.length >= 5, `victim ${victim}, operation ${operation}: ${values}`);
+        for (const id of [2, 3]) assert.equal(cluster.values(id), values);
+      }
+    }
+  }
+});
+
+crashes("a replica starts from its checkpoint and applies what follows, once", () => {
+  const cluster = new Cluster(1);
+  cluster.raft(1).campaign(0);
+  cluster.settle();
+  cluster.propose(1, "a", "b");
+  cluster.settle();
+  cluster.member(1).checkpoint(2);
+  cluster.propose(1, "c");
+  cluster.settle();
+  cluster.crash(1);
+  cluster.restart(1);
+  cluster.waitForLeader();
+  cluster.advance(20);
+  assert.equal(cluster.values(1), ["a", "b", "c"]);
+  assert.equal(cluster.raft(1).configuration, group(1));
+});
+
+crashes.run();

@@ -1,0 +1,213 @@
+/** The simulated machines: nodes that can be killed, lose power, pause and start again on what their disks kept. */
+import { RaftlineNode } from "../../src/node/node.ts";
+import type { NodeConfig } from "../../src/node/config.ts";
+import type { Address } from "../../src/runtime/network.ts";
+import type { LogSink } from "../../src/runtime/runtime.ts";
+import { DEFAULT_HOST_LIMITS, type HostLimits } from "../../shards/host/limits.ts";
+import { SimulatedDisk } from "./disk.ts";
+import type { Violation } from "./history.ts";
+import type { ObservedNode } from "./invariants.ts";
+import { type MachineId, SimulatedNetwork } from "./network.ts";
+import { ProcessEnded, SimulatedProcess } from "./process.ts";
+import type { SeededRandom } from "./random.ts";
+import type { Scheduler } from "./scheduler.ts";
+
+const HOST = "simulated";
+const CLIENT_PORT = 7_400;
+const PEER_PORT = 7_500;
+
+/** Small, so that a short run meets every bound. */
+const LIMITS: HostLimits = {
+  ...DEFAULT_HOST_LIMITS,
+  tailCacheBytesMax: 64 * 1024,
+  checkpointBytes: 32 * 1024,
+  checkpointEntries: 200,
+  balanceDelayMs: 1_000,
+};
+
+interface Machine {
+  readonly id: MachineId;
+  readonly disk: SimulatedDisk;
+  run: number;
+  process: SimulatedProcess | undefined;
+  node: RaftlineNode | undefined;
+  skewMs: number;
+}
+
+export interface ClusterOptions {
+  readonly nodes: number;
+  readonly scheduler: Scheduler;
+  readonly random: SeededRandom;
+  readonly fail: (violation: Violation) => void;
+  /** For the timeline that a failure prints. */
+  readonly say: (text: string) => void;
+}
+
+export class SimulatedCluster {
+  readonly network: SimulatedNetwork;
+  readonly #options: ClusterOptions;
+  readonly #machines: Machine[];
+  readonly #clients: SimulatedProcess[] = [];
+
+  constructor(options: ClusterOptions) {
+    const { scheduler, random, nodes } = options;
+    this.#options = options;
+    this.network = new SimulatedNetwork(scheduler, random.fork());
+    const timers = {
+      after: (delayMs: number, callback: () => void) => scheduler.after(delayMs, callback),
+      defer: (callback: () => void) => void scheduler.after(0, callback),
+    };
+    this.#machines = Array.from({ length: nodes }, (_, i) => ({
+      id: i + 1,
+      disk: new SimulatedDisk(random.fork(), timers),
+      run: 0,
+      process: undefined,
+      node: undefined,
+      skewMs: 0,
+    }));
+  }
+
+  get ids(): MachineId[] {
+    return this.#machines.map(({ id }) => id);
+  }
+
+  get bootstrap(): string[] {
+    return this.ids.map((id) => `${HOST}:${CLIENT_PORT + id}`);
+  }
+
+  get alive(): MachineId[] {
+    return this.#machines.filter(({ process }) => process?.alive).map(({ id }) => id);
+  }
+
+  nodeOf(id: MachineId): RaftlineNode | undefined {
+    return this.#machine(id).node;
+  }
+
+  diskOf(id: MachineId): SimulatedDisk {
+    return this.#machine(id).disk;
+  }
+
+  /** Nodes whose code ran since the last call. */
+  *touched(): Iterable<ObservedNode> {
+    for (const { id, process, node, run } of this.#machines) {
+      if (!process?.touched) continue;
+      process.touched = false;
+      if (process.alive && node) yield { nodeId: id, run, replicas: node.host.replicas() };
+    }
+  }
+
+  /** A process of a client, on a machine of its own. */
+  client(random: SeededRandom): SimulatedProcess {
+    const id = 100 + this.#clients.length;
+    const disk = new SimulatedDisk(random, { after: () => ({ cancel() {} }), defer() {} });
+    const process = this.#process(id, disk, random, () => 0);
+    this.#clients.push(process);
+    return process;
+  }
+
+  start(id: MachineId): void {
+    const machine = this.#machine(id);
+    if (machine.process?.alive) return;
+    const { random, fail, say } = this.#options;
+    machine.run += 1;
+    const process = this.#process(id, machine.disk, random.fork(), () => machine.skewMs);
+    machine.process = process;
+    machine.node = undefined;
+    say(`node ${id} starts`);
+    process.enter(() => {
+      RaftlineNode.open(this.#configOf(id), { runtime: process.runtime, limits: LIMITS }).then(
+        (node) => {
+          if (!process.alive) return;
+          machine.node = node;
+          process.enter(() => node.start(this.#addresses(), 0));
+        },
+        (error: unknown) => {
+          if (!process.alive || error instanceof ProcessEnded) return;
+          this.#end(machine);
+          const code = (error as { code?: string }).code;
+          say(`node ${id} could not start: ${error}`);
+          // A full disk and one that fails are waited out; nothing else must happen on a disk without damage.
+          if (code !== "DISK_FULL" && code !== "IO_ERROR") fail({ invariant: "a node cannot start", detail: `node ${id}: ${error}` });
+        },
+      );
+    });
+  }
+
+  /** kill -9: what was written stays. */
+  kill(id: MachineId): void {
+    const machine = this.#machine(id);
+    if (!machine.process?.alive) return;
+    this.#options.say(`node ${id} is killed`);
+    this.#end(machine);
+    machine.disk.kill();
+  }
+
+  /** Power loss: of what was not synced anything may survive. */
+  losePower(id: MachineId): void {
+    const machine = this.#machine(id);
+    this.#options.say(`node ${id} loses power`);
+    this.#end(machine);
+    machine.disk.crash();
+  }
+
+  pause(id: MachineId, forMs: number): void {
+    const { process } = this.#machine(id);
+    if (!process?.alive) return;
+    this.#options.say(`node ${id} is paused for ${Math.round(forMs)} ms`);
+    process.pausedUntilMs = this.#options.scheduler.nowMs + forMs;
+  }
+
+  jumpClock(id: MachineId, byMs: number): void {
+    this.#options.say(`node ${id}: the wall clock jumps by ${Math.round(byMs)} ms`);
+    this.#machine(id).skewMs += byMs;
+  }
+
+  #machine(id: MachineId): Machine {
+    return this.#machines[id - 1]!;
+  }
+
+  #end(machine: Machine): void {
+    machine.process?.kill();
+    machine.node = undefined;
+    this.network.crash(machine.id);
+  }
+
+  #process(id: MachineId, disk: SimulatedDisk, random: SeededRandom, wallSkewMs: () => number): SimulatedProcess {
+    const { scheduler, fail, say } = this.#options;
+    const log: LogSink = {
+      write: (level, message, fields) => say(`node ${id}: ${level} ${message} ${fields ? JSON.stringify(fields) : ""}`),
+    };
+    return new SimulatedProcess({
+      machine: id,
+      scheduler,
+      random,
+      network: this.network,
+      disk: disk.attach(),
+      log,
+      wallSkewMs,
+      onFatal: (reason, cause) => {
+        say(`node ${id} ends itself: ${reason} (${cause})`);
+        const machine = this.#machines[id - 1];
+        if (!machine) return;
+        this.#end(machine);
+        machine.disk.kill();
+      },
+      onException: (error) =>
+        fail({ invariant: "an exception nobody caught", detail: `machine ${id}: ${describe(error)}` }),
+    });
+  }
+
+  #configOf(nodeId: MachineId): NodeConfig {
+    const nodes = this.ids.map((id) => ({ id, host: HOST, port: PEER_PORT + id }));
+    const ports = { clientPort: CLIENT_PORT + nodeId, peerPort: PEER_PORT + nodeId };
+    return { clusterId: "simulated", nodeId, dataFolder: "data", host: HOST, nodes, ...ports };
+  }
+
+  #addresses(): Map<MachineId, Address> {
+    return new Map(this.ids.map((id) => [id, { host: HOST, port: PEER_PORT + id }]));
+  }
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.stack ?? error.message : String(error);
+}
