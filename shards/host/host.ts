@@ -220,6 +220,15 @@ export class Host implements ReplicaHost {
     return new Promise((resolve) => this.#options.log.write(writes, resolve));
   }
 
+  damaged(replica: Replica, reason: unknown): void {
+    this.#deadlines.remove(replica);
+    replica.close();
+    this.#options.runtime.log.write("error", "a replica is damaged and takes no part", {
+      group: replica.group,
+      reason: String(reason),
+    });
+  }
+
   close(): void {
     this.#closed = true;
     this.#deadlines.close();

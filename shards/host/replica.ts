@@ -20,6 +20,8 @@ export interface ReplicaHost {
   /** Entries that are not in memory, from the log. */
   load(group: GroupId, fromIndex: number, toIndex: number, bytesMax: number): Promise<Entry[]>;
   readonly applyReadBytesMax: number;
+  /** The replica cannot go on: its disk does not give what was committed. It is closed, and says nothing any more. */
+  damaged(replica: Replica, reason: unknown): void;
 }
 
 export interface ReplicaOptions {
@@ -290,7 +292,13 @@ export class Replica implements Timed {
   async #loadAndApply(): Promise<void> {
     this.#loading = true;
     const from = this.raft.applied + 1;
-    const entries = await this.#host.load(this.group, from, this.#committed, this.#host.applyReadBytesMax);
+    let entries: Entry[];
+    try {
+      entries = await this.#host.load(this.group, from, this.#committed, this.#host.applyReadBytesMax);
+    } catch (error) {
+      if (!this.#closed) this.#host.damaged(this, error);
+      return;
+    }
     this.#loading = false;
     if (this.#closed) return;
     if (entries[0]?.index === this.raft.applied + 1) this.#applyEntries(entries);

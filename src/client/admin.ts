@@ -17,8 +17,10 @@ import type { Cluster } from "./cluster.ts";
 const RETRIES = 8;
 const RETRY_MS_FIRST = 50;
 const TIMEOUT_MS = 15_000;
+const READ_TIMEOUT_MS = 5_000;
 /** Said by a node that did nothing: the same command may go again. */
 const NOTHING_DONE: ReadonlySet<string> = new Set(["NO_LEADER", "NOT_LEADER", "THROTTLED"]);
+/** May be asked of several nodes at once. */
 const READ_ONLY: ReadonlySet<string> = new Set(["describeTopic", "listTopics", "describeCluster"]);
 
 /** Any node answers; changes are passed to the metadata's leader. */
@@ -66,8 +68,10 @@ export class AdminClient {
     const request = { type: "admin", command, args: args as Record<string, unknown> } as const;
     for (let attempt = 0;; attempt++) {
       try {
-        const connection = await this.#cluster.anyConnection();
-        return decodeAdminResult(command, (await connection.request(request, TIMEOUT_MS)).result);
+        const answer = READ_ONLY.has(command)
+          ? await this.#cluster.anyRequest(request, READ_TIMEOUT_MS)
+          : await (await this.#cluster.anyConnection()).request(request, TIMEOUT_MS);
+        return decodeAdminResult(command, answer.result);
       } catch (error) {
         const again = error instanceof RaftlineError &&
           (NOTHING_DONE.has(error.code) || (error.retriable && READ_ONLY.has(command)));

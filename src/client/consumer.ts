@@ -90,14 +90,14 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
     return this.#cursors.get(keyOf(topic, partition))?.highWatermark;
   }
 
-  /** The next record of this partition will be the one at `from`. @throws {RaftlineError} `UNKNOWN_PARTITION` */
+  /** The next record of this partition will be the one at `from`. @throws {RaftlineError} `UNKNOWN_PARTITION`, `INVALID_REQUEST` */
   async seek(topic: string, partition: number, from: From): Promise<void> {
     await this.#start();
     const cursor = this.#cursors.get(keyOf(topic, partition));
     if (cursor === undefined) {
       throw new RaftlineError("UNKNOWN_PARTITION", `this consumer does not read ${topic}/${partition}`);
     }
-    const [offset] = typeof from === "number" ? [from] : await this.#find([cursor], () => from);
+    const [offset] = await this.#find([cursor], () => from);
     cursor.seek(offset!);
     const at = this.#filled.indexOf(cursor);
     if (at >= 0) this.#filled.splice(at, 1);
@@ -233,9 +233,15 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
     from: (topic: string, partition: number) => From,
   ): Promise<number[]> {
     const wanted = cursors.map(({ route }) => ({ route, at: from(route.topic, route.partition) }));
+    for (const { at } of wanted) {
+      const number = typeof at === "number" ? at : typeof at === "object" ? at.timeMs : 0;
+      if (Number.isSafeInteger(number) && number >= 0) continue;
+      throw new RaftlineError("INVALID_REQUEST", `an offset or a time is a whole number from 0 on, not ${number}`);
+    }
     const asked = wanted.flatMap(({ route, at }) => typeof at === "number" ? [] : [{ route, at }]);
     const found = asked.length === 0 ? [] : await findOffsets(this.#cluster, asked, () => this.#closed);
-    return wanted.map(({ at }) => typeof at === "number" ? at : found.shift()!);
+    let next = 0;
+    return wanted.map(({ at }) => typeof at === "number" ? at : found[next++]!);
   }
 
   #fail(error: RaftlineError): RaftlineError {

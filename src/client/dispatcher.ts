@@ -4,6 +4,7 @@
  */
 import type { Timer } from "../runtime/runtime.ts";
 import { RaftlineError } from "../wire/errors.ts";
+import { REQUEST_PARTS_MAX } from "../wire/limits.ts";
 import type { ProduceResult } from "../wire/responses.ts";
 import type { Cluster } from "./cluster.ts";
 import type { PartitionQueue } from "./partition-queue.ts";
@@ -145,7 +146,7 @@ export class Dispatcher {
       for (let visited = 0; visited < queues.length && bytes < REQUEST_BYTES_MAX; visited++) {
         const queue = queues[next]!;
         next = (next + 1) % queues.length;
-        while (bytes < REQUEST_BYTES_MAX && queue.sendable(nowMs)) {
+        while (bytes < REQUEST_BYTES_MAX && sent.length < REQUEST_PARTS_MAX && queue.sendable(nowMs)) {
           const batch = queue.take(identity);
           sent.push({ queue, batch });
           bytes += batch.byteLength;

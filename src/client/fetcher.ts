@@ -5,6 +5,7 @@
 import type { Timer } from "../runtime/runtime.ts";
 import { RecordsError } from "../records/errors.ts";
 import { type ErrorCode, RaftlineError } from "../wire/errors.ts";
+import { REQUEST_PARTS_MAX } from "../wire/limits.ts";
 import type { FetchResult } from "../wire/responses.ts";
 import type { Cluster } from "./cluster.ts";
 import type { PartitionCursor } from "./partition-cursor.ts";
@@ -44,7 +45,7 @@ export class Fetcher {
   readonly #settings: FetcherSettings;
   readonly #stopWatching: () => void;
   /** Who had data last is at the end: a busy partition does not starve the others of an answer's bytes. */
-  #cursors: PartitionCursor[] = [];
+  readonly #cursors = new Set<PartitionCursor>();
   readonly #open = new Map<number, number>();
   #scheduled = false;
   #retry: Timer | undefined;
@@ -57,7 +58,7 @@ export class Fetcher {
   }
 
   start(cursors: readonly PartitionCursor[]): void {
-    this.#cursors = [...cursors];
+    for (const cursor of cursors) this.#cursors.add(cursor);
     this.schedule();
   }
 
@@ -83,8 +84,15 @@ export class Fetcher {
     return bytes;
   }
 
+  /** How many nodes lead what is read. */
+  get #leaders(): number {
+    const leaders = new Set<number>();
+    for (const { route } of this.#cursors) leaders.add(route.leader);
+    return leaders.size;
+  }
+
   get #partBytesMax(): number {
-    const share = Math.floor(this.#settings.prefetchBytesMax / this.#cursors.length);
+    const share = Math.floor(this.#settings.prefetchBytesMax / this.#cursors.size);
     return Math.max(PART_BYTES_MIN, Math.min(PART_BYTES_MAX, share));
   }
 
@@ -108,10 +116,16 @@ export class Fetcher {
       }
     }
     // Every leader gets its share of the room: each of them may fill what it is asked for.
-    const share = Math.floor(room / new Set(this.#cursors.map(({ route }) => route.leader)).size);
+    const share = Math.floor(room / this.#leaders);
     const bytesMax = Math.min(FETCH_BYTES_MAX, Math.max(FETCH_BYTES_MIN, share));
     for (const [nodeId, cursors] of byNode) {
-      if ((this.#open.get(nodeId) ?? 0) < FETCHES_PER_NODE) void this.#ask(nodeId, cursors, bytesMax);
+      for (
+        let at = 0;
+        at < cursors.length && (this.#open.get(nodeId) ?? 0) < FETCHES_PER_NODE;
+        at += REQUEST_PARTS_MAX
+      ) {
+        void this.#ask(nodeId, cursors.slice(at, at + REQUEST_PARTS_MAX), bytesMax);
+      }
     }
     this.#retry?.cancel();
     if (wakeMs < Infinity) this.#retry = this.#cluster.runtime.timers.after(wakeMs - nowMs, () => this.schedule());
@@ -202,8 +216,7 @@ export class Fetcher {
   }
 
   #moveBack(cursor: PartitionCursor): void {
-    const at = this.#cursors.indexOf(cursor);
-    this.#cursors.splice(at, 1);
-    this.#cursors.push(cursor);
+    this.#cursors.delete(cursor);
+    this.#cursors.add(cursor);
   }
 }

@@ -1,5 +1,6 @@
 /** From where a consumer reads: words and times made into offsets, by asking the leaders. */
 import { RaftlineError } from "../wire/errors.ts";
+import { REQUEST_PARTS_MAX } from "../wire/limits.ts";
 import type { OffsetsAt } from "../wire/protocol.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Route } from "./topic-view.ts";
@@ -44,9 +45,14 @@ export async function findOffsets(
     for (const i of missing) {
       const { leader } = wanted[i]!.route;
       if (leader === 0) cluster.needLeader(wanted[i]!.route);
-      else byNode.set(leader, [...byNode.get(leader) ?? [], i]);
+      else if (byNode.has(leader)) byNode.get(leader)!.push(i);
+      else byNode.set(leader, [i]);
     }
-    await Promise.all([...byNode].map(([nodeId, indexes]) => ask(cluster, nodeId, indexes, wanted, found)));
+    await Promise.all([...byNode].map(async ([nodeId, indexes]) => {
+      for (let at = 0; at < indexes.length; at += REQUEST_PARTS_MAX) {
+        await ask(cluster, nodeId, indexes.slice(at, at + REQUEST_PARTS_MAX), wanted, found);
+      }
+    }));
     for (const { route } of wanted) await mustExist(cluster, route);
     if (found.some((offset) => offset < 0)) {
       await cluster.sleep(Math.min(RETRY_MS_MAX, RETRY_MS_FIRST * 2 ** Math.min(attempt, 10)));

@@ -49,6 +49,8 @@ export interface ScanOptions {
 }
 
 export interface ScanResult {
+  /** Where the last block that counts begins; `end` when there is none. */
+  readonly lastBlock: number;
   /** Behind the last block that counts. */
   readonly end: number;
   /** 0: the file has no block. */
@@ -81,6 +83,7 @@ class Scan {
   readonly #searchBytes: number;
   #expected: number | undefined;
   #position = FILE_HEADER_BYTES;
+  #lastBlock: number | undefined;
   #first = 0;
   #oldestFile = 0;
   #blocks = 0;
@@ -104,6 +107,7 @@ class Scan {
       if (!goesOn) break;
     }
     return {
+      lastBlock: this.#lastBlock ?? this.#position,
       end: this.#position,
       firstSequence: this.#first,
       nextSequence: this.#expected ?? 0,
@@ -138,6 +142,7 @@ class Scan {
       }
     }
     if (this.#first === 0) this.#first = header.sequence;
+    this.#lastBlock = position;
     this.#blocks++;
     this.#expected = header.sequence + 1;
     this.#oldestFile = header.oldestFile;

@@ -111,7 +111,7 @@ export class RaftlineNode {
       onLeader: (group, term, leader) => this.routing.observe(group, term, leader),
     });
     const { host, peers, metadata, routing } = this;
-    this.partitions = new Partitions({ nodeId, host, log, metadata, routing });
+    this.partitions = new Partitions({ runtime, nodeId, host, log, metadata, routing });
     this.#metadataReplica = host.add({
       group: METADATA_SHARD,
       configuration: { voters: config.nodes.map(({ id }) => id), outgoing: [], learners: [], learnersNext: [] },

@@ -1,6 +1,7 @@
 /** Keeps this node's partitions as the metadata says: starts the replicas it should hold, ends those it should not. */
-import type { Log } from "../log/types.ts";
+import type { IndexRange, Log } from "../log/types.ts";
 import type { NodeId } from "../raft/types.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import type { Host } from "../../shards/host/host.ts";
 import { METADATA_SHARD, type MetadataState } from "../../shards/metadata/state.ts";
 import { PartitionMachine } from "../../shards/partition/machine.ts";
@@ -8,6 +9,7 @@ import { Partition } from "../../shards/partition/partition.ts";
 import type { Routing } from "./routing.ts";
 
 export interface PartitionsOptions {
+  readonly runtime: Runtime;
   readonly nodeId: NodeId;
   readonly host: Host;
   readonly log: Log;
@@ -18,6 +20,7 @@ export interface PartitionsOptions {
 export class Partitions {
   readonly #options: PartitionsOptions;
   readonly #partitions = new Map<number, Partition>();
+  readonly #damaged = new Set<number>();
 
   constructor(options: PartitionsOptions) {
     this.#options = options;
@@ -59,6 +62,8 @@ export class Partitions {
 
   #start(shard: number, replicas: readonly NodeId[]): void {
     const { host, log, metadata, nodeId } = this.#options;
+    const damage = log.group(shard)?.damage ?? [];
+    if (damage.length > 0) return this.#refuse(shard, damage);
     const machine = new PartitionMachine();
     const replica = host.add({
       group: shard,
@@ -69,6 +74,14 @@ export class Partitions {
     });
     const recordBytesMax = () => metadata.topicOfShard.get(shard)?.recordBytesMax ?? 0;
     this.#partitions.set(shard, new Partition({ host, log, replica, machine, recordBytesMax }));
+  }
+
+  /** Entries of it were lost on this disk: it must not vote, and others have them. */
+  #refuse(shard: number, damage: readonly IndexRange[]): void {
+    if (this.#damaged.has(shard)) return;
+    this.#damaged.add(shard);
+    const lost = damage.map(({ first, last }) => `${first}-${last}`).join(", ");
+    this.#options.runtime.log.write("error", "a replica is damaged and takes no part", { group: shard, lost });
   }
 
   #end(shard: number): void {

@@ -82,9 +82,9 @@ export class Election<E extends RaftEntry> {
     // Who asks for votes in a later term leads no more.
     if (from === core.leader && term > core.term) this.#outcome.loseLeader();
     if (!transfer && term > core.term && this.#inLease()) {
-      if (core.role === "leader") this.#outcome.announce(from);
-      else if (preVote) this.#answer(message, false);
-      return;
+      if (core.role === "leader") return this.#outcome.announce(from);
+      if (this.#contact.doubt(core.nowMs, core.leaderHeardMs)) this.#request(core.leader, true, false);
+      return preVote ? this.#answer(message, false) : undefined;
     }
     if (!preVote && term > core.term) this.#outcome.becomeFollower(term);
     this.#answer(message, this.#mayGrant(message));
@@ -111,12 +111,15 @@ export class Election<E extends RaftEntry> {
   }
 
   #ask(preVote: boolean, transfer: boolean): void {
-    const { id, log, messages, configuration } = this.#core;
+    const { id, configuration } = this.#core;
+    for (const voter of votersOf(configuration)) if (voter !== id) this.#request(voter, preVote, transfer);
+  }
+
+  #request(to: NodeId, preVote: boolean, transfer: boolean): void {
+    const { id, log, messages } = this.#core;
     const { lastIndex, lastTerm } = log;
     const term = this.#core.term + (preVote ? 1 : 0);
-    for (const to of votersOf(configuration)) {
-      if (to !== id) messages.push({ type: "vote", from: id, to, term, preVote, lastIndex, lastTerm, transfer });
-    }
+    messages.push({ type: "vote", from: id, to, term, preVote, lastIndex, lastTerm, transfer });
   }
 
   #inLease(): boolean {

@@ -59,6 +59,16 @@ export class LeaderContact {
     this.#covered = false;
   }
 
+  /**
+   * Somebody else asks for votes. If this group has not heard its leader lately, only its node, the cover ends here, and
+   * the leader is to be asked: one that still leads will say so. Returns whether that is the case.
+   */
+  doubt(nowMs: number, heardMs: number): boolean {
+    if (!this.#covered || nowMs - this.#startMs < this.#options.electionTimeoutMs) return false;
+    this.forget(heardMs);
+    return true;
+  }
+
   /** The leader is surely gone: soon, but not all at once, somebody should ask for votes. */
   lose(nowMs: number): void {
     this.#covered = false;

@@ -277,11 +277,10 @@ export class Leadership<E extends RaftEntry> implements MatchSource {
     messages.push({ type: "heartbeat", from: id, to, term, commit, readRound, vouch });
   }
 
-  /** A word to whoever doubts that there is a leader; strangers too, so that a replica that was removed stays calm. */
-  announce(to: NodeId): void {
-    const follower = this.replication.followers.get(to);
-    if (follower) this.replication.announce(follower);
-    else this.#heartbeat(to, 0, false);
+  /** `from` doubts that there is a leader, and may have told others; strangers are answered, too, so that they stay calm. */
+  announce(from: NodeId): void {
+    this.replication.announceToAll();
+    if (!this.replication.followers.has(from)) this.#heartbeat(from, 0, false);
   }
 
   #confirmReads(): void {

@@ -74,6 +74,9 @@ export const IN_FLIGHT_REQUESTS_MAX = 1_000;
 /** Fetches of one connection that wait: one more is answered `THROTTLED`. */
 export const FETCHES_IN_FLIGHT_MAX = 64;
 
+/** Batches, partitions or names in one request. */
+export const REQUEST_PARTS_MAX = 10_000;
+
 /** What one fetch may ask for; more is taken as this much. */
 export const FETCH_BYTES_MAX = 16 * MIB;
 

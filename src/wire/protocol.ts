@@ -7,6 +7,7 @@
 import { type Static, Type } from "@sinclair/typebox";
 import { WireError } from "./errors.ts";
 import { encodeFrame } from "./frames.ts";
+import { REQUEST_PARTS_MAX } from "./limits.ts";
 import { Name, Text, U16, U32, U53, type Validator, validator } from "./schemas.ts";
 
 /** Sent in HELLO; a node refuses another major version with `UNSUPPORTED_VERSION`. */
@@ -107,8 +108,6 @@ export type Request =
   | OffsetsRequest
   | AdminRequest;
 
-const PARTS_MAX = 10_000;
-
 const helloSchema = Type.Tuple([
   Type.Literal(RequestType.hello),
   U32,
@@ -119,13 +118,13 @@ const helloSchema = Type.Tuple([
 const metadataSchema = Type.Tuple([
   Type.Literal(RequestType.metadata),
   U32,
-  Type.Union([Type.Array(Name, { maxItems: PARTS_MAX }), Type.Null()]),
+  Type.Union([Type.Array(Name, { maxItems: REQUEST_PARTS_MAX }), Type.Null()]),
 ]);
 const produceSchema = Type.Tuple([
   Type.Literal(RequestType.produce),
   U32,
   U32,
-  Type.Array(Type.Tuple([U32, U32]), { minItems: 1, maxItems: PARTS_MAX }),
+  Type.Array(Type.Tuple([U32, U32]), { minItems: 1, maxItems: REQUEST_PARTS_MAX }),
 ]);
 const fetchSchema = Type.Tuple([
   Type.Literal(RequestType.fetch),
@@ -133,7 +132,7 @@ const fetchSchema = Type.Tuple([
   U32,
   U32,
   U32,
-  Type.Array(Type.Tuple([U32, U53, U32]), { minItems: 1, maxItems: PARTS_MAX }),
+  Type.Array(Type.Tuple([U32, U53, U32]), { minItems: 1, maxItems: REQUEST_PARTS_MAX }),
 ]);
 const producerIdSchema = Type.Tuple([Type.Literal(RequestType.producerId), U32]);
 const offsetsAtSchema = Type.Union([
@@ -144,7 +143,7 @@ const offsetsAtSchema = Type.Union([
 const offsetsSchema = Type.Tuple([
   Type.Literal(RequestType.offsets),
   U32,
-  Type.Array(Type.Tuple([U32, offsetsAtSchema]), { minItems: 1, maxItems: PARTS_MAX }),
+  Type.Array(Type.Tuple([U32, offsetsAtSchema]), { minItems: 1, maxItems: REQUEST_PARTS_MAX }),
 ]);
 const adminSchema = Type.Tuple([
   Type.Literal(RequestType.admin),

@@ -68,13 +68,12 @@ export class RpcServer {
     return this.#sessions.size;
   }
 
-  /** Stops listening and ends every connection after the answers that are ready. */
+  /** Stops listening and ends every connection after the answers that are ready; who does not take them is cut off. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     this.#flush();
     for (const session of [...this.#sessions]) session.close();
-    this.#sweep?.cancel();
     await this.#listener!.close();
   }
 
@@ -119,7 +118,7 @@ export class RpcServer {
       this.#sweep = undefined;
       const nowMs = this.#runtime.clock.monotonicMs();
       for (const session of [...this.#sessions]) this.#check(session, nowMs);
-      if (this.#sessions.size > 0 && !this.#closed) this.#armSweep();
+      if (this.#sessions.size > 0) this.#armSweep();
     });
   }
 

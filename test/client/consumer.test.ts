@@ -187,6 +187,11 @@ reading("ends on close, wherever it waits, and when the loop is left", async () 
   assert.equal(await f.world.run(read(left, 1)), []);
 });
 
+reading("reads and writes more partitions than fit into one request", async () => {
+  const f = await fixture(31_000, 31_000);
+  assert.equal(sorted(await readAll(f)), range(0, 31_000));
+});
+
 reading("is not confused by an answer to what it asked before a seek", async () => {
   const f = await fixture(1, 300);
   const consumer = f.client.consumer({ topics: ["t"], from: 300, maxWaitMs: 60_000 });
@@ -269,6 +274,8 @@ troubled("says that its topic does not exist, was deleted, or has no such offset
   assert.is((await failure(f.world.run(read(nowhere, 1)))).code, "UNKNOWN_TOPIC");
   const beyond = f.client.consumer({ topics: ["t"], from: 99 });
   assert.is((await failure(f.world.run(read(beyond, 1)))).code, "OFFSET_OUT_OF_RANGE");
+  const odd = f.client.consumer({ topics: ["t"], from: -1 });
+  assert.is((await failure(f.world.run(read(odd, 1)))).code, "INVALID_REQUEST");
   const consumer = f.client.consumer({ topics: ["t"] });
   const next = read(consumer, 1);
   await f.world.pass(100);

@@ -5,7 +5,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Cluster, ELECTION_TIMEOUT_MS } from "./harness.ts";
-import { append, voteRequest } from "./messages.ts";
+import { append, describe, voteRequest } from "./messages.ts";
 import { Solo } from "./solo.ts";
 import { group } from "./test-entry.ts";
 
@@ -161,6 +161,7 @@ cover("a leader answers doubts about it with its presence, and learns a higher t
   solo.lead();
   assert.equal(solo.receive(voteRequest({ from: 2, term: 9 }, [1, 1], { preVote: true })), [
     "1>2 append t1 after 1@1: nothing, commit 1",
+    "1>3 append t1 after 1@1: nothing, commit 1",
   ]);
   // 2 is at term 8 and says so; somebody else has to be elected.
   const lines = solo.receive({ type: "heartbeat-response", from: 2, to: 1, term: 8, readRound: 0 });
@@ -168,11 +169,33 @@ cover("a leader answers doubts about it with its presence, and learns a higher t
   assert.equal(lines, ["1>2 heartbeat-response t8 round 0", "1>3 heartbeat-response t8 round 0"]);
 });
 
+cover("a follower that refuses a vote for the sake of a leader it has not heard itself doesn't do so for ever", () => {
+  const solo = new Solo({ heardMs: () => solo.nowMs });
+  solo.receive(append({ from: 2, term: 1 }, [0, 0], [1]));
+  solo.wait(5000);
+  const request = voteRequest({ from: 3, term: 7 }, [1, 1], { preVote: true });
+  assert.equal(solo.receive(request), ["1>2 pre-vote? t2 last 1@1", "1>3 pre-vote t1 no"], "it asks its leader");
+  solo.nowMs += ELECTION_TIMEOUT_MS;
+  assert.equal(solo.receive(request), ["1>3 pre-vote t7 yes"], "node 2 is heard all the time, but says nothing");
+});
+
+cover("a doubt in an idle group is settled by the leader, and the group falls silent again", () => {
+  const cluster = new Cluster(5);
+  cluster.elect(1);
+  cluster.advance(5000);
+  cluster.raft(3).campaign(cluster.nowMs);
+  cluster.advance(1000);
+  cluster.delivered.length = 0;
+  cluster.advance(20_000);
+  assert.equal(cluster.delivered.map(describe), []);
+  assert.is(cluster.raft(1).term, 1);
+});
+
 cover("a replica that was removed and does not know is calmed down", () => {
   const solo = new Solo({ configuration: group(1, 2, 3) });
   solo.lead();
   const request = voteRequest({ from: 9, term: 9 }, [1, 1], { preVote: true });
-  assert.equal(solo.receive(request), ["1>9 heartbeat t1 round 0, commit 1"]);
+  assert.ok(solo.receive(request).includes("1>9 heartbeat t1 round 0, commit 1"));
   assert.is(solo.raft.role, "leader");
 });
 

@@ -180,6 +180,19 @@ exchange("a closed server ends its connections after the answers that are ready"
   assert.equal([client.open, f.server.connectionCount, f.closed.length], [false, 0, 1]);
 });
 
+exchange("a closing server does not wait for who takes nothing", async () => {
+  const f = await Fixture.start();
+  const raw = await f.raw();
+  raw.connection.pause();
+  raw.write(encodeRequest(1, PRODUCER_ID));
+  await f.world.pass(20);
+  await f.world.run(f.server.close());
+  await f.world.pass(2_000);
+  assert.is(f.server.connectionCount, 1);
+  await f.world.pass(6_000);
+  assert.is(f.server.connectionCount, 0);
+});
+
 exchange("a client notices that a server sends garbage", async () => {
   const f = await Fixture.start();
   const client = await f.connect();

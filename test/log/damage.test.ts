@@ -1,0 +1,206 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { BLOCK_HEADER_BYTES } from "../../src/log/block.ts";
+import { FILE_HEADER_BYTES } from "../../src/log/file-header.ts";
+import { type Log, LogError } from "../../src/log/types.ts";
+import { SeededRandom } from "../../tools/simulator/random.ts";
+import { checkpointOf, contentOf, durable, entriesOf, entryOf, writeOf } from "./entries.ts";
+import { FOLDER, Machine } from "./machine.ts";
+import { describeLog } from "./model.ts";
+import { Workload } from "./workload.ts";
+
+const test = suite("a log with damaged bytes");
+const FIRST = `${FOLDER}/wal-0000000001.log`;
+
+type Files = ReadonlyMap<string, Uint8Array>;
+
+/** The files of a log after some work, and what it held. */
+async function written(work: (log: Log) => Promise<void>): Promise<{ files: Files; text: string }> {
+  const machine = new Machine(1);
+  const text = await machine.run((async () => {
+    const log = await machine.open();
+    await work(log);
+    const text = await describeLog(log);
+    await log.close();
+    return text;
+  })());
+  return { files: new Map(machine.disk.paths().map((path) => [path, machine.disk.bytes(path)])), text: text! };
+}
+
+async function machineWith(files: Files): Promise<Machine> {
+  const machine = new Machine(2);
+  await machine.run(machine.disk.attach().makeFolder(FOLDER));
+  for (const [path, bytes] of files) machine.disk.put(path, bytes);
+  return machine;
+}
+
+async function failureOf(work: Promise<unknown>): Promise<LogError> {
+  try {
+    await work;
+  } catch (error) {
+    if (error instanceof LogError) return error;
+    throw error;
+  }
+  throw new Error("it did not fail");
+}
+
+test("a flipped bit anywhere is found, and nothing wrong is served", async () => {
+  const random = new SeededRandom(5);
+  const { files, text } = await written((log) => new Workload(new SeededRandom(4)).run(log, 80));
+  const sizes = [...files].filter(([path]) => path.endsWith(".log"));
+  let found = 0;
+  for (let flip = 0; flip < 400; flip++) {
+    const [path, bytes] = random.pick(sizes);
+    const used = bytes.findLastIndex((byte) => byte !== 0) + 1;
+    const position = random.integer(used);
+    const machine = await machineWith(files);
+    machine.disk.flipBit(path, position, random.integer(8));
+    const where = `${path}, byte ${position}`;
+    const outcome = await machine.run((async () => {
+      const log = await machine.open();
+      if (log.report.damage.length > 0) return "reported";
+      assert.is(log.report.cut, undefined, where);
+      const now = await describeLog(log);
+      return now === text ? "harmless" : now;
+    })()).catch((error) => {
+      if (error instanceof LogError && error.file !== undefined) return "refused";
+      throw error;
+    });
+    if (outcome === "reported" || outcome === "refused") found++;
+    else assert.is(outcome, "harmless", where);
+  }
+  assert.ok(found > 100, `only ${found} of 400 were found`);
+});
+
+test("damage in the middle of the current file is told with group and range, and the others work on", async () => {
+  const { files } = await written(async (log) => {
+    await durable(log, writeOf(1, { entries: entriesOf(1, 1, 5, 1) }), writeOf(2, { entries: entriesOf(2, 1, 5, 1) }));
+    await durable(log, writeOf(1, { entries: entriesOf(1, 6, 9, 1) }));
+  });
+  const machine = await machineWith(files);
+  const needle = entryOf(2, 3, 1).bytes;
+  const at = Buffer.from(files.get(FIRST)!).indexOf(needle);
+  machine.disk.flipBit(FIRST, at + 80, 1);
+  for (const opening of ["first", "second"]) {
+    await machine.run((async () => {
+      const log = await machine.open();
+      const [damage] = log.report.damage;
+      assert.equal(damage, {
+        file: "wal-0000000001.log",
+        position: at,
+        bytes: needle.length,
+        group: 2,
+        lost: { first: 3, last: 3 },
+      }, opening);
+      assert.equal(log.group(2)!.damage, [{ first: 3, last: 3 }]);
+      assert.equal(log.group(1)!.damage, []);
+      assert.is(await contentOf(log, 1), "1:1 2:1 3:1 4:1 5:1 6:1 7:1 8:1 9:1");
+      assert.is((await log.read(2, 1, 5, 10_000)).length, 2);
+      const error = await failureOf(log.read(2, 3, 5, 10_000));
+      assert.is(error.code, "CORRUPT");
+      assert.is(error.file, "wal-0000000001.log");
+      assert.is((await log.read(2, 4, 5, 10_000)).length, 2);
+      await log.close();
+    })());
+  }
+  await machine.run((async () => {
+    const log = await machine.open();
+    await durable(log, writeOf(2, { truncateFrom: 3, entries: entriesOf(2, 3, 6, 2) }));
+    assert.equal(log.group(2)!.damage, [], "written again: nothing is missing any more");
+    assert.is(await contentOf(log, 2), "1:1 2:1 3:2 4:2 5:2 6:2");
+    await log.close();
+  })());
+});
+
+test("a block whose table is damaged makes every group suspect, until it is repaired, over restarts", async () => {
+  const { files } = await written(async (log) => {
+    await durable(log, writeOf(1, { entries: entriesOf(1, 1, 5, 1) }));
+    await durable(log, writeOf(2, { hardState: { term: 7, vote: 3, commit: 0 } }));
+    await durable(log, writeOf(1, { entries: entriesOf(1, 6, 9, 1) }));
+  });
+  const machine = await machineWith(files);
+  machine.disk.flipBit(FIRST, FILE_HEADER_BYTES + BLOCK_HEADER_BYTES + 5, 1);
+  await machine.run((async () => {
+    const log = await machine.open();
+    assert.is(log.report.damage.length, 1);
+    assert.is(log.report.damage[0]!.group, undefined);
+    assert.is(log.group(1)!.suspect, true);
+    assert.is(log.group(2)!.suspect, true);
+    log.repaired(2);
+    await durable(log, writeOf(3, { entries: entriesOf(3, 1, 1, 1) }));
+    assert.is(log.group(2)!.suspect, false);
+    await log.close();
+  })());
+  await machine.run((async () => {
+    const log = await machine.open();
+    const suspects = [...log.groups()].filter(({ suspect }) => suspect).map(({ group }) => group);
+    assert.equal(suspects, [1], "repaired groups, and those that began later, are not");
+    await log.close();
+  })());
+});
+
+test("damage in the last block is told from a torn write", async () => {
+  const { files } = await written(async (log) => {
+    await durable(log, writeOf(1, { entries: entriesOf(1, 1, 3, 1) }));
+    await durable(log, writeOf(1, { entries: entriesOf(1, 4, 4, 1, 3000) }));
+  });
+  const at = Buffer.from(files.get(FIRST)!).indexOf(entryOf(1, 4, 1, 3000).bytes);
+  const flipped = await machineWith(files);
+  flipped.disk.flipBit(FIRST, at + 1500, 0);
+  await flipped.run((async () => {
+    const log = await flipped.open();
+    assert.equal(log.group(1)!.damage, [{ first: 4, last: 4 }]);
+    assert.is(log.report.cut, undefined);
+    await log.close();
+  })());
+  const torn = await machineWith(files);
+  torn.disk.zero(FIRST, Math.ceil((at + 1000) / 512) * 512, 512);
+  await torn.run((async () => {
+    const log = await torn.open();
+    assert.equal(log.report.damage, []);
+    assert.is(log.report.cut!.file, "wal-0000000001.log");
+    assert.is(await contentOf(log, 1), "1:1 2:1 3:1");
+    await durable(log, writeOf(1, { entries: entriesOf(1, 4, 6, 2) }));
+    await log.close();
+  })());
+  const again = await torn.run((async () => contentOf(await torn.open(), 1))());
+  assert.is(again, "1:1 2:1 3:1 4:2 5:2 6:2");
+});
+
+test("the damaged index of a sealed file is made again from its blocks", async () => {
+  const { files, text } = await written((log) => new Workload(new SeededRandom(9)).run(log, 80));
+  const sealed = [...files.keys()].filter((path) => path.endsWith(".log")).slice(0, -1);
+  let rebuilt = 0;
+  for (const path of sealed) {
+    for (const fromEnd of [10, 64 + 20]) {
+      const machine = await machineWith(files);
+      machine.disk.flipBit(path, files.get(path)!.length - fromEnd, 3);
+      await machine.run((async () => {
+        const log = await machine.open();
+        if (log.report.damage.length > 0) return;
+        assert.is(await describeLog(log), text, path);
+        rebuilt++;
+        await log.close();
+      })());
+      await machine.run((async () => {
+        const log = await machine.open();
+        if (log.report.damage.length === 0) assert.is(log.report.rebuiltIndexes.length, 0, "sealed again");
+        await log.close();
+      })());
+    }
+  }
+  assert.ok(rebuilt >= 2, `${rebuilt} were rebuilt`);
+});
+
+test("a checkpoint survives with its state, byte for byte", async () => {
+  const state = "x".repeat(5000);
+  const { files } = await written((log) =>
+    durable(log, writeOf(1, { checkpoint: checkpointOf(3, 1, state), entries: entriesOf(1, 1, 3, 1) }))
+  );
+  const machine = await machineWith(files);
+  const found = await machine.run((async () => (await machine.open()).group(1)!.checkpoint)());
+  assert.equal({ ...found!, state: "" }, { ...checkpointOf(3, 1), state: "" });
+  assert.is(new TextDecoder().decode(found!.state), state);
+});
+
+test.run();
