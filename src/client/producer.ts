@@ -2,13 +2,13 @@
 import type { Bytes, Headers } from "../records/batch-writer.ts";
 import { Codec } from "../records/entry.ts";
 import { RecordsError } from "../records/errors.ts";
-import { keyHash, partitionOfKey } from "../records/key-hash.ts";
 import { type ErrorCode, RaftlineError } from "../wire/errors.ts";
 import { BATCH_BYTES_MAX } from "../wire/limits.ts";
 import { BufferPool } from "./buffer-pool.ts";
 import type { Cluster } from "./cluster.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { PartitionQueue, type QueueSettings } from "./partition-queue.ts";
+import { Partitioner } from "./partitioner.ts";
 import { Completion, type RecordCallback } from "./pending-batch.ts";
 import type { TopicView } from "./topic-view.ts";
 
@@ -51,9 +51,6 @@ const LOADING_RECORDS_MAX = 10_000;
 
 /** Of buffers that wait to be used again. */
 const KEPT_BYTES_MAX = 16 * 2 ** 20;
-/** Of a record without its value. */
-const RECORD_BYTES_ROUGH = 32;
-
 interface Waiting {
   readonly record: ProducerRecord;
   readonly told: RecordCallback | undefined;
@@ -66,10 +63,8 @@ interface Topic {
   loading: Promise<void> | undefined;
   /** Taken, in order, before any later record of the topic: its topic is being looked up, or the buffer is full. */
   readonly waiting: Waiting[];
-  /** Partition that records without a key go to, until the batch they began there is closed. */
-  sticky: number;
-  /** Batches its queue had begun when its turn came. */
-  stickyBegun: number;
+  /** There when `view` is. */
+  partitioner: Partitioner | undefined;
 }
 
 /**
@@ -267,51 +262,22 @@ export class Producer {
     timestampMs: number,
     told: RecordCallback | Completion | undefined,
   ): void {
-    const { key = null, value, headers = null } = record;
-    const queue = topic.queues[this.#partitionOf(topic, record, key)]!;
+    const { key = null, value, headers = null, partition } = record;
     try {
+      const queue = topic.partitioner!.queueFor(key, value, partition);
       this.#bufferedBytes += queue.append(timestampMs, key, value, headers, told);
+      this.#dispatcher.add(queue);
     } catch (error) {
       if (!(error instanceof RecordsError)) throw error;
       throw new RaftlineError(error.code as ErrorCode, error.message, { cause: error });
     }
-    this.#dispatcher.add(queue);
-  }
-
-  #partitionOf(topic: Topic, { partition, value }: ProducerRecord, key: Bytes | null): number {
-    const { queues } = topic;
-    if (partition !== undefined) {
-      if (queues[partition] !== undefined) return partition;
-      throw new RaftlineError("UNKNOWN_PARTITION", `topic "${topic.name}" has partitions 0 to ${queues.length - 1}`);
-    }
-    if (key !== null) return partitionOfKey(keyHash(key), queues.length);
-    const queue = queues[topic.sticky]!;
-    const openBytes = queue.openBytes;
-    if (
-      openBytes === 0 ? queue.batchesBegun === topic.stickyBegun : openBytes + roughBytes(value) <= this.#batchBytesMax
-    ) {
-      return topic.sticky;
-    }
-    queue.closeOpen();
-    topic.sticky = this.#nextSticky(topic);
-    topic.stickyBegun = queues[topic.sticky]!.batchesBegun;
-    return topic.sticky;
-  }
-
-  /** The next partition in turn that is getting along; if none is, just the next. */
-  #nextSticky({ queues, sticky }: Topic): number {
-    for (let step = 1; step <= queues.length; step++) {
-      const candidate = (sticky + step) % queues.length;
-      if (queues[candidate]!.healthy) return candidate;
-    }
-    return (sticky + 1) % queues.length;
   }
 
   #topic(name: string): Topic {
     this.#dispatcher.prepare();
     let topic = this.#topics.get(name);
     if (topic === undefined) {
-      topic = { name, view: undefined, queues: [], loading: undefined, waiting: [], sticky: 0, stickyBegun: 0 };
+      topic = { name, view: undefined, queues: [], loading: undefined, waiting: [], partitioner: undefined };
       this.#topics.set(name, topic);
       this.#load(topic);
     }
@@ -332,7 +298,8 @@ export class Producer {
       (view) => {
         topic.view = view;
         topic.queues = view.routes.map((route) => new PartitionQueue(route, this.#queueSettings));
-        topic.sticky = this.#cluster.runtime.random.integer(topic.queues.length);
+        const first = this.#cluster.runtime.random.integer(topic.queues.length);
+        topic.partitioner = new Partitioner(topic.name, topic.queues, this.#batchBytesMax, first);
         this.#drainWaiting(topic);
       },
       (error: RaftlineError) => {
@@ -389,10 +356,6 @@ export class Producer {
   #turn(): Promise<void> {
     return new Promise((resolve) => this.#cluster.runtime.timers.defer(resolve));
   }
-}
-
-function roughBytes(value: Bytes): number {
-  return value.length + RECORD_BYTES_ROUGH;
 }
 
 function closed(): RaftlineError {

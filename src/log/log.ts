@@ -38,7 +38,7 @@ export async function openLog(runtime: Runtime, folder: string, options: LogOpti
   return new LogEngine(runtime, folder, limits, recovered, options.onFull ?? (() => {}));
 }
 
-class LogEngine implements Log {
+export class LogEngine implements Log {
   readonly report: RecoveryReport;
   readonly #groups: GroupTable;
   readonly #writer: Writer;
@@ -127,12 +127,12 @@ class LogEngine implements Log {
     }
   }
 
-  seekOffset(group: GroupId, offset: number): Promise<number> {
-    return this.#reader.seekOffset(this.#stateOrThrow(group), offset);
+  async seekOffset(group: GroupId, offset: number): Promise<number> {
+    return await this.#reader.seekOffset(this.#stateOrThrow(group), offset);
   }
 
-  seekTime(group: GroupId, timestampMs: number): Promise<number> {
-    return this.#reader.seekTime(this.#stateOrThrow(group), timestampMs);
+  async seekTime(group: GroupId, timestampMs: number): Promise<number> {
+    return await this.#reader.seekTime(this.#stateOrThrow(group), timestampMs);
   }
 
   trim(group: GroupId, firstIndex: number, startOffset?: number): void {
@@ -153,8 +153,8 @@ class LogEngine implements Log {
       const left = this.#removing.get(group)! - 1;
       if (left === 0) this.#removing.delete(group);
       else this.#removing.set(group, left);
+      this.#maintenance.wake();
     });
-    this.#maintenance.wake();
   }
 
   repaired(group: GroupId): void {

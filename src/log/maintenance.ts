@@ -1,6 +1,7 @@
 /** What is done beside the writing, one thing at a time: the reserve, sealing, freeing. */
 import PQueue from "p-queue";
 import type { Runtime } from "../runtime/runtime.ts";
+import { inBackground } from "./background.ts";
 import type { FileSet } from "./file-set.ts";
 import type { GroupTable } from "./group-table.ts";
 import type { Reclaimer } from "./reclaim.ts";
@@ -33,7 +34,7 @@ export class Maintenance {
   }
 
   add(work: () => Promise<void>): void {
-    this.#lane.add(work).catch((error) => this.#runtime.fatal("the log cannot be maintained", error));
+    inBackground(this.#runtime, "the log cannot be maintained", this.#lane.add(work));
   }
 
   /** Ends after what is under way. */

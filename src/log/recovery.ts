@@ -166,16 +166,15 @@ class Replay {
    * Takes away what a torn write left, so that there are zeros behind the last block again, and makes durable what was
    * only in the system's memory when the process ended: it counts from now on. Another sync does not do that: after one
    * that failed the system takes its memory for written (the process ended because of it, and here it starts again). So
-   * the last block is written once more; those before it were durable before it was begun.
+   * the header and the last block are written once more; what is between was durable before that block was begun.
    */
   async #wipe(handle: DiskFile, file: WalFile, result: ScanResult): Promise<void> {
     if (!result.closed) {
       await handle.truncate(result.end);
       await handle.truncate(Math.max(result.end, this.#limits.fileBytes));
     }
-    const lastBlock = new Uint8Array(result.end - result.lastBlock);
-    await handle.read(lastBlock, result.lastBlock);
-    await handle.write([lastBlock], result.lastBlock);
+    await writeAgain(handle, 0, FILE_HEADER_BYTES);
+    await writeAgain(handle, result.lastBlock, result.end);
     await handle.sync();
     file.sizeBytes = await handle.sizeBytes();
   }
@@ -201,6 +200,13 @@ class Replay {
       },
     };
   }
+}
+
+async function writeAgain(handle: DiskFile, from: number, to: number): Promise<void> {
+  if (from === to) return;
+  const bytes = new Uint8Array(to - from);
+  await handle.read(bytes, from);
+  await handle.write([bytes], from);
 }
 
 function isStub(trailer: Trailer): boolean {

@@ -5,6 +5,7 @@
  */
 import { DiskError } from "../runtime/disk.ts";
 import type { Runtime, Timer } from "../runtime/runtime.ts";
+import { inBackground } from "./background.ts";
 import type { LogLimits } from "./limits.ts";
 
 export const RESERVE_NAME = "reserve.bin";
@@ -44,6 +45,8 @@ export class Space {
     if (this.#reserved) {
       this.#reserved = false;
       await this.#runtime.disk.remove(this.#path);
+      // Its blocks are free when its removal is durable.
+      await this.#runtime.disk.syncFolder(this.#folder);
       return;
     }
     await new Promise<void>((resolve) => this.#waiters.push(resolve));
@@ -70,7 +73,7 @@ export class Space {
 
   #watch(): void {
     this.#timer = this.#runtime.timers.after(this.#limits.fullRetryMs, () => {
-      this.#check().catch((error) => this.#runtime.fatal("the log's reserve cannot be kept", error));
+      inBackground(this.#runtime, "the log's reserve cannot be kept", this.#check());
     });
   }
 

@@ -4,6 +4,7 @@
  */
 import { DiskError } from "../runtime/disk.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import { inBackground } from "./background.ts";
 import { type Block, BlockBuilder } from "./block-builder.ts";
 import type { FileSet } from "./file-set.ts";
 import type { GroupTable } from "./group-table.ts";
@@ -80,9 +81,7 @@ export class Writer {
     if (this.#running || this.#queue.length === 0) return;
     this.#running = true;
     // A promise's turn later, so that all that is queued in a row goes out together.
-    Promise.resolve()
-      .then(() => this.#run())
-      .catch((error) => this.#runtime.fatal("the log cannot be written", error));
+    inBackground(this.#runtime, "the log cannot be written", Promise.resolve().then(() => this.#run()));
   }
 
   /** Resolves when nothing is queued and nothing under way. */

@@ -1,5 +1,6 @@
 /** One node: puts log, host, peers, metadata, partitions and the client port together, starts and stops them. */
 import type { GroupId, Log } from "../log/types.ts";
+import type { LogLimits } from "../log/limits.ts";
 import { openLog } from "../log/log.ts";
 import type { NodeId } from "../raft/types.ts";
 import type { Entry } from "../records/entry.ts";
@@ -41,6 +42,7 @@ export interface RunningService {
 export interface NodeOptions {
   readonly runtime: Runtime;
   readonly limits?: Partial<HostLimits>;
+  readonly logLimits?: Partial<LogLimits>;
 }
 
 export class RaftlineNode {
@@ -155,7 +157,7 @@ export class RaftlineNode {
     const folder = await openDataFolder(runtime.disk, config.dataFolder, config);
     const undo = [() => folder.lock.release()];
     try {
-      const log: Log = await openLog(runtime, `${config.dataFolder}/log`, {});
+      const log: Log = await openLog(runtime, `${config.dataFolder}/log`, { limits: options.logLimits ?? {} });
       undo.unshift(() => log.close());
       const node = new RaftlineNode(config, options, folder, log, await readTails(log));
       await node.#listen();

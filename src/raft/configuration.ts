@@ -7,13 +7,6 @@ import type { Configuration, ConfigurationChange, NodeId } from "./types.ts";
 
 const NOBODY: readonly NodeId[] = Object.freeze([]);
 
-export const EMPTY_CONFIGURATION: Configuration = {
-  voters: NOBODY,
-  outgoing: NOBODY,
-  learners: NOBODY,
-  learnersNext: NOBODY,
-};
-
 export function isJoint(configuration: Configuration): boolean {
   return configuration.outgoing.length > 0;
 }

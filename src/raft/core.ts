@@ -52,7 +52,7 @@ export class Core<E extends RaftEntry> {
   constructor(options: RaftOptions<E>) {
     const { hardState, applied, log } = options;
     this.id = options.id;
-    this.limits = { ...DEFAULT_RAFT_LIMITS, ...options.limits };
+    this.limits = options.limits ? { ...DEFAULT_RAFT_LIMITS, ...options.limits } : DEFAULT_RAFT_LIMITS;
     this.electionTimeoutMs = options.electionTimeoutMs;
     this.random = options.random;
     this.peerHeardMs = options.peerHeardMs;
@@ -64,8 +64,10 @@ export class Core<E extends RaftEntry> {
     this.membership = new Membership(options.configuration, log.lastIndex);
     this.#term = hardState.term;
     this.#vote = hardState.vote;
-    // What was applied was committed, and what is cut off at the front was applied.
-    this.#commit = Math.max(hardState.commit, applied, log.firstIndex - 1);
+    // What was applied was committed, and what is cut off at the front was applied. Of a disk that lost a part of its log
+    // (then nobody vouches for this replica) only what is left counts.
+    const commit = this.vouched ? hardState.commit : Math.min(hardState.commit, log.lastIndex);
+    this.#commit = Math.max(commit, applied, log.firstIndex - 1);
     this.#commitWritten = hardState.commit;
     this.#applied = applied;
     this.snapshot = { index: applied, term: this.log.term(applied) ?? 0, configuration: options.configuration };

@@ -106,7 +106,7 @@ export class Election<E extends RaftEntry> {
    */
   #learnCommit(commit: number, commitTerm: number): void {
     const core = this.#core;
-    if (core.role === "leader" || core.log.term(commit) !== commitTerm || !core.commitTo(commit)) return;
+    if (core.leader !== 0 || core.log.term(commit) !== commitTerm || !core.commitTo(commit)) return;
     if (core.membership.isBehind(core.applied, core.commit)) this.#outcome.becomeFollower(core.term);
   }
 

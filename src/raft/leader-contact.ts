@@ -4,7 +4,7 @@
  * in its present term and link session. See README.md, "Who is alive".
  */
 
-/** Campaigns in quick succession after a leader is known to be gone; then the usual patience. */
+/** Campaigns in quick succession when there is surely no leader; then the usual patience. */
 const QUICK_TRIES = 4;
 
 export interface ContactOptions {
@@ -34,6 +34,7 @@ export class LeaderContact {
     this.#startMs = nowMs;
     this.#covered = true;
     this.#lost = false;
+    this.#quickTries = 0;
     this.#hurryAtMs = Infinity;
   }
 
@@ -48,7 +49,7 @@ export class LeaderContact {
   /** A campaign begins: how long until the next one. */
   campaigns(nowMs: number): void {
     this.restart(nowMs);
-    if (!this.#lost || this.#quickTries === 0) return;
+    if (this.#quickTries === 0) return;
     this.#quickTries -= 1;
     this.#timeoutMs = this.#options.lostLeaderJitterMs * 2 * (1 + this.#options.random());
   }
@@ -73,8 +74,13 @@ export class LeaderContact {
   lose(nowMs: number): void {
     this.#covered = false;
     this.#lost = true;
-    this.#quickTries = QUICK_TRIES;
+    this.hurry();
     this.#hurryAtMs = nowMs + this.#options.random() * this.#options.lostLeaderJitterMs;
+  }
+
+  /** The next campaigns follow one another quickly: the others may only not be there yet. */
+  hurry(): void {
+    this.#quickTries = QUICK_TRIES;
   }
 
   /** `heardMs`: when the leader's node was last heard. */

@@ -92,7 +92,7 @@ export class Leadership<E extends RaftEntry> implements MatchSource {
     if (!follower) return;
     // Forgets on the first word of a replica that forgot; what it said before, or will say again, is told apart below.
     if (!message.vouched && follower.vouched) follower.forget(this.#core.log.lastIndex, this.#reads.demand());
-    if (message.vouched && !follower.vouched) return follower.heard(this.#core.nowMs);
+    if (message.vouched && !follower.vouched) return this.replication.heard(follower);
     const isNews = this.replication.onResponse(follower, message);
     if (isNews) this.advance();
     if (!follower.vouched) this.#vouchFor(follower);
@@ -102,11 +102,10 @@ export class Leadership<E extends RaftEntry> implements MatchSource {
   onHeartbeatResponse(message: HeartbeatResponse): void {
     const follower = this.replication.followers.get(message.from);
     if (!follower) return;
-    follower.heard(this.#core.nowMs);
+    this.replication.heard(follower);
     follower.answeredRound = Math.max(follower.answeredRound, message.readRound);
     // Only who takes part answers a round, and this one was asked after it was known to have forgotten.
     if (!follower.vouched && message.readRound >= follower.vouchRound) this.#takeBack(follower);
-    this.replication.poke();
     this.#confirmReads();
     // Its own refusal is no reason to vouch for it again at once.
     if (follower.vouched) this.#vouchForAll();

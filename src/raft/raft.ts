@@ -251,9 +251,13 @@ export class Raft<E extends RaftEntry> {
     else if (leader !== 0) messages.push({ type: "transfer", from: id, to: leader, term, target });
   }
 
-  /** Campaigns at once, without waiting for a timeout; `preVote` asks first whether that has a chance. */
+  /**
+   * Campaigns at once, and again a few times in quick succession: for the preferred leader of a new group. `preVote`
+   * asks first whether that has a chance.
+   */
   campaign(nowMs: number, preVote = true): void {
     this.#core.advance(nowMs);
+    this.#contact.hurry();
     this.#election.campaign(preVote ? "pre-vote" : "vote");
   }
 

@@ -61,12 +61,20 @@ export class Replication<E extends RaftEntry> {
   }
 
   onResponse(follower: Progress, message: AppendResponse): boolean {
-    follower.heard(this.#core.nowMs);
     follower.commitHeard = Math.max(follower.commitHeard, message.commit);
-    this.poke();
-    if (!message.reject) return this.#onAccepted(follower, message.index);
-    this.#onRejected(follower, message);
-    return false;
+    let isNews = false;
+    if (message.reject) this.#onRejected(follower, message);
+    else isNews = this.#onAccepted(follower, message.index);
+    this.heard(follower);
+    return isNews;
+  }
+
+  /** It lives. Only if it lacks something is there anything to make. */
+  heard(follower: Progress): void {
+    const { log, commit, nowMs } = this.#core;
+    follower.heard(nowMs);
+    if (follower.next <= log.lastIndex || follower.state !== "replicate" || follower.nudge) this.poke();
+    else follower.idle = follower.isSettled(log.lastIndex, commit);
   }
 
   /** Returns whether the follower has more than was known. */

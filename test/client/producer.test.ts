@@ -174,16 +174,24 @@ refusing("refuses records that cannot be, and sends the others", async () => {
   const { world, cluster, client } = await fixture();
   const [shard] = cluster.createTopic("t", 1);
   const producer = client.producer();
+  await world.run(client.producer().send("t", { value: "first" }));
   const good = producer.send("t", { value: "0" });
   const codes = await world.run(Promise.all([
     failure(producer.send("t", { value: new Uint8Array(5 << 20) })),
     failure(producer.send("t", { value: "x", timestamp: -1 })),
     failure(producer.send("t", { value: 7 as unknown as string })),
+    failure(producer.send("t", { value: null as unknown as string })),
     failure(producer.send("t", { value: "x", partition: 9 })),
   ]));
-  assert.equal(codes.map(({ code }) => code), ["TOO_LARGE", "INVALID_RECORD", "INVALID_RECORD", "UNKNOWN_PARTITION"]);
+  assert.equal(codes.map(({ code }) => code), [
+    "TOO_LARGE",
+    "INVALID_RECORD",
+    "INVALID_RECORD",
+    "INVALID_RECORD",
+    "UNKNOWN_PARTITION",
+  ]);
   await world.run(good);
-  assert.equal(shard!.values(), ["0"]);
+  assert.equal(shard!.values(), ["first", "0"]);
   assert.is(producer.bufferedBytes, 0);
 });
 

@@ -253,6 +253,14 @@ loss("the campaigns of many groups that lost it together do not start together",
   assert.ok(starts.size > 20, `${starts.size} different milliseconds`);
 });
 
+loss("a new group's preferred leader asks again quickly: the others may have it a moment later", () => {
+  const solo = new Solo();
+  solo.raft.campaign(0);
+  assert.is(solo.sent().length, 2);
+  solo.wait(200);
+  assert.equal(solo.wait(200), ["1>2 pre-vote? t1 last 0@0", "1>3 pre-vote? t1 last 0@0"]);
+});
+
 loss("a mere hiccup: one follower that takes it for gone is refused by the other, and nothing changes", () => {
   const cluster = new Cluster(3);
   cluster.elect(1);

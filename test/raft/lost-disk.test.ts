@@ -1,6 +1,7 @@
 /** Scenario 20, and what of 54 to 58 a pure core can show: disks that come back empty, old, or half written. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { InvariantError } from "../../src/raft/invariant.ts";
 import { Cluster, ELECTION_TIMEOUT_MS } from "./harness.ts";
 import { emptyDisk } from "./member.ts";
 import { accepted, append, voteRequest } from "./messages.ts";
@@ -70,18 +71,21 @@ lost("20: what it acknowledged before is forgotten with the first word that it f
 });
 
 lost("20: it is vouched for when it has everything and every other voter has confirmed the leader since", () => {
-  const solo = new Solo();
-  solo.lead();
   const round = (from: number, readRound: number) =>
     ({ type: "heartbeat-response", from, to: 1, term: 1, readRound }) as const;
-  assert.ok(solo.receive(accepted({ from: 2, term: 1 }, 0, 0, false)).includes("1>3 heartbeat t1 round 1, commit 1"));
-  assert.not.ok(solo.receive(round(3, 1)).some((line) => line.includes("vouch")), "it has not everything");
-  assert.ok(
-    solo.receive(accepted({ from: 2, term: 1 }, 1, 1, false)).includes("1>2 heartbeat t1 round 1, commit 1 vouch"),
-  );
-  assert.is(solo.raft.followers()[0]!.vouched, false, "until it has answered");
-  solo.receive(round(2, 1));
-  assert.is(solo.raft.followers()[0]!.vouched, true);
+  const forgetful = (index: number) => accepted({ from: 2, term: 1 }, index, index, false);
+  const vouches = (lines: string[]) => lines.includes("1>2 heartbeat t1 round 1, commit 1 vouch");
+  for (const confirmedFirst of [true, false]) {
+    const solo = new Solo();
+    solo.lead();
+    assert.ok(solo.receive(forgetful(0)).includes("1>3 heartbeat t1 round 1, commit 1"));
+    const [first, last] = confirmedFirst ? [round(3, 1), forgetful(1)] : [forgetful(1), round(3, 1)];
+    assert.not.ok(vouches(solo.receive(first)), "one of the two is not enough");
+    assert.ok(vouches(solo.receive(last)));
+    assert.is(solo.raft.followers()[0]!.vouched, false, "until it has answered");
+    solo.receive(round(2, 1));
+    assert.is(solo.raft.followers()[0]!.vouched, true);
+  }
 });
 
 lost("20: it is not vouched for while another voter is silent, who might lead with the vote it forgot", () => {
@@ -120,6 +124,12 @@ lost("20: one of five may lose its disk under load, and is whole again soon", ()
   assert.ok(cluster.raft(4).vouched);
   assert.is(cluster.values(4).length, 50);
   assert.equal(cluster.raft(1).followers().map(({ vouched }) => vouched), [true, true, true, true]);
+});
+
+lost("a disk that lost the end of its log starts from what is left, and only if nobody vouches for it", () => {
+  const state = { log: [1, 1], hardState: { term: 1, commit: 5 } };
+  assert.is(new Solo({ ...state, forgot: true }).raft.commit, 2);
+  assert.throws(() => new Solo(state), (error: unknown) => error instanceof InvariantError);
 });
 
 lost.run();

@@ -313,6 +313,14 @@ changes("52: a change of which only the one that left with it knows the commit d
   assert.is(solo.raft.commit, 2, "which helps only for what is here too");
 });
 
+changes("52: what a refusal says of commits is for those who look for a leader, and disturbs nobody else", () => {
+  const solo = new Solo({ log: [1, 1], hardState: { term: 1 } });
+  solo.receive(append({ from: 2, term: 2 }, [2, 1], []));
+  solo.receive(voteResponse({ from: 3, term: 2 }, true, { commit: 2, commitTerm: 1 }));
+  assert.is(solo.raft.leader, 2);
+  assert.is(solo.raft.commit, 0);
+});
+
 changes("53: a group created again under the same name shares nothing with its past", () => {
   // Its number is new (groups are told apart by number), so no message reaches it; and the core keeps no state outside.
   const past = new Cluster(3);

@@ -38,7 +38,7 @@ function requestOf(chunks: readonly Uint8Array[]): ReturnType<typeof decodeReque
 const u32 = fc.integer({ min: 0, max: 2 ** 32 - 1 });
 const u53 = fc.maxSafeNat();
 const bytes = fc.uint8Array({ maxLength: 100 });
-const name = fc.stringMatching(/^[A-Za-z0-9_-][A-Za-z0-9._-]{0,20}$/);
+const name = fc.stringMatching(/^[A-Za-z0-9_-][A-Za-z0-9._-]{0,20}$/).filter((text) => text !== "__proto__");
 const type = <T extends string>(value: T) => fc.constant(value);
 
 const request: fc.Arbitrary<Request> = fc.oneof(

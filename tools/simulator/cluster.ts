@@ -1,6 +1,7 @@
 /** The simulated machines: nodes that can be killed, lose power, pause and start again on what their disks kept. */
 import { RaftlineNode } from "../../src/node/node.ts";
 import type { NodeConfig } from "../../src/node/config.ts";
+import type { LogLimits } from "../../src/log/limits.ts";
 import type { Address } from "../../src/runtime/network.ts";
 import type { LogSink } from "../../src/runtime/runtime.ts";
 import { DEFAULT_HOST_LIMITS, type HostLimits } from "../../shards/host/limits.ts";
@@ -23,6 +24,21 @@ const LIMITS: HostLimits = {
   checkpointBytes: 32 * 1024,
   checkpointEntries: 200,
   balanceDelayMs: 1_000,
+};
+
+const LOG_LIMITS: Partial<LogLimits> = {
+  fileBytes: 128 * 1024,
+  blockBytesMax: 16 * 1024,
+  copyBytesMax: 1024,
+  zeroLeadBytes: 4096,
+  zeroLeadBelowBytes: 1024,
+  runBytesMax: 4096,
+  sparseBelowBytes: 300,
+  sparseSpanBytes: 8 * 1024,
+  reserveBytes: 16 * 1024,
+  readBytesMax: 16 * 1024,
+  scanBytes: 16 * 1024,
+  searchBytes: 32 * 1024,
 };
 
 interface Machine {
@@ -115,7 +131,7 @@ export class SimulatedCluster {
     machine.node = undefined;
     say(`node ${id} starts`);
     process.enter(() => {
-      RaftlineNode.open(this.#configOf(id), { runtime: process.runtime, limits: LIMITS }).then(
+      RaftlineNode.open(this.#configOf(id), { runtime: process.runtime, limits: LIMITS, logLimits: LOG_LIMITS }).then(
         (node) => {
           if (!process.alive) return;
           machine.node = node;
@@ -127,7 +143,9 @@ export class SimulatedCluster {
           const code = (error as { code?: string }).code;
           say(`node ${id} could not start: ${error}`);
           // A full disk and one that fails are waited out; nothing else must happen on a disk without damage.
-          if (code !== "DISK_FULL" && code !== "IO_ERROR") fail({ invariant: "a node cannot start", detail: `node ${id}: ${error}` });
+          if (code !== "DISK_FULL" && code !== "IO_ERROR") {
+            fail({ invariant: "a node cannot start", detail: `node ${id}: ${error}` });
+          }
         },
       );
     });

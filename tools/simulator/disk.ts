@@ -50,7 +50,7 @@ export class SimulatedDisk {
   readonly #times: DiskTimes;
   readonly #names = new SimulatedNames();
   /** Files that are open, so that a removed one is still written and crashed with the others. */
-  #open = new Set<SimulatedFile>();
+  readonly #open = new Map<SimulatedFile, number>();
   #locked = new Set<string>();
   /** Views of a lower number are silent. */
   #life = 0;
@@ -144,7 +144,13 @@ export class SimulatedDisk {
   }
 
   opened(file: SimulatedFile): void {
-    this.#open.add(file);
+    this.#open.set(file, (this.#open.get(file) ?? 0) + 1);
+  }
+
+  closed(file: SimulatedFile): void {
+    const left = (this.#open.get(file) ?? 0) - 1;
+    if (left > 0) this.#open.set(file, left);
+    else this.#open.delete(file);
   }
 
   lock(folder: string): DiskLock {
@@ -214,7 +220,7 @@ export class SimulatedDisk {
 
   #files(): Set<SimulatedFile> {
     const files = this.#names.files();
-    for (const file of this.#open) files.add(file);
+    for (const file of this.#open.keys()) files.add(file);
     return files;
   }
 }
@@ -354,7 +360,7 @@ class OpenFile implements DiskFile {
   }
 
   async close(): Promise<void> {
-    await this.#run("close", 0, () => {});
+    await this.#run("close", 0, () => this.#disk.closed(this.#file));
     this.#closed = true;
   }
 

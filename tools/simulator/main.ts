@@ -3,6 +3,8 @@ import process from "node:process";
 import { cac } from "cac";
 import { reportFailure } from "../cli/failure.ts";
 import { UsageError } from "../cli/errors.ts";
+import { CANARIES } from "./canaries.ts";
+import { type CanaryResult, catchCanary } from "./canary-run.ts";
 import { FAULT_NAMES, type FaultName } from "./faults.ts";
 import { type Outcome, simulate } from "./simulation.ts";
 
@@ -13,6 +15,7 @@ interface SimFlags {
   readonly seconds: number;
   readonly faults?: string;
   readonly trace?: boolean;
+  readonly canaries?: boolean;
   readonly json?: boolean;
 }
 
@@ -24,6 +27,7 @@ cli.command("", "Simulate a cluster, its clients and faults, from seeds")
   .option("--seconds <n>", "Simulated seconds with faults, each", { default: 15 })
   .option("--faults <names>", `Only these may be drawn: ${FAULT_NAMES.join(",")}`)
   .option("--trace", "Print the whole story of a --seed")
+  .option("--canaries", "Plant known bugs, and count the seeds until each is caught")
   .option("--json", "The last line is one JSON object")
   .example("npm run sim -- --seeds 200 --json")
   .example("npm run sim -- --seed 42 --trace")
@@ -31,6 +35,7 @@ cli.command("", "Simulate a cluster, its clients and faults, from seeds")
 cli.help();
 
 async function run(flags: SimFlags): Promise<void> {
+  if (flags.canaries) return await runCanaries(flags);
   const faults = parseFaults(flags.faults);
   const { seconds } = flags;
   const first = wholeNumber("--from", flags.seed ?? flags.from);
@@ -51,6 +56,18 @@ async function run(flags: SimFlags): Promise<void> {
   if (flags.json) console.log(JSON.stringify(result));
   else console.log(`\n${inWords(result)}`);
   process.exit(total.failures === 0 ? 0 : 1);
+}
+
+async function runCanaries({ seconds, json }: SimFlags): Promise<void> {
+  const caught: CanaryResult[] = [];
+  for (const canary of CANARIES) {
+    const result = await catchCanary(canary, seconds);
+    caught.push(result);
+    const { name, seedsNeeded, invariant } = result;
+    if (!json) console.log(`${String(seedsNeeded).padStart(4)} seeds  ${name.padEnd(56)} ${invariant ?? "NOT CAUGHT"}`);
+  }
+  if (json) console.log(JSON.stringify({ canaries: caught }));
+  process.exit(caught.every((result) => result.caught) ? 0 : 1);
 }
 
 function add(

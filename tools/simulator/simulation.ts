@@ -85,7 +85,12 @@ class Simulation {
   }
 
   async run(): Promise<Outcome> {
-    const release = ignoreEndedProcesses();
+    const release = watchUnhandled((error) => {
+      this.#fail({
+        invariant: "an exception nobody caught",
+        detail: error instanceof Error ? error.stack ?? "" : `${error}`,
+      });
+    });
     try {
       await this.#phases();
     } finally {
@@ -198,9 +203,9 @@ class Simulation {
 }
 
 /** A process that ended itself leaves promises that nobody waits for; everything else unhandled is a finding. */
-function ignoreEndedProcesses(): () => void {
+function watchUnhandled(found: (error: unknown) => void): () => void {
   const handler = (reason: unknown) => {
-    if (!(reason instanceof ProcessEnded)) throw reason;
+    if (!(reason instanceof ProcessEnded)) found(reason);
   };
   process.on("unhandledRejection", handler);
   return () => process.off("unhandledRejection", handler);

@@ -71,7 +71,7 @@ export class ProducerLoad {
     while (!this.stopped) {
       const burst = 1 + random.integer(random.chance(0.1) ? 60 : 6);
       for (let i = 0; i < burst; i++) this.#send(producer);
-      await sleep(runtime, random.skewed(1, 80));
+      await sleep(runtime, random.skewed(1, 400));
     }
     while (this.#inFlight > 0) await sleep(runtime, 20);
     await client.close();

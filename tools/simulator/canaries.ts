@@ -1,0 +1,191 @@
+/**
+ * Deliberate bugs, put in only here, that the simulator must catch: a checker is trusted once it has caught a planted
+ * bug. Each changes one public method of one class for the length of a run and is taken out again.
+ */
+import { RaftLog } from "../../src/raft/raft-log.ts";
+import { Raft } from "../../src/raft/raft.ts";
+import type { Message, RaftEntry, Ready } from "../../src/raft/types.ts";
+import { LogEngine } from "../../src/log/log.ts";
+import type { GroupWrite } from "../../src/log/types.ts";
+import { Host } from "../../shards/host/host.ts";
+import { PartitionMachine } from "../../shards/partition/machine.ts";
+import { Partition } from "../../shards/partition/partition.ts";
+import { ProducerTable } from "../../shards/partition/producer-table.ts";
+import { SimulatedDisk } from "./disk.ts";
+
+export interface Canary {
+  readonly name: string;
+  /** Puts the bug in; the result takes it out. */
+  plant(): () => void;
+}
+
+type AnyReady = Ready<RaftEntry>;
+type AnyMessage = Message<RaftEntry>;
+
+/** Replaces a method; `make` is given the original. */
+function patch<T extends object, K extends keyof T>(target: T, name: K, make: (original: T[K]) => T[K]): () => void {
+  const original = target[name];
+  target[name] = make(original);
+  return () => {
+    target[name] = original;
+  };
+}
+
+/** Changes what a replica is told to do. */
+function onReady(name: string, change: (ready: AnyReady, raft: Raft<RaftEntry>) => AnyReady): Canary {
+  return {
+    name,
+    plant: () =>
+      patch(Raft.prototype as Raft<RaftEntry>, "takeReady", (original) =>
+        function (this: Raft<RaftEntry>) {
+          return change(original.call(this), this);
+        }),
+  };
+}
+
+/** Changes what a replica is told by others: each message becomes those. */
+function onMessage(name: string, change: (message: AnyMessage, raft: Raft<RaftEntry>) => AnyMessage[]): Canary {
+  return {
+    name,
+    plant: () =>
+      patch(
+        Raft.prototype as Raft<RaftEntry>,
+        "step",
+        (original) =>
+          function (this: Raft<RaftEntry>, message: AnyMessage, nowMs: number) {
+            for (const each of change(message, this)) original.call(this, each, nowMs);
+          },
+      ),
+  };
+}
+
+/** Some messages do not wait for the disk. */
+function early(ready: AnyReady, type: AnyMessage["type"]): AnyReady {
+  const isEarly = (message: AnyMessage) => message.type === type;
+  return {
+    ...ready,
+    messages: [...ready.messages, ...ready.messagesAfterPersist.filter(isEarly)],
+    messagesAfterPersist: ready.messagesAfterPersist.filter((message) => !isEarly(message)),
+  };
+}
+
+export const CANARIES: readonly Canary[] = [
+  {
+    name: "acknowledge before the commit",
+    plant: () =>
+      patch(Host.prototype, "propose", (original) =>
+        function (this: Host, replica, entry, waiter) {
+          if (!replica.isLeading) return original.call(this, replica, entry, waiter);
+          let refused = false;
+          original.call(this, replica, entry, {
+            settled: (code, settled, result) => {
+              if (code === "" || entry.index > 0) return;
+              refused = true;
+              waiter.settled(code, settled, result);
+            },
+          });
+          if (!refused) waiter.settled("", entry, undefined);
+        }),
+  },
+  {
+    name: "skip every fsync",
+    plant: () =>
+      patch(SimulatedDisk.prototype, "attach", (original) =>
+        function (this: SimulatedDisk) {
+          const disk = original.call(this);
+          const open = disk.open.bind(disk);
+          disk.open = async (path, mode) => {
+            const file = await open(path, mode, "buffered");
+            file.sync = () => Promise.resolve();
+            return file;
+          };
+          return disk;
+        }),
+  },
+  {
+    name: "say durable before the disk does",
+    plant: () =>
+      patch(LogEngine.prototype, "write", (original) =>
+        function (this: LogEngine, writes, onDurable) {
+          original.call(this, writes, () => {});
+          queueMicrotask(onDurable);
+        }),
+  },
+  onReady("vote before the vote is durable", (ready) => early(ready, "vote-response")),
+  onReady("acknowledge an append before it is durable", (ready) => early(ready, "append-response")),
+  onReady("forget term and vote", (ready) => ({ ...ready, hardState: undefined })),
+  onReady("forget the vote", (ready) => {
+    const { hardState } = ready;
+    return hardState ? { ...ready, hardState: { ...hardState, vote: 0 } } : ready;
+  }),
+  onReady("forget a truncation", (ready) => ({ ...ready, truncateFrom: 0 })),
+  onReady("lose the last entry of a write", (ready) => ({ ...ready, entries: ready.entries.slice(0, -1) })),
+  onMessage("take a refusal for a vote", (message) => {
+    return [message.type === "vote-response" && !message.preVote ? { ...message, reject: false } : message];
+  }),
+  onMessage("take a rejection for an acceptance", (message) => {
+    return [message.type === "append-response" ? { ...message, reject: false } : message];
+  }),
+  onMessage("accept stale appends", (message, raft) => {
+    const isStale = message.type === "append" && message.term < raft.term;
+    return [isStale ? { ...message, term: raft.term } : message];
+  }),
+  onMessage("use the commit index before the logs match", (message) => {
+    if (message.type !== "append") return [message];
+    const { from, to, term, commit } = message;
+    return [{ type: "heartbeat", from, to, term, commit, readRound: 0, vouch: false }, message];
+  }),
+  onMessage("believe that what one follower has all have", (message) => {
+    if (message.type !== "append-response" || message.reject) return [message];
+    const others = [1, 2, 3].filter((id) => id !== message.to);
+    return others.map((from) => ({ ...message, from }));
+  }),
+  {
+    name: "deliver what is not committed",
+    plant: () => {
+      const restoreRead = patch(Partition.prototype, "read", () =>
+        function (this: Partition, offset, bytesMax) {
+          const { raft } = this.replica;
+          for (let index = raft.log.tailFirstIndex; index <= raft.lastIndex; index++) {
+            const entry = raft.log.entry(index);
+            if (entry && entry.nextOffset > offset) return raft.log.slice(index, raft.lastIndex, bytesMax) ?? [];
+          }
+          return [];
+        });
+      return restoreRead;
+    },
+  },
+  {
+    name: "store a batch again that was sent again",
+    plant: () => patch(ProducerTable.prototype, "check", () => () => ({ kind: "next" })),
+  },
+  {
+    name: "give offsets from what is applied, not from the log's end",
+    plant: () => patch(RaftLog.prototype, "lastEntry", () => () => undefined),
+  },
+  {
+    name: "forget the producers at a checkpoint",
+    plant: () => patch(PartitionMachine.prototype, "capture", () => () => new ProducerTable().encode()),
+  },
+  {
+    name: "skip an entry when reading",
+    plant: () =>
+      patch(Partition.prototype, "read", (original) =>
+        async function (this: Partition, offset, bytesMax) {
+          const entries = await original.call(this, offset, bytesMax);
+          return entries.length > 2 ? [entries[0]!, ...entries.slice(2)] : entries;
+        }),
+  },
+  {
+    name: "write the groups of a turn but one",
+    plant: () =>
+      patch(
+        LogEngine.prototype,
+        "write",
+        (original) =>
+          function (this: LogEngine, writes: readonly GroupWrite[], onDurable) {
+            original.call(this, writes.length > 1 ? writes.slice(1) : writes, onDurable);
+          },
+      ),
+  },
+];
