@@ -19,6 +19,8 @@ const HEAD_REFUSALS_MAX = 3;
 
 export interface QueueSettings {
   readonly batchBytesMax: number;
+  /** The topic's bound, as it is now. */
+  readonly recordBytesMax: () => number;
   readonly codec: number;
   readonly deliveryTimeoutMs: number;
   readonly nowMs: () => number;
@@ -231,6 +233,7 @@ export class PartitionQueue {
       order: this.#order++,
       codec: this.#settings.codec,
       bytesTarget: this.#settings.batchBytesMax,
+      recordBytesMax: this.#settings.recordBytesMax(),
       bytesExpected: this.#lastBatchBytes,
       allocate: this.#settings.buffers.take,
     });

@@ -78,8 +78,14 @@ export class PendingBatch {
     this.createdMs = options.createdMs;
     this.order = options.order;
     this.#codec = options.codec;
-    const { bytesTarget, bytesExpected, allocate } = options;
-    this.#writer = new BatchWriter({ bytesMax: BATCH_BYTES_MAX, bytesTarget, bytesExpected, allocate });
+    const { bytesTarget, bytesExpected, recordBytesMax, allocate } = options;
+    this.#writer = new BatchWriter({
+      bytesMax: BATCH_BYTES_MAX,
+      bytesTarget,
+      bytesExpected,
+      recordBytesMax,
+      allocate,
+    });
   }
 
   get byteLength(): number {
@@ -164,6 +170,7 @@ export interface PendingBatchOptions {
   readonly order: number;
   readonly codec: number;
   readonly bytesTarget: number;
+  readonly recordBytesMax: number;
   readonly bytesExpected: number;
   readonly allocate: (byteLength: number) => Uint8Array;
 }

@@ -76,7 +76,7 @@ interface Topic {
 export class Producer {
   readonly #cluster: Cluster;
   readonly #dispatcher: Dispatcher;
-  readonly #queueSettings: QueueSettings;
+  readonly #queueSettings: Omit<QueueSettings, "recordBytesMax">;
   readonly #batchBytesMax: number;
   readonly #bufferBytesMax: number;
   readonly #stopWatching: () => void;
@@ -297,7 +297,9 @@ export class Producer {
     topic.loading = this.#cluster.loadTopic(topic.name).then(
       (view) => {
         topic.view = view;
-        topic.queues = view.routes.map((route) => new PartitionQueue(route, this.#queueSettings));
+        topic.queues = view.routes.map((route) => {
+          return new PartitionQueue(route, { ...this.#queueSettings, recordBytesMax: () => view.recordBytesMax });
+        });
         const first = this.#cluster.runtime.random.integer(topic.queues.length);
         topic.partitioner = new Partitioner(topic.name, topic.queues, this.#batchBytesMax, first);
         this.#drainWaiting(topic);

@@ -38,6 +38,8 @@ export class TopicView {
   readonly routes: readonly Route[];
   /** It was deleted, or replaced by another of the same name. */
   gone = false;
+  /** Largest record the topic takes. */
+  recordBytesMax = Infinity;
 
   constructor(metadata: TopicMetadata) {
     this.name = metadata.name;
@@ -47,6 +49,8 @@ export class TopicView {
   }
 
   learn(metadata: TopicMetadata): void {
+    const { recordBytesMax } = metadata.settings;
+    if (typeof recordBytesMax === "number") this.recordBytesMax = recordBytesMax;
     metadata.partitions.forEach((partition, number) => this.routes[number]?.learn(partition));
   }
 }

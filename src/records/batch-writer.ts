@@ -19,6 +19,8 @@ export interface BatchWriterOptions {
   readonly bytesMax: number;
   /** A batch takes no second record beyond this size; a single large one may. Default: `bytesMax`. */
   readonly bytesTarget?: number;
+  /** Of one record as it is stored: key, value, headers and a few bytes around them. Default: no bound of its own. */
+  readonly recordBytesMax?: number;
   /** Room to reserve with the first record, where the size of the batch can be guessed. */
   readonly bytesExpected?: number;
   /** Where buffers come from; of exactly the length asked for. Default: new ones. */
@@ -63,6 +65,7 @@ const FIXED_BYTES_MAX = 1 + FIRST_DELTA_BYTES + 2 * ITEM_HEADER_BYTES;
 export class BatchWriter {
   readonly #bytesMax: number;
   readonly #bytesTarget: number;
+  readonly #recordBytesMax: number;
   readonly #allocate: (byteLength: number) => Uint8Array;
   #bytesExpected: number;
   #bytes: Uint8Array = NO_BYTES;
@@ -73,6 +76,7 @@ export class BatchWriter {
 
   constructor(options: BatchWriterOptions) {
     this.#bytesMax = options.bytesMax;
+    this.#recordBytesMax = options.recordBytesMax ?? Infinity;
     this.#bytesTarget = Math.min(options.bytesTarget ?? options.bytesMax, options.bytesMax);
     this.#bytesExpected = Math.max(options.bytesExpected ?? 0, ROOM_BYTES_FIRST);
     this.#allocate = options.allocate ?? allocate;
@@ -114,6 +118,7 @@ export class BatchWriter {
     at = writeBytes(bytes, at, value);
     if (headers === null) bytes[at++] = NULL;
     else at = writeHeaders(bytes, at, headers);
+    if (at - start > this.#recordBytesMax) throw tooLarge(at - start, this.#recordBytesMax);
     if (at > this.#bytesTarget && (this.#count > 0 || at > this.#bytesMax)) {
       return this.#refuse(at - start, timestampMs);
     }
@@ -287,4 +292,8 @@ function writeU32BE(bytes: Uint8Array, at: number, value: number): void {
 function writeU64BE(bytes: Uint8Array, at: number, value: number): void {
   writeU32BE(bytes, at, Math.floor(value / 2 ** 32));
   writeU32BE(bytes, at + 4, value % 2 ** 32);
+}
+
+function tooLarge(bytes: number, bytesMax: number): RecordsError {
+  return new RecordsError("TOO_LARGE", `a record of ${bytes} bytes; the topic takes ${bytesMax}`);
 }

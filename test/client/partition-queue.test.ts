@@ -16,6 +16,7 @@ class Fixture {
   readonly buffers = new BufferPool(1_000_000);
   readonly queue = new PartitionQueue(new Route("t", 0, 1), {
     batchBytesMax: 10_000,
+    recordBytesMax: () => Infinity,
     codec: 0,
     deliveryTimeoutMs: 1_000,
     nowMs: () => this.nowMs,
