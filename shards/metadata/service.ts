@@ -29,6 +29,9 @@ const DEFAULT_RECORD_BYTES_MAX = 1024 * 1024;
 const DEFAULT_PARTITIONS = 1;
 const DEFAULT_REPLICAS = 3;
 
+/** May be done twice without harm: tried again where the first outcome is not known. */
+const REPEATABLE: ReadonlySet<string> = new Set(["registerNode", "allocateProducerIds"]);
+
 /** What may be asked of the leader. A new topic's placement is the leader's to choose. */
 export type MetadataRequest =
   | { readonly type: "createTopic"; readonly name: string; readonly options: TopicOptions }
@@ -134,7 +137,7 @@ export class MetadataService {
     }
   }
 
-  /** Undefined: this node does not lead, nothing was done. */
+  /** Undefined: this node does not lead, and nothing was done that may not be done again. */
   async #executeHere(request: MetadataRequest): Promise<Executed | undefined> {
     const { replica } = this.#options;
     if (!replica.isLeading) return undefined;
@@ -143,6 +146,7 @@ export class MetadataService {
     }
     const outcome = await this.#propose(this.#toCommand(request));
     if (outcome === undefined) {
+      if (REPEATABLE.has(request.type)) return undefined;
       throw new RaftlineError("TIMED_OUT", "the metadata leader changed: the outcome is not known");
     }
     if (!outcome.ok) throw new RaftlineError(outcome.code, outcome.message);
@@ -179,7 +183,7 @@ export class MetadataService {
     });
   }
 
-  /** Undefined: surely nothing was done there. */
+  /** Undefined: nothing was done there that may not be done again. */
   async #forward(peer: NodeId, request: MetadataRequest): Promise<Executed | undefined> {
     const { runtime, peers } = this.#options;
     const requestId = ++this.#lastRequestId;

@@ -6,6 +6,8 @@ interface GroupHistory {
   readonly leaderOfTerm: Map<number, number>;
   /** Committed entries as first seen applied: by index, term and checksums. */
   readonly committed: Map<number, string>;
+  /** A term in which the entry was known to be committed: leaders of later terms have it. */
+  readonly committedInTerm: Map<number, number>;
 }
 
 interface ReplicaView {
@@ -65,7 +67,7 @@ export class Invariants {
 
   #history(group: number): GroupHistory {
     let history = this.#groups.get(group);
-    if (!history) this.#groups.set(group, history = { leaderOfTerm: new Map(), committed: new Map() });
+    if (!history) this.#groups.set(group, history = { leaderOfTerm: new Map(), committed: new Map(), committedInTerm: new Map() });
     return history;
   }
 
@@ -84,9 +86,9 @@ export class Invariants {
 
   /** Leader completeness: whatever is committed is in the log of whoever leads later. */
   #checkLeaderLog(nodeId: number, raft: Replica["raft"], group: number): void {
-    const { committed } = this.#history(group);
+    const { committed, committedInTerm } = this.#history(group);
     for (const [index, mark] of committed) {
-      if (index < raft.log.firstIndex) continue;
+      if (index < raft.log.firstIndex || committedInTerm.get(index)! >= raft.term) continue;
       const term = raft.log.term(index);
       if (term === undefined || !mark.startsWith(`${term}:`)) {
         this.#broken("a leader lacks a committed entry", nodeId, group, `index ${index}: ${mark}, has term ${term}`);
@@ -95,7 +97,7 @@ export class Invariants {
   }
 
   #checkApplied(nodeId: number, { raft, group }: Replica, from: number): void {
-    const { committed } = this.#history(group);
+    const { committed, committedInTerm } = this.#history(group);
     for (let index = from; index <= raft.applied; index++) {
       const entry = raft.log.entry(index);
       if (!entry) continue;
@@ -103,6 +105,7 @@ export class Invariants {
       const known = committed.get(index);
       if (known === undefined) {
         committed.set(index, mark);
+        committedInTerm.set(index, raft.term);
         this.committedEntries += 1;
         this.hash = (Math.imul(this.hash, 31) + entry.headerCrc + index * 7 + group) | 0;
       } else if (known !== mark) {
