@@ -6,7 +6,7 @@ import { loadConfig, type NodeConfig } from "../../../src/node/config.ts";
 import { ConfigError } from "../../../src/node/errors.ts";
 import { startNode } from "../../../src/node/node.ts";
 import { createNodeRuntime } from "../../../src/runtime/node-runtime.ts";
-import { stopSignal } from "../stop-signal.ts";
+import { parentStops, stopSignal } from "../stop-signal.ts";
 
 interface NodeFlags {
   readonly config?: string;
@@ -37,7 +37,7 @@ export function nodeCommand(cli: CAC): void {
 
 async function runNode(flags: NodeFlags): Promise<void> {
   const config = readConfig(flags);
-  const stop = Promise.race([stopSignal(), ...(flags.withParent ? [parentGone()] : [])]);
+  const stop = flags.withParent ? parentStops() : stopSignal();
   const runtime = createNodeRuntime({ logLevel: config.logLevel ?? "info" });
   const started = await startNode(config, { runtime }, [adminService]);
   const { node, services } = started;
@@ -74,12 +74,4 @@ function readConfig(flags: NodeFlags): NodeConfig {
     });
   }
   return loadConfig({ yaml, env: process.env, flags: given });
-}
-
-function parentGone(): Promise<void> {
-  return new Promise((resolve) => {
-    process.stdin.on("end", resolve);
-    process.stdin.on("close", resolve);
-    process.stdin.resume();
-  });
 }
