@@ -15,6 +15,7 @@ export interface Block {
   readonly records: readonly PlacedRecord[];
 }
 
+const NO_RUNS: PlacedRun[] = [];
 const PADDING = new Uint8Array(8);
 
 /**
@@ -36,21 +37,18 @@ export class BlockBuilder {
     const table = this.#table;
     table.reset();
     table.zeros(BLOCK_HEADER_BYTES);
-    const encoded: { record: LogRecord; runs: PlacedRun[] }[] = [];
+    const placed: PlacedRecord[] = [];
     let dataBytes = 0;
     for (const record of records) {
       const { entries } = record;
       encodeHead(table, record, entries.length > 0);
-      let runs: PlacedRun[] = [];
-      if (entries.length > 0) {
-        runs = encodeRuns(table, entries, dataBytes, this.#limits.runBytesMax);
-        const last = runs.at(-1)!;
-        dataBytes = last.position + last.bytes;
-      }
-      encoded.push({ record, runs });
+      const runs = entries.length > 0 ? encodeRuns(table, entries, dataBytes, this.#limits.runBytesMax) : NO_RUNS;
+      const last = runs.at(-1);
+      if (last) dataBytes = last.position + last.bytes;
+      placed.push(place(record, runs));
     }
     const dataAt = position + table.length;
-    const placed = encoded.map(({ record, runs }) => place(record, runs, dataAt));
+    for (const { runs } of placed) for (const run of runs) run.position += dataAt;
     const { identity } = file;
     const header = sealHeader(table, { identity, sequence, dataBytes, records: records.length, oldestFile });
     const chunks = [table.written()];
@@ -104,18 +102,7 @@ export class BlockBuilder {
   }
 }
 
-function place(record: LogRecord, runs: readonly PlacedRun[], dataAt: number): PlacedRecord {
+function place(record: LogRecord, runs: PlacedRun[]): PlacedRecord {
   const { group, remove, reset, truncateFrom, checkpoint, hardState, trim, repaired, suspect } = record;
-  return {
-    group,
-    remove,
-    reset,
-    truncateFrom,
-    checkpoint,
-    hardState,
-    trim,
-    repaired,
-    suspect,
-    runs: runs.map((run) => ({ ...run, position: dataAt + run.position })),
-  };
+  return { group, remove, reset, truncateFrom, checkpoint, hardState, trim, repaired, suspect, runs };
 }

@@ -94,6 +94,7 @@ export class LiveDelta implements GroupDelta {
   }
 
   #truncate(index: number): void {
+    if (this.runs.count > 0 && index > this.runs.lastIndex) return;
     // What this file holds itself does not reach down to `index`: the cut goes into earlier files.
     if (this.runs.count === 0 || index <= this.runs.firstIndex) {
       if (this.truncateFrom === 0 || index < this.truncateFrom) this.truncateFrom = index;

@@ -32,7 +32,7 @@ export class GroupTable {
     const state = this.#stateOf(record.group);
     this.#applyBefore(state, record);
     for (const run of record.runs) {
-      state.append(file, { ...run, lastIndex: run.firstIndex + run.count - 1 });
+      state.append(file, run);
       state.addTerm(run.firstIndex, run.term);
     }
     this.#applyAfter(state, record, file);

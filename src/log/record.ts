@@ -40,13 +40,14 @@ export interface PlacedRecord extends RecordHead {
 /** Entries of one group and one term, back to back in a file. */
 export interface PlacedRun {
   readonly firstIndex: number;
+  readonly lastIndex: number;
   readonly count: number;
   readonly term: number;
   readonly firstOffset: number;
   readonly maxTimestampMs: number;
   readonly bytes: number;
-  /** Of the first entry, in the file. */
-  readonly position: number;
+  /** Of the first entry, in the file. While a block is built, from where its entries begin. */
+  position: number;
   /** Where this run's list of entries begins in the table. */
   readonly listAt: number;
 }
@@ -150,7 +151,8 @@ function decodeRuns(table: ByteReader, firstPosition: number): PlacedRun[] {
     const bytes = table.u32();
     const listAt = table.at;
     table.skip(count * LIST_ITEM_BYTES);
-    runs.push({ firstIndex, count, term, firstOffset, maxTimestampMs, bytes, position, listAt });
+    const lastIndex = firstIndex + count - 1;
+    runs.push({ firstIndex, lastIndex, count, term, firstOffset, maxTimestampMs, bytes, position, listAt });
     position += bytes;
   }
   return runs;
@@ -217,7 +219,8 @@ function encodeRun(out: ByteWriter, entries: readonly Entry[], from: number, to:
     out.u32(entry.byteLength);
     out.u32(entry.headerCrc);
   }
-  return { firstIndex, count, term, firstOffset, maxTimestampMs, bytes, position, listAt };
+  const lastIndex = firstIndex + count - 1;
+  return { firstIndex, lastIndex, count, term, firstOffset, maxTimestampMs, bytes, position, listAt };
 }
 
 export function encodeCheckpoint(out: ByteWriter, checkpoint: Checkpoint): void {

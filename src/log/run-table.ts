@@ -121,7 +121,7 @@ export class RunTable {
     }
     const rows = this.#rows;
     rows[base + FIRST_INDEX] = run.firstIndex;
-    rows[base + LAST_INDEX] = run.firstIndex + run.count - 1;
+    rows[base + LAST_INDEX] = run.lastIndex;
     rows[base + FIRST_OFFSET] = run.firstOffset;
     rows[base + MAX_TIMESTAMP] = run.maxTimestampMs;
     rows[base + BYTES] = run.bytes;
@@ -165,7 +165,7 @@ export class RunTable {
       end - rows[base + BLOCK_POSITION]! <= sizes.sparseSpanBytes;
     if (!fits) return false;
     if (rows[base + END] !== run.position) rows[base + FLAGS]! |= WALK;
-    rows[base + LAST_INDEX] = run.firstIndex + run.count - 1;
+    rows[base + LAST_INDEX] = run.lastIndex;
     rows[base + MAX_TIMESTAMP] = Math.max(rows[base + MAX_TIMESTAMP]!, run.maxTimestampMs);
     rows[base + BYTES]! += run.bytes;
     rows[base + END] = end;

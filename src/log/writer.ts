@@ -140,7 +140,7 @@ export class Writer {
         await file.writable!.write(this.#withZeroLead(block), block.position);
       } catch (error) {
         if (!(error instanceof DiskError) || error.code !== "DISK_FULL") throw error;
-        await this.#rewind(file);
+        // The same block goes to the same place again, over what was written of it.
         await this.#space.exhausted();
         continue;
       }
@@ -196,15 +196,6 @@ export class Writer {
     if (lead <= 0) return block.chunks;
     this.#zeroedTo = end + lead;
     return [...block.chunks, this.#builder.zeros(lead)];
-  }
-
-  /** Takes back what a write may have left behind the last block, and its space. */
-  async #rewind(file: WalFile): Promise<void> {
-    await file.writable!.truncate(file.end);
-    await file.writable!.truncate(Math.max(file.end, this.#limits.fileBytes));
-    // Else the rest of this block could come back behind a shorter one, and look like damage.
-    await file.writable!.sync();
-    this.#zeroedTo = 0;
   }
 }
 

@@ -38,7 +38,8 @@ export class Leadership<E extends RaftEntry> implements MatchSource {
     this.#uncommitted = new InflightWindow(Infinity, core.limits.uncommittedBytesMax);
     this.replication = new Replication(core);
     this.replication.setMembers(membersOf(core.configuration));
-    this.#checkAtMs = core.nowMs + core.electionTimeoutMs;
+    // Groups whose leaders were elected together need not look after their followers at the same moment for ever.
+    this.#checkAtMs = core.nowMs + core.electionTimeoutMs * (1 + core.random());
     core.wakeBy(this.#checkAtMs);
     // Raft §8: what earlier terms left behind is committed with an entry of this one.
     this.#append(core.entries.noOp());

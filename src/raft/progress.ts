@@ -11,6 +11,15 @@ import type { LoadRequest, NodeId, SnapshotMeta } from "./types.ts";
 
 export type ProgressState = "probe" | "replicate" | "snapshot";
 
+/** What a leader tells its host of one follower. */
+export interface FollowerStatus {
+  readonly peer: NodeId;
+  readonly state: ProgressState;
+  /** Highest index known to be durable there. */
+  readonly match: number;
+  readonly vouched: boolean;
+}
+
 export class Progress {
   readonly peer: NodeId;
   state: ProgressState = "probe";
@@ -100,7 +109,6 @@ export class Progress {
     this.lost = false;
     this.answered = false;
     this.commitHeard = 0;
-    this.nudge = true;
     this.retryMs = this.#limits.retryMs;
     this.waitingSinceMs = nowMs;
   }

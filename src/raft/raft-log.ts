@@ -128,7 +128,8 @@ export class RaftLog<E extends RaftEntry> {
     this.#lastIndex = index - 1;
     if (index >= this.#unsavedFrom) return;
     this.#unsavedFrom = index;
-    this.#truncateFrom = this.#truncateFrom === 0 ? index : Math.min(this.#truncateFrom, index);
+    // Lower than any cut before it: those lowered `#unsavedFrom`.
+    this.#truncateFrom = index;
   }
 
   /** The whole log is replaced by a snapshot up to `index`. */

@@ -11,7 +11,7 @@ import { invariant, InvariantError } from "./invariant.ts";
 import { LeaderContact } from "./leader-contact.ts";
 import { Leadership } from "./leader.ts";
 import type { RaftOptions } from "./options.ts";
-import type { ProgressState } from "./progress.ts";
+import type { FollowerStatus } from "./progress.ts";
 import type { RaftLog } from "./raft-log.ts";
 import type {
   Configuration,
@@ -27,15 +27,7 @@ import type {
 } from "./types.ts";
 
 export type { RaftOptions } from "./options.ts";
-
-/** What a leader knows of one follower. */
-export interface FollowerStatus {
-  readonly peer: NodeId;
-  readonly state: ProgressState;
-  /** Highest index known to be durable there. */
-  readonly match: number;
-  readonly vouched: boolean;
-}
+export type { FollowerStatus } from "./progress.ts";
 
 export class Raft<E extends RaftEntry> {
   readonly id: NodeId;

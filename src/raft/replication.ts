@@ -111,7 +111,8 @@ export class Replication<E extends RaftEntry> {
     if (!follower || asked?.fromIndex !== request.fromIndex || asked.term !== request.term) return;
     follower.loading = undefined;
     this.poke();
-    if (request.term !== this.#core.term || follower.next !== request.fromIndex) return;
+    // An acknowledgement has overtaken it: what is needed now is asked for anew.
+    if (follower.next !== request.fromIndex) return;
     if (entries.length === 0 || !this.#isPartOfLog(entries, request.fromIndex)) {
       if (this.#core.log.term(follower.next - 1) === undefined) return;
       // Tried again when the follower's silence is noticed.
@@ -177,7 +178,7 @@ export class Replication<E extends RaftEntry> {
     const noticeIsDue = nowMs >= this.#noticeAtMs;
     if (noticeIsDue) this.#noticeAtMs = Infinity;
     for (const follower of this.followers.values()) {
-      if (noticeIsDue && follower.commitSent < commit) this.announce(follower);
+      if (noticeIsDue && Math.max(follower.commitSent, follower.commitHeard) < commit) this.announce(follower);
       if (follower.lost || follower.isSettled(log.lastIndex, commit)) continue;
       if (nowMs >= follower.waitingSinceMs + follower.retryMs) this.#askAgain(follower);
       this.#core.wakeBy(follower.waitingSinceMs + follower.retryMs);
@@ -254,7 +255,7 @@ export class Replication<E extends RaftEntry> {
   #sendSnapshot(follower: Progress): void {
     const { id, term, snapshot, nowMs, messages } = this.#core;
     // Until the host has told of a snapshot that reaches the log's start there is none to give.
-    if (this.#core.log.term(snapshot.index) === undefined || snapshot.index <= follower.match) return;
+    if (this.#core.log.term(snapshot.index) === undefined) return;
     follower.becomeSnapshot(snapshot, nowMs);
     follower.nudge = false;
     messages.push({ type: "snapshot", from: id, to: follower.peer, term, snapshot });

@@ -167,6 +167,41 @@ test("damage in the last block is told from a torn write", async () => {
   assert.is(again, "1:1 2:1 3:1 4:2 5:2 6:2");
 });
 
+test("a sector that reads as zeros before the last block is damage, and nothing is cut", async () => {
+  const { files } = await written(async (log) => {
+    await durable(log, writeOf(1, { entries: entriesOf(1, 1, 1, 1, 3000) }));
+    await durable(log, writeOf(1, { entries: entriesOf(1, 2, 2, 1) }));
+  });
+  for (const position of [FILE_HEADER_BYTES, FILE_HEADER_BYTES + 1024]) {
+    const machine = await machineWith(files);
+    machine.disk.zero(FIRST, position, 512);
+    await machine.run((async () => {
+      const log = await machine.open();
+      assert.is(log.report.cut, undefined);
+      assert.ok(log.report.damage.length > 0);
+      assert.is(log.group(1)!.lastIndex, 2);
+      assert.is((await log.read(1, 2, 2, 1))[0]!.index, 2);
+    })());
+  }
+});
+
+test("an older block behind the last one is not taken for a newer one", async () => {
+  const { files } = await written(async (log) => {
+    for (let index = 1; index <= 3; index++) await durable(log, writeOf(1, { entries: entriesOf(1, index, index, 1) }));
+    await durable(log, writeOf(1, { truncateFrom: 2, entries: entriesOf(1, 2, 2, 2) }));
+  });
+  const bytes = files.get(FIRST)!.slice();
+  const used = Math.ceil((bytes.findLastIndex((byte) => byte !== 0) + 1) / 8) * 8;
+  const second = Buffer.from(bytes).indexOf(bytes.subarray(FILE_HEADER_BYTES + 4, FILE_HEADER_BYTES + 16), 4200) - 4;
+  bytes.set(bytes.slice(second, second + 512), used);
+  const machine = await machineWith(new Map([...files, [FIRST, bytes]]));
+  await machine.run((async () => {
+    const log = await machine.open();
+    assert.is(log.report.damage.length, 1);
+    assert.is(await contentOf(log, 1), "1:1 2:2");
+  })());
+});
+
 test("the damaged index of a sealed file is made again from its blocks", async () => {
   const { files, text } = await written((log) => new Workload(new SeededRandom(9)).run(log, 80));
   const sealed = [...files.keys()].filter((path) => path.endsWith(".log")).slice(0, -1);

@@ -173,7 +173,11 @@ test("what a restart finds after a failed sync is on the disk, and not only in t
     machine.disk.onOperation = () => {};
     machine.disk.faults.syncErrors = 0;
     machine.disk.kill();
-    const found = await machine.run((async () => contentOf(await machine.open(), 1))());
+    const found = await machine.run((async () => {
+      const log = await machine.open();
+      await durable(log, writeOf(2, { entries: entriesOf(2, 1, 1, 1) }));
+      return contentOf(log, 1);
+    })());
     machine.disk.crash({ survival: "none" });
     const after = await machine.run((async () => contentOf(await machine.open(), 1))());
     assert.is(after, found, `sync error at operation ${operation}`);

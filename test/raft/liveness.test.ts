@@ -5,7 +5,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Cluster, ELECTION_TIMEOUT_MS } from "./harness.ts";
-import { append, describe, voteRequest } from "./messages.ts";
+import { accepted, append, describe, voteRequest } from "./messages.ts";
 import { Solo } from "./solo.ts";
 import { group } from "./test-entry.ts";
 
@@ -92,7 +92,8 @@ cover("sessions that come and go do not put an election off for ever", () => {
 cover("a leader announces itself at once when a session begins, and until it is answered", () => {
   const solo = new Solo({ heardMs: () => solo.nowMs });
   solo.lead();
-  solo.wait(5000);
+  for (const from of [2, 3]) solo.receive(accepted({ from, term: 1 }, 1, 1));
+  assert.equal(solo.wait(5000), [], "there is nothing to say");
   solo.raft.peerUp(2, solo.nowMs);
   assert.equal(solo.sent(), ["1>2 append t1 after 1@1: nothing, commit 1"]);
   assert.ok(solo.wait(150).includes("1>2 append t1 after 1@1: nothing, commit 1"));
@@ -178,6 +179,21 @@ cover("a follower that refuses a vote for the sake of a leader it has not heard 
   solo.nowMs += ELECTION_TIMEOUT_MS;
   assert.equal(solo.receive(request), ["1>3 pre-vote t7 yes"], "node 2 is heard all the time, but says nothing");
 });
+
+cover(
+  "a voter that may not campaign itself does not go on refusing others for the sake of a leader that is gone",
+  () => {
+    const solo = new Solo();
+    solo.member.applies = false;
+    const change = append({ from: 2, term: 1 }, [0, 0], [1], 1);
+    Object.assign(change.entries[0]!, { configuration: group(1, 2, 3, 4) });
+    solo.receive(change);
+    solo.wait(solo.raft.deadlineMs - solo.nowMs);
+    solo.wait(solo.raft.deadlineMs - solo.nowMs);
+    assert.is(solo.raft.role, "follower");
+    assert.equal(solo.receive(voteRequest({ from: 3, term: 2 }, [1, 1], { preVote: true })), ["1>3 pre-vote t2 yes"]);
+  },
+);
 
 cover("a doubt in an idle group is settled by the leader, and the group falls silent again", () => {
   const cluster = new Cluster(5);

@@ -88,6 +88,29 @@ lost("20: it is vouched for when it has everything and every other voter has con
   }
 });
 
+lost("20: it need not have what came after its return: under load that would never end", () => {
+  const solo = new Solo();
+  solo.lead();
+  solo.receive(accepted({ from: 2, term: 1 }, 0, 0, false));
+  solo.propose("a");
+  solo.receive(accepted({ from: 3, term: 1 }, 2));
+  assert.is(solo.raft.commit, 2);
+  solo.receive({ type: "heartbeat-response", from: 3, to: 1, term: 1, readRound: 1 });
+  const lines = solo.receive(accepted({ from: 2, term: 1 }, 1, 1, false));
+  assert.ok(lines.includes("1>2 heartbeat t1 round 1, commit 1 vouch"), lines.join());
+});
+
+lost("20: with a new link session everything it said is void: it may have lost its disk once more", () => {
+  const solo = new Solo();
+  solo.lead();
+  solo.receive(accepted({ from: 2, term: 1 }, 0, 0, false), accepted({ from: 2, term: 1 }, 1, 1, false));
+  assert.is(solo.raft.followers()[0]!.match, 1);
+  solo.receive({ type: "heartbeat-response", from: 3, to: 1, term: 1, readRound: 1 });
+  solo.raft.peerUp(2, 0);
+  assert.is(solo.raft.followers()[0]!.match, 0);
+  assert.ok(solo.sent().includes("1>3 heartbeat t1 round 2, commit 1"), "and another round is asked");
+});
+
 lost("20: it is not vouched for while another voter is silent, who might lead with the vote it forgot", () => {
   const cluster = new Cluster(3);
   cluster.elect(1);

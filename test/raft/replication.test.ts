@@ -125,6 +125,13 @@ finding("39: ten thousand terms apart, the logs meet in a few messages", () => {
   assert.is(cluster.raft(2).lastIndex, cluster.raft(1).lastIndex);
 });
 
+finding("38: what is committed matches, also when its term is not known any more", () => {
+  // A log that was cut at the front, of which the checkpoint is elsewhere.
+  const solo = new Solo({ start: { index: 3, term: 0 } });
+  assert.is(solo.raft.log.term(3), undefined);
+  assert.equal(solo.receive(append({ from: 2, term: 5 }, [3, 2], [5])), ["1>2 accept t5 4"]);
+});
+
 finding("25: appends that arrive out of order", () => {
   const solo = new Solo();
   const [first, second, third] = [
@@ -209,6 +216,33 @@ links("30: one lost message is noticed within the retry time, and costs no data 
   // A question with an open end: a follower that is only slow answers when its disk is done, one that has nothing at once.
   assert.ok(solo.wait(101).includes("1>2 append t1 after 2@1: nothing, commit 2"));
   assert.equal(solo.receive(rejected({ from: 2, term: 1 }, 2, [1, 1])), ["1>2 append t1 after 1@1: 2@1, commit 2"]);
+});
+
+links("30: a follower that had everything for long is given the same time for the next entry", () => {
+  const solo = new Solo({ heardMs: () => solo.nowMs });
+  solo.lead();
+  for (const from of [2, 3]) solo.receive(accepted({ from, term: 1 }, 1, 1));
+  solo.wait(5000);
+  solo.propose("a");
+  solo.sent();
+  assert.equal(solo.wait(50), []);
+  assert.is(solo.wait(60).length, 2, "asked again after a hundred milliseconds");
+});
+
+links("30: to a node that is not heard nothing is sent again and again", () => {
+  const solo = new Solo({ heardMs: (peer) => peer === 3 ? solo.nowMs : 0 });
+  solo.lead();
+  solo.propose("a");
+  solo.receive(accepted({ from: 3, term: 1 }, 2, 2));
+  const sentTo2 = (untilMs: number) => {
+    const lines: string[] = [];
+    while (solo.nowMs < untilMs) lines.push(...solo.wait(20).filter((line) => line.startsWith("1>2")));
+    return lines.length;
+  };
+  assert.ok(sentTo2(2000) > 2);
+  assert.ok(sentTo2(3000) <= 1);
+  assert.is(sentTo2(60_000), 0);
+  assert.is(solo.raft.role, "leader");
 });
 
 links("30: whatever is lost, one at a time, the group goes on", () => {

@@ -1,9 +1,11 @@
 /** Scenarios 31 to 34: followers behind the log's start; and entries that are only on disk. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import type { LoadRequest } from "../../src/raft/types.ts";
 import { Cluster, ELECTION_TIMEOUT_MS } from "./harness.ts";
 import { accepted, append, describe, rejected, voteResponse } from "./messages.ts";
 import { Solo } from "./solo.ts";
+import { placed, type TestEntry } from "./test-entry.ts";
 
 const snapshots = suite("snapshots");
 
@@ -85,6 +87,32 @@ snapshots("32: an acknowledgement that was lost is asked for again", () => {
   assert.ok(solo.wait(101).includes("1>3 append t1 after 2@1: nothing, commit 2"));
 });
 
+snapshots("32: also when the leader's log was cut past the snapshot meanwhile", () => {
+  const solo = new Solo({ heardMs: () => 0 });
+  solo.lead();
+  solo.propose("a");
+  solo.receive(accepted({ from: 2, term: 1 }, 2));
+  solo.member.checkpoint();
+  solo.raft.peerUp(3, 0);
+  assert.equal(solo.sent(), ["1>3 snapshot t1 2@1"]);
+  solo.propose("b");
+  solo.receive(accepted({ from: 2, term: 1 }, 3));
+  solo.member.checkpoint();
+  assert.ok(solo.wait(101).includes("1>3 append t1 after 2@1: nothing, commit 3"));
+  assert.equal(solo.receive(accepted({ from: 3, term: 1 }, 2)), ["1>3 snapshot t1 3@1"]);
+});
+
+snapshots("a snapshot of what is here already only says that it is committed", () => {
+  const solo = new Solo({ log: [1, 1, 1, 1] });
+  const snapshot = { index: 3, term: 1, configuration: solo.raft.configuration };
+  assert.equal(solo.receive({ type: "snapshot", from: 2, to: 1, term: 1, snapshot }), ["1>2 accept t1 3"]);
+  assert.is(solo.raft.commit, 3);
+  assert.is(solo.raft.lastIndex, 4);
+  assert.equal(solo.receive({ type: "snapshot", from: 2, to: 1, term: 1, snapshot: { ...snapshot, index: 2 } }), [
+    "1>2 accept t1 3",
+  ]);
+});
+
 snapshots("33: a stale append after a snapshot changes nothing", () => {
   const cluster = new Cluster(3);
   cluster.elect(1);
@@ -152,25 +180,53 @@ snapshots("old entries come from the log, one load at a time, and never more tha
   assert.is(cluster.values(3).length, 30);
 });
 
-snapshots("a load that comes back in another term, or for another place, is thrown away", () => {
+/** A leader of term 2 that has entries 1 to 3 only on disk, and has asked for them for node 2. */
+function loading(): { solo: Solo; request: LoadRequest; entries: readonly TestEntry[] } {
   const solo = new Solo({ log: [1, 1, 1], hardState: { term: 1 } });
   solo.raft.campaign(0, false);
   solo.sent();
   solo.receive(voteResponse({ from: 2, term: 2 }, false));
-  // Not in memory after a restart: the probe goes without entries, and a load follows once the place is known.
+  // The probe goes without entries, and a load follows once the place is known.
   solo.receive(rejected({ from: 2, term: 2 }, 3, [0, 0]));
   solo.receive(accepted({ from: 2, term: 2 }, 0));
   const [request] = solo.member.loads.splice(0);
   assert.equal(request, { peer: 2, term: 2, fromIndex: 1, bytesMax: 2 * 1024 * 1024 });
-  const { entries } = solo.member.disk;
-  solo.raft.loaded({ ...request!, fromIndex: 2 }, entries.slice(1), 0);
-  solo.raft.loaded({ ...request!, term: 1 }, entries, 0);
-  assert.equal(solo.sent().filter((line) => line.startsWith("1>2 append")), []);
-  solo.raft.loaded(request!, entries.slice(0, 3), 0);
+  return { solo, request: request!, entries: solo.member.disk.entries.slice(0, 3) };
+}
+
+snapshots("what was loaded is sent, and then what is in memory", () => {
+  const { solo, request, entries } = loading();
+  solo.raft.loaded(request, entries, 0);
   assert.equal(solo.sent(), [
     "1>2 append t2 after 0@0: 1@1 2@1 3@1, commit 0",
     "1>2 append t2 after 3@1: 4@2, commit 0",
   ]);
+});
+
+snapshots(
+  "a load that nobody asked for, or of another term, is thrown away, and does not end the one under way",
+  () => {
+    const { solo, request, entries } = loading();
+    solo.raft.loaded({ ...request, fromIndex: 2 }, entries.slice(1), 0);
+    solo.raft.loaded({ ...request, term: 1 }, entries, 0);
+    solo.raft.loaded({ ...request, peer: 3 }, entries, 0);
+    assert.equal(solo.sent(), []);
+    assert.equal(solo.member.loads, [], "one load at a time");
+  },
+);
+
+snapshots("a load that was overtaken by an acknowledgement is thrown away, and the rest is asked for", () => {
+  const { solo, request, entries } = loading();
+  solo.receive(accepted({ from: 2, term: 2 }, 2));
+  solo.raft.loaded(request, entries, 0);
+  assert.equal(solo.sent(), []);
+  assert.equal(solo.member.loads.map(({ fromIndex }) => fromIndex), [3]);
+});
+
+snapshots("a load of entries that are not those of the log is thrown away", () => {
+  const { solo, request } = loading();
+  solo.raft.loaded(request, [placed(1, 1), placed(2, 2)], 0);
+  assert.equal(solo.sent(), []);
 });
 
 snapshots("a load that fails is tried again, and ends in a snapshot if the log was trimmed meanwhile", () => {

@@ -8,9 +8,11 @@ import { group, placed, TestEntry } from "./test-entry.ts";
 
 export interface SoloOptions {
   readonly configuration?: Configuration;
-  /** Terms of the entries in its log, from index 1 on. */
+  /** Terms of the entries in its log. */
   readonly log?: readonly number[];
   readonly hardState?: Partial<HardState>;
+  /** The log begins after it. */
+  readonly start?: { readonly index: number; readonly term: number };
   readonly limits?: Partial<RaftLimits>;
   /** When the other nodes were last heard; never, if left out. */
   readonly heardMs?: (peer: NodeId) => number;
@@ -27,7 +29,9 @@ export class Solo {
   constructor(options: SoloOptions = {}) {
     const { configuration = group(1, 2, 3), log = [], hardState, heardMs = () => -Infinity } = options;
     const disk = { ...emptyDisk(configuration), forgot: options.forgot ?? false };
-    disk.entries = log.map((term, at) => placed(term, at + 1));
+    disk.start = options.start ?? disk.start;
+    disk.entries = log.map((term, at) => placed(term, disk.start.index + at + 1));
+    disk.checkpoint = { ...disk.checkpoint, ...disk.start };
     disk.hardState = { term: log.at(-1) ?? 0, vote: 0, commit: 0, ...hardState };
     const settings = {
       electionTimeoutMs: ELECTION_TIMEOUT_MS,

@@ -1,6 +1,7 @@
 /**
  * `node dist/tools/bench/log-append.js [seconds] [folder]`: what the log engine makes of the disk, against a bare loop of
- * write and fdatasync with the same bytes, in turns in one run.
+ * write and fdatasync with the same bytes; and a thousand partitions against one. In many short turns of each, one after
+ * the other, so that whatever else the machine does falls on both; the ratio is the median of the turns'.
  */
 import fs from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,9 +11,10 @@ import { openLog } from "../../src/log/log.ts";
 import type { GroupWrite, Log } from "../../src/log/types.ts";
 import { createNodeRuntime } from "../../src/runtime/node-runtime.ts";
 
-const seconds = Number(process.argv[2] ?? 2);
+/** Of one turn. */
+const seconds = Number(process.argv[2] ?? 0.5);
 const parent = process.argv[3] ?? tmpdir();
-const ROUNDS = 3;
+const ROUNDS = 9;
 const runtime = createNodeRuntime();
 
 interface Rate {
@@ -95,41 +97,38 @@ async function inFolder(run: (folder: string) => Promise<Rate>): Promise<Rate> {
   }
 }
 
-/** Medians of `ROUNDS` turns of each. */
-async function compare(name: string, runs: Readonly<Record<string, (folder: string) => Promise<Rate>>>): Promise<void> {
-  const results: Record<string, Rate[]> = {};
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const [label, run] of Object.entries(runs)) (results[label] ??= []).push(await inFolder(run));
-  }
-  for (const [label, rates] of Object.entries(results)) {
-    rates.sort((a, b) => a.mbPerSecond - b.mbPerSecond);
-    const { mbPerSecond, commitsPerSecond } = rates[ROUNDS >> 1]!;
-    console.log(
-      `${name.padEnd(28)} ${label.padEnd(16)} ${mbPerSecond.toFixed(1).padStart(8)} MB/s ` +
-        `${commitsPerSecond.toFixed(0).padStart(7)} commits/s`,
-    );
-  }
+type Run = (folder: string) => Promise<Rate>;
+
+async function compare(name: string, [first, run]: [string, Run], [second, other]: [string, Run]): Promise<void> {
+  const turns: { mine: Rate; others: Rate }[] = [];
+  for (let round = 0; round < ROUNDS; round++) turns.push({ mine: await inFolder(run), others: await inFolder(other) });
+  const median = (of: (turn: typeof turns[number]) => number) => turns.map(of).sort((a, b) => a - b)[ROUNDS >> 1]!;
+  const say = (label: string, of: (turn: typeof turns[number]) => Rate) =>
+    `${label} ${median((turn) => of(turn).mbPerSecond).toFixed(0)} MB/s ` +
+    `${median((turn) => of(turn).commitsPerSecond).toFixed(0)} commits/s`;
+  const ratio = median(({ mine, others }) => mine.mbPerSecond / others.mbPerSecond);
+  const parts = [say(first, ({ mine }) => mine), say(second, ({ others }) => others), `ratio ${ratio.toFixed(2)}`];
+  console.log(`${name.padEnd(28)} ${parts.join("   ")}`);
 }
 
 for (const kib of [4, 64, 1024]) {
   const entryBytes = kib * 1024;
-  await compare(`1 partition, ${kib} KiB`, {
-    engine: (folder) => engine(folder, { partitions: 1, writes: 1, entryBytes }),
-    bare: (folder) => bare(folder, entryBytes),
-  });
+  const load = { partitions: 1, writes: 1, entryBytes };
+  await compare(`1 partition, ${kib} KiB`, ["engine", (f) => engine(f, load)], ["bare", (f) => bare(f, entryBytes)]);
 }
 for (const kib of [4, 64]) {
   const entryBytes = kib * 1024;
-  await compare(`16 partitions, ${kib} KiB each`, {
-    engine: (folder) => engine(folder, { partitions: 16, writes: 1, entryBytes }),
-    bare: (folder) => bare(folder, 16 * entryBytes),
-  });
+  const load = { partitions: 16, writes: 1, entryBytes };
+  await compare(`16 partitions, ${kib} KiB each`, ["engine", (f) => engine(f, load)], [
+    "bare",
+    (f) => bare(f, 16 * entryBytes),
+  ]);
 }
-await compare("1,000 writes of 164 bytes", {
-  "1 partition": (folder) => engine(folder, { partitions: 1, writes: 1000, entryBytes: 164 }),
-  "1000 partitions": (folder) => engine(folder, { partitions: 1000, writes: 1, entryBytes: 164 }),
-});
-await compare("1,000 writes of 1 KiB", {
-  "1 partition": (folder) => engine(folder, { partitions: 1, writes: 1000, entryBytes: 1024 }),
-  "1000 partitions": (folder) => engine(folder, { partitions: 1000, writes: 1, entryBytes: 1024 }),
-});
+for (const entryBytes of [164, 1024]) {
+  const many = { partitions: 1000, writes: 1, entryBytes };
+  const one = { partitions: 1, writes: 1000, entryBytes };
+  await compare(`1,000 writes of ${entryBytes} bytes`, ["1,000 partitions", (f) => engine(f, many)], [
+    "1 partition",
+    (f) => engine(f, one),
+  ]);
+}

@@ -1,6 +1,6 @@
 /** `npm run lint`: layers, seams, house rules, then `deno lint` and `deno fmt --check`. */
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { foldersWithoutReadme, houseProblems } from "./house.ts";
@@ -15,7 +15,8 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 
 function trackedFiles(): string[] {
   const listed = spawnSync("git", ["ls-files", "--cached", "--others", "--exclude-standard"], { cwd: root });
-  return listed.stdout.toString().trim().split("\n");
+  // Also what is tracked and deleted is listed.
+  return listed.stdout.toString().trim().split("\n").filter((path) => existsSync(`${root}${path}`));
 }
 
 function sourceProblems(): string[] {
