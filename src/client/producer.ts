@@ -13,7 +13,7 @@ import { Completion, type RecordCallback } from "./pending-batch.ts";
 import type { TopicView } from "./topic-view.ts";
 
 export interface ProducerOptions {
-  /** A batch takes no further record beyond this size. Default: 1 MiB; at most 4 MiB. */
+  /** A batch takes no further record beyond this size. Default: 128 KiB; at most 4 MiB. */
   readonly batchBytesMax?: number;
   /** Records that are not acknowledged yet; above it `send` waits. Default: 64 MiB. */
   readonly bufferBytesMax?: number;
@@ -89,7 +89,7 @@ export class Producer {
 
   /** Made by `client.producer()`. @throws {RaftlineError} `INVALID_REQUEST` */
   constructor(cluster: Cluster, options: ProducerOptions = {}) {
-    const { batchBytesMax = 2 ** 20, deliveryTimeoutMs = 30_000, compression = "none" } = options;
+    const { batchBytesMax = 128 * 1024, deliveryTimeoutMs = 30_000, compression = "none" } = options;
     if (!(batchBytesMax > 0 && batchBytesMax <= BATCH_BYTES_MAX)) {
       throw new RaftlineError("INVALID_REQUEST", `batchBytesMax is 1 to ${BATCH_BYTES_MAX}, not ${batchBytesMax}`);
     }

@@ -54,8 +54,10 @@ export class Progress {
   vouched = true;
   /** Highest read round it has answered. */
   answeredRound = 0;
-  /** The round that every other voter must have answered, and the index it must have, before it is vouched for; only
-   * who takes part answers a round, so its own answer to that round, or a later one, says that it does. */
+  /**
+   * The round that every other voter must have answered, and the index it must have, before it is vouched for. Only who
+   * takes part answers a round, so its own answer to that round, or a later one, says that it does.
+   */
   vouchRound = 0;
   vouchIndex = 0;
   readonly #limits: RaftLimits;

@@ -41,10 +41,11 @@ const LOG_LIMITS: Partial<LogLimits> = {
   searchBytes: 32 * 1024,
 };
 
+const NONE: ObservedNode[] = [];
+
 interface Machine {
   readonly id: MachineId;
   readonly disk: SimulatedDisk;
-  run: number;
   process: SimulatedProcess | undefined;
   node: RaftlineNode | undefined;
   skewMs: number;
@@ -76,7 +77,6 @@ export class SimulatedCluster {
     this.#machines = Array.from({ length: nodes }, (_, i) => ({
       id: i + 1,
       disk: new SimulatedDisk(random.fork(), timers),
-      run: 0,
       process: undefined,
       node: undefined,
       skewMs: 0,
@@ -104,12 +104,16 @@ export class SimulatedCluster {
   }
 
   /** Nodes whose code ran since the last call. */
-  *touched(): Iterable<ObservedNode> {
-    for (const { id, process, node, run } of this.#machines) {
+  touched(): readonly ObservedNode[] {
+    let touched = NONE;
+    for (const { id, process, node } of this.#machines) {
       if (!process?.touched) continue;
       process.touched = false;
-      if (process.alive && node) yield { nodeId: id, run, replicas: node.host.replicas() };
+      if (!process.alive || !node) continue;
+      if (touched === NONE) touched = [];
+      touched.push({ nodeId: id, replicas: node.host.replicas() });
     }
+    return touched;
   }
 
   /** A process of a client, on a machine of its own. */
@@ -125,7 +129,6 @@ export class SimulatedCluster {
     const machine = this.#machine(id);
     if (machine.process?.alive) return;
     const { random, fail, say } = this.#options;
-    machine.run += 1;
     const process = this.#process(id, machine.disk, random.fork(), () => machine.skewMs);
     machine.process = process;
     machine.node = undefined;

@@ -19,14 +19,12 @@ interface ReplicaView {
 
 export interface ObservedNode {
   readonly nodeId: number;
-  /** Number of its run: what a restart may set back is looked at anew. */
-  readonly run: number;
   readonly replicas: Iterable<Replica>;
 }
 
 export class Invariants {
   readonly #groups = new Map<number, GroupHistory>();
-  readonly #views = new Map<string, ReplicaView>();
+  readonly #views = new WeakMap<Replica, ReplicaView>();
   readonly #fail: (violation: Violation) => void;
   /** Runs over everything that was ever committed: the same seed gives the same one. */
   hash = 0;
@@ -40,16 +38,16 @@ export class Invariants {
   }
 
   check(nodes: Iterable<ObservedNode>): void {
-    for (const { nodeId, run, replicas } of nodes) {
-      for (const replica of replicas) this.#checkReplica(nodeId, run, replica);
+    for (const { nodeId, replicas } of nodes) {
+      for (const replica of replicas) this.#checkReplica(nodeId, replica);
     }
   }
 
-  #checkReplica(nodeId: number, run: number, replica: Replica): void {
+  /** What a restart may set back is looked at anew: it makes new replicas. */
+  #checkReplica(nodeId: number, replica: Replica): void {
     const { raft, group } = replica;
-    const key = `${nodeId}.${run}.${group}`;
-    let view = this.#views.get(key);
-    if (!view) this.#views.set(key, view = { applied: raft.applied, term: 0, commit: 0, highWatermark: 0 });
+    let view = this.#views.get(replica);
+    if (!view) this.#views.set(replica, view = { applied: raft.applied, term: 0, commit: 0, highWatermark: 0 });
     if (raft.term < view.term) this.#broken("a term went back", nodeId, group, `${view.term} to ${raft.term}`);
     if (raft.commit < view.commit) {
       this.#broken("a commit index went back", nodeId, group, `${view.commit} to ${raft.commit}`);
@@ -67,7 +65,9 @@ export class Invariants {
 
   #history(group: number): GroupHistory {
     let history = this.#groups.get(group);
-    if (!history) this.#groups.set(group, history = { leaderOfTerm: new Map(), committed: new Map(), committedInTerm: new Map() });
+    if (!history) {
+      this.#groups.set(group, history = { leaderOfTerm: new Map(), committed: new Map(), committedInTerm: new Map() });
+    }
     return history;
   }
 

@@ -230,15 +230,8 @@ class End implements Connection {
 
   write(chunks: readonly Uint8Array[]): void {
     if (this.closed) return;
-    let length = 0;
-    for (const chunk of chunks) length += chunk.length;
     // A copy: a real network has its own, whatever the sender does with its buffers afterwards.
-    const bytes = new Uint8Array(length);
-    let at = 0;
-    for (const chunk of chunks) {
-      bytes.set(chunk, at);
-      at += chunk.length;
-    }
+    const bytes = concat(chunks);
     const { cutChance } = this.#network.faults;
     if (cutChance > 0 && this.#random.chance(cutChance)) {
       this.#send(bytes.subarray(0, this.#random.integer(bytes.length + 1)));
@@ -292,10 +285,19 @@ class End implements Connection {
       if (pausedMs > 0) return this.#pumpAfter(pausedMs);
       if (this.other.#paused || this.#network.isBlocked(this.machine, this.#peer)) return;
       if (this.#queue[0] !== next) return this.pump();
-      this.#queue.shift();
-      this.#deliver(next);
+      this.#deliver(this.#arrived());
       this.pump();
     });
+  }
+
+  /** What comes due in one instant comes as one, as from a socket's buffer. */
+  #arrived(): InFlight {
+    const first = this.#queue.shift()!;
+    const { nowMs } = this.#scheduler;
+    if (!first.bytes || !this.#queue[0]?.bytes || this.#queue[0].arrivesMs > nowMs) return first;
+    const chunks = [first.bytes];
+    while (this.#queue[0]?.bytes && this.#queue[0].arrivesMs <= nowMs) chunks.push(this.#queue.shift()!.bytes!);
+    return { bytes: concat(chunks), arrivesMs: nowMs };
   }
 
   #pumpAfter(delayMs: number): void {
@@ -340,4 +342,16 @@ class End implements Connection {
     this.#onGone();
     this.#scheduler.after(0, () => this.#tell(() => this.onClose(error)));
   }
+}
+
+function concat(chunks: readonly Uint8Array[]): Uint8Array {
+  let length = 0;
+  for (const chunk of chunks) length += chunk.length;
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
 }

@@ -1,6 +1,6 @@
 /** One run of a simulated process: its own runtime, that goes silent when the process is killed. */
 import type { Disk } from "../../src/runtime/disk.ts";
-import type { LogSink, Runtime } from "../../src/runtime/runtime.ts";
+import type { LogSink, Runtime, Timer } from "../../src/runtime/runtime.ts";
 import type { MachineId, SimulatedNetwork } from "./network.ts";
 import type { SeededRandom } from "./random.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -34,11 +34,30 @@ const EPOCH_MS = 1_767_225_600_000;
 /** Keeps the order of what was held up by a pause, without taking noticeable time. */
 const SQUEEZE = 1e-6;
 
+/** Cancelled by its owner even when the process was paused as it came due. */
+class ProcessTimer implements Timer {
+  event: Timer | undefined;
+  #callback: (() => void) | undefined;
+
+  constructor(callback: () => void) {
+    this.#callback = callback;
+  }
+
+  readonly fire = (): void => this.#callback?.();
+
+  cancel(): void {
+    this.#callback = undefined;
+    this.event?.cancel();
+  }
+}
+
 export class SimulatedProcess {
   readonly runtime: Runtime;
   alive = true;
   /** Stopped for a while (SIGSTOP, a long collection of garbage): what comes due waits. */
   pausedUntilMs = 0;
+  /** How long the end of a turn may be away: a process that is busy with other things. */
+  turnMsMax = 0;
   /** Whether its code has run since somebody last looked. */
   touched = false;
   readonly #options: ProcessOptions;
@@ -56,19 +75,15 @@ export class SimulatedProcess {
       random,
       timers: {
         after: (delayMs, callback) => {
+          const timer = new ProcessTimer(callback);
           const dueMs = scheduler.nowMs + delayMs;
-          let cancelled = false;
-          const timer = scheduler.after(delayMs, () => this.#whenRunning(dueMs, () => cancelled || callback()));
-          return {
-            cancel: () => {
-              cancelled = true;
-              timer.cancel();
-            },
-          };
+          timer.event = scheduler.after(delayMs, () => this.#whenRunning(dueMs, timer.fire));
+          return timer;
         },
         defer: (callback) => {
           this.#deferred.push(callback);
-          scheduler.after(0, () => this.#whenRunning(scheduler.nowMs, () => this.#deferred.shift()?.()));
+          const turnMs = this.turnMsMax * random.next();
+          scheduler.after(turnMs, () => this.#whenRunning(scheduler.nowMs, () => this.#deferred.shift()?.()));
         },
       },
       disk,

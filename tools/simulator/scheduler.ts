@@ -2,16 +2,36 @@
  * Simulated time: a queue of events. Events of one instant come in an order that the seed draws; promise jobs drain
  * between two events, so that every I/O completion is a step of its own.
  */
+import process from "node:process";
 import type { Timer } from "../../src/runtime/runtime.ts";
 import type { SeededRandom } from "./random.ts";
+import { enterSimulation, leaveSimulation } from "./real-world.ts";
 
-interface Event {
-  atMs: number;
+/** An event is its own timer. */
+class Event implements Timer {
+  readonly atMs: number;
   /** Drawn: breaks ties. */
-  order: number;
-  sequence: number;
+  readonly order: number;
+  readonly sequence: number;
   callback: (() => void) | undefined;
+
+  constructor(atMs: number, order: number, sequence: number, callback: () => void) {
+    this.atMs = atMs;
+    this.order = order;
+    this.sequence = sequence;
+    this.callback = callback;
+  }
+
+  cancel(): void {
+    this.callback = undefined;
+  }
 }
+
+/**
+ * After so many events the host's own loop gets a turn, in which it looks for rejections that nobody handled. At a
+ * fixed count, so that a run is the same every time.
+ */
+const EVENTS_PER_TURN = 64;
 
 export class Scheduler {
   nowMs = 0;
@@ -32,13 +52,9 @@ export class Scheduler {
 
   after(delayMs: number, callback: () => void): Timer {
     const atMs = this.nowMs + Math.max(0, delayMs);
-    const event: Event = { atMs, order: this.#random.u32(), sequence: this.#sequence++, callback };
+    const event = new Event(atMs, this.#random.u32(), this.#sequence++, callback);
     this.#push(event);
-    return {
-      cancel: () => {
-        event.callback = undefined;
-      },
-    };
+    return event;
   }
 
   stop(): void {
@@ -46,20 +62,51 @@ export class Scheduler {
   }
 
   /** Runs events until simulated time has come to `untilMs`, `stop` is called, or nothing is left. */
-  async run(untilMs: number, afterEvent: () => void = () => {}): Promise<void> {
+  run(untilMs: number, afterEvent: () => void = () => {}): Promise<void> {
     this.#stopped = false;
+    return new Promise((resolve, reject) => {
+      const step = () => {
+        enterSimulation();
+        let goesOn: boolean;
+        try {
+          afterEvent();
+          goesOn = this.#runNext(untilMs);
+        } catch (error) {
+          leaveSimulation();
+          return reject(error);
+        }
+        if (!goesOn) {
+          leaveSimulation();
+          return resolve();
+        }
+        if (this.count % EVENTS_PER_TURN === 0) setImmediate(turn);
+        else whenDrained(step);
+      };
+      const turn = () => {
+        leaveSimulation();
+        // Rejections are looked for behind the turn in which the jobs drained.
+        setImmediate(step);
+      };
+      step();
+    });
+  }
+
+  /** Runs the next event that was not cancelled; false if there is none, or none that is due. */
+  #runNext(untilMs: number): boolean {
     while (!this.#stopped) {
       const next = this.#heap[0];
       if (!next || next.atMs > untilMs) break;
       this.#pop();
-      if (!next.callback) continue;
+      const { callback } = next;
+      if (!callback) continue;
       this.nowMs = next.atMs;
       this.count += 1;
-      next.callback();
-      await drained();
-      afterEvent();
+      next.callback = undefined;
+      callback();
+      return true;
     }
     if (!this.#stopped) this.nowMs = Math.max(this.nowMs, untilMs);
+    return false;
   }
 
   #push(event: Event): void {
@@ -97,9 +144,10 @@ function isBefore(a: Event, b: Event): boolean {
   return a.order !== b.order ? a.order < b.order : a.sequence < b.sequence;
 }
 
-/** Resolves when every promise job that is waiting, and all that follow from them, have run. */
-function drained(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
+/**
+ * Calls back when every promise job that is waiting, and all that follow from them, have run: a tick that is asked for
+ * by a promise job comes when the queue of these is empty (not so one that is asked for by a tick).
+ */
+function whenDrained(callback: () => void): void {
+  queueMicrotask(() => process.nextTick(callback));
 }

@@ -5,6 +5,7 @@ import { drawFaults, type FaultName, type FaultPlan } from "./faults.ts";
 import { TopicHistory, type Violation } from "./history.ts";
 import { Invariants } from "./invariants.ts";
 import { ProcessEnded } from "./process.ts";
+import { guardRealWorld } from "./real-world.ts";
 import { SeededRandom } from "./random.ts";
 import { Scheduler } from "./scheduler.ts";
 import { Striker } from "./striker.ts";
@@ -52,6 +53,7 @@ export interface Outcome {
 
 /** The first violation ends the run. */
 export async function simulate(options: SimulationOptions): Promise<Outcome> {
+  guardRealWorld();
   return await new Simulation(options).run();
 }
 
