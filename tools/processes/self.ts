@@ -13,8 +13,15 @@ export function programPath(name: string): string {
   return fileURLToPath(new URL(`../${name}${EXTENSION}`, import.meta.url));
 }
 
+/**
+ * Frames and batches are short-lived and large: with a young generation of this size a node spends a tenth of its time
+ * less on collecting garbage (measured by `bench publish`).
+ */
+const YOUNG_GENERATION = "--max-semi-space-size=32";
+
 /** @example spawnProgram("cli/main", ["node", "--config", "node.yaml"], { stdio: "inherit" }) */
 export function spawnProgram(name: string, args: readonly string[], options: SpawnOptions): ChildProcess {
-  const prefix = runtimeName === "deno" ? ["run", "-A"] : process.execArgv;
+  const own = process.execArgv.filter((arg) => arg !== YOUNG_GENERATION);
+  const prefix = runtimeName === "deno" ? ["run", "-A", `--v8-flags=${YOUNG_GENERATION}`] : [YOUNG_GENERATION, ...own];
   return spawn(process.execPath, [...prefix, programPath(name), ...args], options);
 }

@@ -69,9 +69,9 @@ export class ProducerLoad {
     const client = await connectPatiently(this.#options);
     const producer = client.producer({ deliveryTimeoutMs: 5_000 + random.integer(10_000), batchBytesMax: 2_000 });
     while (!this.stopped) {
-      const burst = 1 + random.integer(random.chance(0.1) ? 60 : 6);
+      const burst = 1 + random.integer(random.chance(0.1) ? 80 : 12);
       for (let i = 0; i < burst; i++) this.#send(producer);
-      await sleep(runtime, random.skewed(1, 400));
+      await sleep(runtime, random.skewed(1, 1_000));
     }
     while (this.#inFlight > 0) await sleep(runtime, 20);
     await client.close();
