@@ -42,6 +42,11 @@ export interface GroupOptions {
   readonly campaign: boolean;
   /** The log before a checkpoint may go: the checkpoint holds the whole state (metadata), not a header (partition). */
   readonly trimAtCheckpoint: boolean;
+  /**
+   * How soon followers hear of a commit when nothing else is sent to them. Soon where they are read (metadata); where
+   * only the leader is read, later: each such notice wakes every replica once more.
+   */
+  readonly commitNoticeMs: number;
 }
 
 interface Hosted {

@@ -30,6 +30,7 @@ export interface ReplicaOptions {
   readonly machine: StateMachine;
   /** What the log holds of the group from before; undefined when it is new. */
   readonly recovered: GroupLog | undefined;
+  readonly commitNoticeMs: number;
   /** Its last entry, if the log goes on after the checkpoint. */
   readonly tail: Entry | undefined;
 }
@@ -97,6 +98,7 @@ export class Replica implements Timed {
       random: () => host.random(),
       peerHeardMs: (peer) => host.heardMs(peer),
       vouched: recovered?.suspect !== true,
+      limits: { commitNoticeMs: options.commitNoticeMs },
     });
   }
 

@@ -28,6 +28,8 @@ import { Routing } from "./routing.ts";
 const LOOPBACK = "127.0.0.1";
 const REGISTER_RETRY_MS = 200;
 const READY_POLL_MS = 5;
+/** Every node reads the metadata it follows. */
+const METADATA_COMMIT_NOTICE_MS = 2;
 /** Heartbeats missed before a peer's silence is taken for its absence. */
 const SILENT_HEARTBEATS = 20;
 
@@ -120,6 +122,7 @@ export class RaftlineNode {
       machine,
       campaign: config.nodes.length === 1,
       trimAtCheckpoint: true,
+      commitNoticeMs: METADATA_COMMIT_NOTICE_MS,
     });
     const nodes = config.nodes.map(({ id }) => id);
     const replica = this.#metadataReplica;

@@ -8,6 +8,9 @@ import { PartitionMachine } from "../../shards/partition/machine.ts";
 import { Partition } from "../../shards/partition/partition.ts";
 import type { Routing } from "./routing.ts";
 
+/** Followers of a partition are not read. */
+const COMMIT_NOTICE_MS = 200;
+
 export interface PartitionsOptions {
   readonly runtime: Runtime;
   readonly nodeId: NodeId;
@@ -71,6 +74,7 @@ export class Partitions {
       machine,
       campaign: replicas[0] === nodeId,
       trimAtCheckpoint: false,
+      commitNoticeMs: COMMIT_NOTICE_MS,
     });
     const recordBytesMax = () => metadata.topicOfShard.get(shard)?.recordBytesMax ?? 0;
     this.#partitions.set(shard, new Partition({ host, log, replica, machine, recordBytesMax }));
