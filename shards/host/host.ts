@@ -271,15 +271,17 @@ export class Host implements ReplicaHost {
       this.#deadlines.update(replica);
       this.#tail.touch(replica);
     }
+    // The followers first: their way to durability is the longer one.
+    this.#options.sink.flush();
     if (writes.length > 0) this.#options.log.write(writes, () => this.#durable(writers));
     this.#tail.evict();
-    this.#options.sink.flush();
   }
 
   #durable(writers: readonly Replica[]): void {
     if (this.#closed) return;
     for (const replica of writers) replica.durable((message) => this.#send(replica, message));
-    this.#schedule();
+    // At once, not at the end of the turn: an acknowledgement waits for it, and the disk has batched already.
+    this.#turn();
   }
 
   #send(replica: Replica, message: Message<Entry>): void {
