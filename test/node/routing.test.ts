@@ -1,0 +1,33 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { Routing } from "../../src/node/routing.ts";
+
+const routing = suite("who leads what");
+
+routing("the newest term wins, whoever tells it", () => {
+  const table = new Routing(1, () => {});
+  assert.equal(table.leaderOf(9), { node: 0, term: 0 });
+  table.claimed(2, [{ shard: 9, term: 3, leading: true }]);
+  table.observe(9, 2, 3);
+  assert.equal(table.leaderOf(9), { node: 2, term: 3 });
+  table.observe(9, 4, 3);
+  table.claimed(2, [{ shard: 9, term: 3, leading: false }]);
+  assert.equal(table.leaderOf(9), { node: 3, term: 4 });
+  table.claimed(3, [{ shard: 9, term: 4, leading: false }]);
+  assert.equal(table.leaderOf(9), { node: 0, term: 4 });
+  table.forget(9);
+  assert.equal(table.leaderOf(9), { node: 0, term: 0 });
+});
+
+routing("the others hear when this node begins and ceases to lead", () => {
+  const said: string[] = [];
+  const table = new Routing(1, ({ shard, term, leading }) => said.push(`${shard}/${term}/${leading}`));
+  table.observe(9, 1, 1);
+  table.observe(8, 1, 2);
+  assert.equal(table.own(), [{ shard: 9, term: 1, leading: true }]);
+  table.observe(9, 2, 0);
+  assert.equal(said, ["9/1/true", "9/1/false"]);
+  assert.equal(table.own(), []);
+});
+
+routing.run();
