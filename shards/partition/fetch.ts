@@ -46,6 +46,8 @@ class OpenFetch {
   #expired = false;
   #ended = false;
   #gathering = false;
+  /** Somebody asked for a look while one was under way. */
+  #missed = false;
   #again = false;
 
   constructor(
@@ -89,6 +91,7 @@ class OpenFetch {
   }
 
   async #gather(): Promise<void> {
+    this.#missed = this.#gathering;
     if (this.#gathering || this.#ended) return;
     if (!this.#exchange.open) return this.#end();
     this.#gathering = true;
@@ -105,7 +108,11 @@ class OpenFetch {
     }
     this.#gathering = false;
     if (this.#ended) return;
-    if (!decided && gatheredBytes < bytesMin && !this.#expired) return;
+    if (!decided && gatheredBytes < bytesMin && !this.#expired) {
+      // What came while the disk was read was not looked at.
+      if (this.#missed) this.#wake();
+      return;
+    }
     this.#end();
     if (this.#exchange.open) this.#exchange.ok("fetch", { parts: results });
   }

@@ -19,6 +19,9 @@ async function offsetOf(part: OffsetsPart, partitionOf: PartitionOf, missing: Mi
   const { leaderHint } = partition;
   if (!partition.leads) return { code: leaderHint === 0 ? "NO_LEADER" : "NOT_LEADER", offset: 0, leaderHint };
   if (part.at === "earliest") return { code: "", offset: partition.startOffset, leaderHint };
-  if (part.at === "latest") return { code: "", offset: partition.highWatermark, leaderHint };
+  if (part.at === "latest") {
+    const end = await partition.end();
+    return end === undefined ? { code: "NOT_LEADER", offset: 0, leaderHint: 0 } : { code: "", offset: end, leaderHint };
+  }
   return { code: "", offset: await partition.offsetAtTime(part.at.timeMs), leaderHint };
 }

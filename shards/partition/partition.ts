@@ -96,6 +96,14 @@ export class Partition {
     return entries ?? this.#readLog(group, offset, bytesMax);
   }
 
+  /**
+   * The high watermark, after a read barrier: everything that was acknowledged anywhere before the call is below it.
+   * Undefined if this replica does not lead (any more).
+   */
+  async end(): Promise<number | undefined> {
+    return await this.replica.readBarrier() ? this.highWatermark : undefined;
+  }
+
   async offsetAtTime(timeMs: number): Promise<number> {
     const { group, raft } = this.replica;
     const index = await this.#options.log.seekTime(group, timeMs);

@@ -8,6 +8,8 @@ import type { Replica } from "../../shards/host/replica.ts";
 
 const LOOK_MS = 1_000;
 const TRANSFERS_PER_LOOK_MAX = 64;
+/** Under load every follower is a little behind. */
+const ENTRIES_BEHIND_MAX = 64;
 /** When all nodes stop at once they hand to and fro: not for longer than this. */
 const HAND_OVER_MS_MAX = 1_000;
 const HAND_OVER_POLL_MS = 20;
@@ -56,11 +58,11 @@ export class Balance {
 
   /** False: there is nobody to hand it to. */
   #transferAway(replica: Replica): boolean {
-    const { nodeId, peers } = this.#options;
-    const { voters } = replica.raft.configuration;
-    const target = voters.find((node) => node !== nodeId && peers.isAlive(node));
-    if (target === undefined) return false;
-    this.#transfer(replica, target);
+    const { peers } = this.#options;
+    const alive = replica.raft.followers().filter(({ peer }) => peers.isAlive(peer));
+    const [best] = alive.sort((a, b) => b.match - a.match);
+    if (best === undefined) return false;
+    this.#transfer(replica, best.peer);
     return true;
   }
 
@@ -73,6 +75,7 @@ export class Balance {
       const preferred = replica.raft.configuration.voters[0];
       if (preferred === undefined || preferred === nodeId) continue;
       if (nowMs - this.#aliveSince(preferred, peers.isAlive(preferred), nowMs) < delayMs) continue;
+      if (!hasCaughtUp(replica, preferred)) continue;
       this.#transfer(replica, preferred);
       transfers += 1;
     }
@@ -92,4 +95,10 @@ export class Balance {
     replica.raft.transfer(target, this.#options.runtime.clock.monotonicMs());
     this.#options.host.wake(replica);
   }
+}
+
+/** A transfer to one that is far behind would hold up all proposals until it is given up. */
+function hasCaughtUp({ raft }: Replica, node: NodeId): boolean {
+  const follower = raft.followers().find(({ peer }) => peer === node);
+  return follower?.state === "replicate" && raft.commit - follower.match <= ENTRIES_BEHIND_MAX;
 }
