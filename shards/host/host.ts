@@ -280,8 +280,9 @@ export class Host implements ReplicaHost {
   #durable(writers: readonly Replica[]): void {
     if (this.#closed) return;
     for (const replica of writers) replica.durable((message) => this.#send(replica, message));
-    // At once, not at the end of the turn: an acknowledgement waits for it, and the disk has batched already.
-    this.#turn();
+    // Acknowledgements at once, not at the end of the next turn: the disk has batched already.
+    this.#options.sink.flush();
+    this.#schedule();
   }
 
   #send(replica: Replica, message: Message<Entry>): void {

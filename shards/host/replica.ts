@@ -90,7 +90,7 @@ export class Replica implements Timed {
       id: host.nodeId,
       entries: createEntryFactory(() => this.#nextOffset),
       configuration: checkpoint?.configuration ?? options.configuration,
-      hardState: recovered?.hardState ?? NEW_HARD_STATE,
+      hardState: recoveredHardState(recovered),
       log: recoveredLog(recovered, options.tail),
       applied: checkpoint?.index ?? 0,
       nowMs: host.nowMs(),
@@ -328,6 +328,17 @@ export class Replica implements Timed {
       this.proposals.failAll("NOT_LEADER");
     }
   }
+}
+
+/**
+ * A disk that lost a part of its log may have lost the newest term and vote with it, and kept entries of later terms.
+ * It was in that term; whom it voted for there is not known, and it does not vote before it is vouched for.
+ */
+function recoveredHardState(recovered: GroupLog | undefined): HardState {
+  if (!recovered) return NEW_HARD_STATE;
+  const { hardState, terms, checkpoint, suspect } = recovered;
+  const lastTerm = terms.at(-1)?.[1] ?? checkpoint?.term ?? 0;
+  return suspect && hardState.term < lastTerm ? { ...hardState, term: lastTerm, vote: 0 } : hardState;
 }
 
 function recoveredLog(recovered: GroupLog | undefined, tail: Entry | undefined): RaftOptions<Entry>["log"] {
