@@ -25,7 +25,7 @@ export function foldersWithoutReadme(paths: readonly string[]): string[] {
   const folders = new Set<string>();
   for (const path of paths) {
     if (!/^(src|shards|tools|test)\/.*\.ts$/.test(path) || path.includes("/fixtures/")) continue;
-    folders.add(path.split("/").slice(0, Math.min(2, path.split("/").length - 1)).join("/"));
+    folders.add(path.slice(0, path.lastIndexOf("/")));
   }
   return [...folders].filter((folder) => !paths.includes(`${folder}/README.md`)).map((folder) =>
     `${folder}: no README.md`
