@@ -1,8 +1,8 @@
 /** `bench failover`: kill -9 of the busiest leader under steady load, again and again; how long is nothing acknowledged? */
 import fs from "node:fs";
-import os from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Client, connect } from "../../src/client/client.ts";
+import { temporaryFolder } from "../processes/temporary-folder.ts";
 import { NodeProcesses } from "../processes/node-processes.ts";
 import { pace } from "./limit.ts";
 import { median } from "./statistics.ts";
@@ -35,7 +35,7 @@ export interface FailoverResult {
  * longest time between two acknowledgements of the whole topic's records *of the partitions it led* is the gap.
  */
 export async function runFailover({ kills, rate, onProgress }: FailoverOptions): Promise<FailoverResult> {
-  const folder = fs.mkdtempSync(`${os.tmpdir()}/raftline-bench-`);
+  const folder = temporaryFolder("raftline-bench-");
   const processes = await NodeProcesses.start({ folder, logLevel: "error" });
   const books = new Books();
   const gapsMs: number[] = [];

@@ -1,8 +1,8 @@
 /** `bench groups`: a topic of many partitions: how long to create, what it costs idle, how long a restart takes. */
 import fs from "node:fs";
-import os from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { connect } from "../../src/client/client.ts";
+import { temporaryFolder } from "../processes/temporary-folder.ts";
 import { NodeProcesses } from "../processes/node-processes.ts";
 import { cpuSeconds, rssBytes } from "../processes/usage.ts";
 import { round } from "./statistics.ts";
@@ -25,7 +25,7 @@ export interface GroupsResult {
 }
 
 export async function runGroups({ groups, onProgress }: GroupsOptions): Promise<GroupsResult> {
-  const folder = fs.mkdtempSync(`${os.tmpdir()}/raftline-bench-`);
+  const folder = temporaryFolder("raftline-bench-");
   const processes = await NodeProcesses.start({ folder, logLevel: "error" });
   const rss = () => Math.max(...processes.ids.map((id) => rssBytes(processes.pidOf(id)!) ?? 0));
   try {

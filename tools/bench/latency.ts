@@ -1,7 +1,7 @@
 /** `bench latency`: one record at a time at a fixed rate, from send to acknowledgement, beside the bare pipeline. */
 import fs from "node:fs";
-import os from "node:os";
 import { connect } from "../../src/client/client.ts";
+import { temporaryFolder } from "../processes/temporary-folder.ts";
 import { NodeProcesses } from "../processes/node-processes.ts";
 import { pace, runLimit } from "./limit.ts";
 import { round, Samples } from "./statistics.ts";
@@ -28,7 +28,7 @@ export interface LatencyResult {
 export async function runLatency({ rate, seconds, recordBytes, onProgress }: LatencyOptions): Promise<LatencyResult> {
   onProgress("the bare pipeline");
   const limit = await runLimit({ frameBytes: recordBytes, recordBytes, seconds, framesInFlight: 1, rate });
-  const folder = fs.mkdtempSync(`${os.tmpdir()}/raftline-bench-`);
+  const folder = temporaryFolder("raftline-bench-");
   onProgress("three nodes");
   const processes = await NodeProcesses.start({ folder, logLevel: "error" });
   try {

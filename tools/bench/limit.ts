@@ -2,7 +2,7 @@
 import type { ChildProcess } from "node:child_process";
 import fs from "node:fs";
 import net from "node:net";
-import os from "node:os";
+import { temporaryFolder } from "../processes/temporary-folder.ts";
 import { spawnProgram } from "../processes/self.ts";
 import { freePorts } from "../processes/ports.ts";
 import { lengthPrefix } from "./frame-lengths.ts";
@@ -28,7 +28,7 @@ export interface LimitResult {
 const WARM_UP_MS = 1_000;
 
 export async function runLimit(options: LimitOptions): Promise<LimitResult> {
-  const folder = fs.mkdtempSync(`${os.tmpdir()}/raftline-limit-`);
+  const folder = temporaryFolder("raftline-limit-");
   const ports = await freePorts(3);
   const children: ChildProcess[] = [];
   try {

@@ -57,6 +57,10 @@ async function runBench(name: string, flags: BenchFlags): Promise<void> {
   else for (const [field, value] of Object.entries(result)) console.log(`${field.padEnd(24)} ${JSON.stringify(value)}`);
 }
 
+// What was started is stopped, and what was written removed, as the process exits.
+process.on("SIGINT", () => process.exit(130));
+process.on("SIGTERM", () => process.exit(143));
+
 try {
   cli.parse(process.argv, { run: false });
   await cli.runMatchedCommand();

@@ -1,7 +1,7 @@
 /** `bench publish`: how fast one client process publishes to three node processes, beside the bare pipeline. */
 import fs from "node:fs";
-import os from "node:os";
 import { type Client, connect } from "../../src/client/client.ts";
+import { temporaryFolder } from "../processes/temporary-folder.ts";
 import { NodeProcesses } from "../processes/node-processes.ts";
 import { cpuSeconds, rssBytes } from "../processes/usage.ts";
 import { runLimit } from "./limit.ts";
@@ -36,7 +36,7 @@ export interface PublishResult {
 
 export async function runPublish(options: PublishOptions): Promise<PublishResult> {
   const { partitions, recordBytes, seconds, onProgress } = options;
-  const folder = fs.mkdtempSync(`${os.tmpdir()}/raftline-bench-`);
+  const folder = temporaryFolder("raftline-bench-");
   onProgress("starting three nodes");
   const processes = await NodeProcesses.start({ folder, logLevel: "error" });
   let measured: Measured;

@@ -1,7 +1,7 @@
 /** `bench restart`: a node with a full log is killed and started again: how long until it serves? */
 import fs from "node:fs";
-import os from "node:os";
 import { connect } from "../../src/client/client.ts";
+import { temporaryFolder } from "../processes/temporary-folder.ts";
 import { NodeProcesses } from "../processes/node-processes.ts";
 
 const CHUNK_RECORDS = 200;
@@ -19,7 +19,7 @@ export interface RestartResult {
 }
 
 export async function runRestart({ bytes, onProgress }: RestartOptions): Promise<RestartResult> {
-  const folder = fs.mkdtempSync(`${os.tmpdir()}/raftline-bench-`);
+  const folder = temporaryFolder("raftline-bench-");
   const processes = await NodeProcesses.start({ folder, logLevel: "error" });
   try {
     const client = await connect(processes.bootstrap());

@@ -4,6 +4,7 @@ import os from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Client } from "../../src/client/client.ts";
 import { connect } from "../../src/client/client.ts";
+import { temporaryFolder } from "../processes/temporary-folder.ts";
 import { NodeProcesses } from "../processes/node-processes.ts";
 import { Ledger } from "./ledger.ts";
 import { publishCorpus } from "./publish.ts";
@@ -40,7 +41,7 @@ export interface DemoResult {
 }
 
 export async function runDemo({ records: wanted, onProgress }: DemoOptions): Promise<DemoResult> {
-  const folder = fs.mkdtempSync(`${os.tmpdir()}/raftline-demo-`);
+  const folder = temporaryFolder("raftline-demo-");
   onProgress("starting three nodes", 0);
   const processes = await NodeProcesses.start({ folder, logLevel: "error" });
   let client: Client | undefined;

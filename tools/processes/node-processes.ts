@@ -42,6 +42,10 @@ export class NodeProcesses {
   private constructor(folder: string, ports: readonly NodePorts[]) {
     this.folder = folder;
     this.ports = ports;
+    // However this process ends short of a kill, its nodes end with it; after a kill, by their standard input.
+    process.on("exit", () => {
+      for (const { child } of this.#running.values()) if (child.pid !== undefined) process.kill(child.pid, "SIGKILL");
+    });
   }
 
   /** Resolves when all nodes serve. */
