@@ -1,6 +1,5 @@
 /** The tour: a million real lines through a cluster that loses its busiest node on the way, and everything checked. */
 import fs from "node:fs";
-import os from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Client } from "../../src/client/client.ts";
 import { connect } from "../../src/client/client.ts";
