@@ -91,8 +91,8 @@ export class MetadataService {
         ? await this.#forward(leader, request)
         : undefined;
       if (executed) {
-        await replica.whenApplied(executed.index);
-        return executed.value;
+        if (await replica.whenApplied(executed.index)) return executed.value;
+        throw new RaftlineError("UNAVAILABLE", "this node's metadata ends here: what was done is not seen on it");
       }
       if (runtime.clock.monotonicMs() > deadlineMs) {
         throw new RaftlineError("NO_LEADER", "the metadata shard has no leader: is a majority of the nodes up?");

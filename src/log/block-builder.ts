@@ -2,7 +2,7 @@
 import type { LogLimits } from "./limits.ts";
 import { BLOCK_HEADER_BYTES, blockBytes, sealHeader } from "./block.ts";
 import { ByteWriter } from "./bytes.ts";
-import { encodeHead, encodeRuns, type LogRecord, type PlacedRecord, type PlacedRun } from "./record.ts";
+import { encodeHead, encodeRuns, type LogRecord, type PlacedRecord, type PlacedRun, placeRecord } from "./record.ts";
 import type { WalFile } from "./wal-file.ts";
 
 export interface Block {
@@ -45,7 +45,7 @@ export class BlockBuilder {
       const runs = entries.length > 0 ? encodeRuns(table, entries, dataBytes, this.#limits.runBytesMax) : NO_RUNS;
       const last = runs.at(-1);
       if (last) dataBytes = last.position + last.bytes;
-      placed.push(place(record, runs));
+      placed.push(placeRecord(record, runs));
     }
     const dataAt = position + table.length;
     for (const { runs } of placed) for (const run of runs) run.position += dataAt;
@@ -100,9 +100,4 @@ export class BlockBuilder {
     }
     flush();
   }
-}
-
-function place(record: LogRecord, runs: PlacedRun[]): PlacedRecord {
-  const { group, remove, reset, truncateFrom, checkpoint, hardState, trim, repaired, suspect } = record;
-  return { group, remove, reset, truncateFrom, checkpoint, hardState, trim, repaired, suspect, runs };
 }

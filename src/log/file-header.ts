@@ -1,5 +1,5 @@
 /**
- * The first 4,096 bytes of a WAL file: two copies of one header, so that a bad sector does not cost the file.
+ * The first 8 KiB of a WAL file: two copies of one header, 4 KiB apart, so that a bad sector does not cost the file.
  *
  *   0 u64 magic   8 u16 format version   10 u16 0   12 u32 crc32 of bytes 0..12 and 16..48
  *  16 u64 file number   24 u64 identity of the file   32 u64 identity of the log   40 u64 0
@@ -11,10 +11,10 @@ import { isZero } from "./bytes.ts";
 import { LogError } from "./types.ts";
 
 /** Blocks begin here. */
-export const FILE_HEADER_BYTES = 4096;
+export const FILE_HEADER_BYTES = 8192;
 export const FORMAT_VERSION = 1;
 const COPY_BYTES = 48;
-const COPIES_AT = [0, 2048] as const;
+const COPIES_AT = [0, 4096] as const;
 const MAGIC = [0x54464152, 0x4c57454e] as const; // "RAFT", "NEWL"
 
 export interface FileHeader {

@@ -46,7 +46,7 @@ export class LiveDelta implements GroupDelta {
     return { firstIndex, lastIndex, firstOffset, maxTimestampMs, bytes };
   }
 
-  apply(record: PlacedRecord, blockPosition: number, limits: LogLimits): void {
+  apply(record: PlacedRecord, limits: LogLimits): void {
     if (record.remove) return this.#forget();
     this.gone = false;
     if (record.repaired) this.#repair();
@@ -56,7 +56,7 @@ export class LiveDelta implements GroupDelta {
       this.#truncate(run.firstIndex);
       const next = this.runs.lastIndex + 1;
       if (next > 1 && run.firstIndex > next) this.damage.push({ first: next, last: run.firstIndex - 1 });
-      this.runs.add(run, blockPosition, limits);
+      this.runs.add(run, limits);
       if (this.terms.at(-1)?.[1] !== run.term) this.terms.push([run.firstIndex, run.term]);
     }
     if (record.checkpoint) this.checkpoint = record.checkpoint;
@@ -81,7 +81,6 @@ export class LiveDelta implements GroupDelta {
   #repair(): void {
     this.repaired = true;
     this.suspect = false;
-    this.damage = [];
   }
 
   #reset(): void {
@@ -125,8 +124,8 @@ export class FileIndex {
     return this.#groups.values();
   }
 
-  apply(record: PlacedRecord, blockPosition: number): void {
-    this.#deltaOf(record.group).apply(record, blockPosition, this.#limits);
+  apply(record: PlacedRecord): void {
+    this.#deltaOf(record.group).apply(record, this.#limits);
   }
 
   addDamage(group: GroupId, range: IndexRange): void {

@@ -5,6 +5,7 @@ import { FormatError, isZero } from "./bytes.ts";
 import { decodeFileHeader, FILE_HEADER_BYTES, fileName, fileNumber } from "./file-header.ts";
 import { decodeSummary, decodeTrailer, type Summary, type Trailer, TRAILER_BYTES } from "./footer.ts";
 import { RESERVE_NAME } from "./space.ts";
+import { readOrUndefined, readWhatCanBe } from "./scan-window.ts";
 import { LogError } from "./types.ts";
 import { WalFile } from "./wal-file.ts";
 
@@ -82,7 +83,7 @@ export function missing(number: number, why: string): LogError {
 /** Undefined: it was never finished. */
 async function inspectFile(handle: DiskFile, folder: string, number: number): Promise<FoundFile | undefined> {
   const bytes = new Uint8Array(FILE_HEADER_BYTES + PEEK_BYTES);
-  const head = bytes.subarray(0, await handle.read(bytes, 0));
+  const head = bytes.subarray(0, await readWhatCanBe(handle, bytes, 0));
   const name = fileName(number);
   const header = decodeFileHeader(head.subarray(0, FILE_HEADER_BYTES), name);
   const behind = head.subarray(FILE_HEADER_BYTES);
@@ -111,13 +112,13 @@ async function readTrailer(handle: DiskFile, file: WalFile, identity: Identity):
   const at = file.sizeBytes - TRAILER_BYTES;
   if (at < FILE_HEADER_BYTES) return undefined;
   const bytes = new Uint8Array(TRAILER_BYTES);
-  const count = await handle.read(bytes, at);
+  const count = await readOrUndefined(handle, bytes, at) ?? 0;
   return decodeTrailer(bytes.subarray(0, count), identity);
 }
 
 async function readSummary(handle: DiskFile, trailer: Trailer, name: string): Promise<Summary | undefined> {
   const bytes = new Uint8Array(trailer.summaryBytes);
-  const count = await handle.read(bytes, trailer.summaryPosition);
+  const count = await readOrUndefined(handle, bytes, trailer.summaryPosition) ?? 0;
   try {
     return decodeSummary(trailer, bytes.subarray(0, count), name);
   } catch (error) {

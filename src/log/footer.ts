@@ -13,7 +13,7 @@ import { ByteReader, ByteWriter, FormatError } from "./bytes.ts";
 import { decodeHead, encodeHead } from "./record.ts";
 import type { GroupDelta } from "./file-index.ts";
 import type { Appended, RunsPlace } from "./group-state.ts";
-import { RUN_BYTES, type RunTable } from "./run-table.ts";
+import { PIECE_BYTES, RUN_BYTES, RunTable } from "./run-table.ts";
 import type { Damage, IndexRange } from "./types.ts";
 
 export const TRAILER_BYTES = 64;
@@ -55,10 +55,12 @@ export function encodeFooter(
   const out = new ByteWriter(64 * 1024);
   const runs = new Map<number, RunsPlace>();
   for (const { delta, runs: table } of items) {
-    const bytes = table?.toBytes();
-    if (!table || !bytes?.length) continue;
-    runs.set(delta.group, { position: facts.blocksEnd + out.length, count: table.count, crc: crc32(bytes) });
-    out.bytes(bytes);
+    if (!table || table.count === 0) continue;
+    const position = facts.blocksEnd + out.length;
+    const crc = crc32(table.pieceBytes(), crc32(table.runBytes()));
+    runs.set(delta.group, { position, runs: table.count, pieces: table.pieceCount, crc });
+    out.bytes(table.runBytes());
+    out.bytes(table.pieceBytes());
   }
   const summaryAt = out.length;
   encodeSummary(out, items, runs, damage);
@@ -156,7 +158,8 @@ function encodeDelta(out: ByteWriter, delta: GroupDelta, place: RunsPlace | unde
   out.u64(entries.maxTimestampMs);
   out.u64(entries.bytes);
   out.u64(place.position);
-  out.u32(place.count);
+  out.u32(place.runs);
+  out.u32(place.pieces);
   out.u32(place.crc);
   out.u32(delta.terms.length);
   for (const [index, term] of delta.terms) {
@@ -178,7 +181,7 @@ function decodeDelta(reader: ByteReader): { delta: GroupDelta; runs: RunsPlace |
     maxTimestampMs: reader.u64(),
     bytes: reader.u64(),
   };
-  const runs: RunsPlace = { position: reader.u64(), count: reader.u32(), crc: reader.u32() };
+  const runs: RunsPlace = { position: reader.u64(), runs: reader.u32(), pieces: reader.u32(), crc: reader.u32() };
   const terms: [number, number][] = [];
   for (let left = reader.u32(); left > 0; left--) terms.push([reader.u64(), reader.u64()]);
   return { delta: { ...record, gone, damage, entries, terms }, runs };
@@ -193,6 +196,14 @@ function decodeRange(reader: ByteReader): IndexRange {
   return { first: reader.u64(), last: reader.u64() };
 }
 
-export function runsBytes(place: RunsPlace): number {
-  return place.count * RUN_BYTES;
+/** The runs at `place`, of its bytes; undefined if they are damaged. */
+export function decodeRuns(place: RunsPlace, bytes: Uint8Array): RunTable | undefined {
+  if (bytes.length !== placeBytes(place) || crc32(bytes) !== place.crc) return undefined;
+  const piecesAt = place.runs * RUN_BYTES;
+  const runs = new Float64Array(bytes.slice(0, piecesAt).buffer);
+  return new RunTable(runs, new Uint32Array(bytes.slice(piecesAt).buffer));
+}
+
+export function placeBytes(place: RunsPlace): number {
+  return place.runs * RUN_BYTES + place.pieces * PIECE_BYTES;
 }

@@ -17,7 +17,9 @@ export interface Extent {
 
 export interface RunsPlace {
   readonly position: number;
-  readonly count: number;
+  /** How many. */
+  readonly runs: number;
+  readonly pieces: number;
   readonly crc: number;
 }
 
@@ -164,10 +166,9 @@ export class GroupState implements GroupLog {
     if (visible) this.#damage.push(visible);
   }
 
-  /** It has lost nothing, as far as was known until now. */
+  /** What it may have lost it was given again. Entries that are known to be lost were lost later than that. */
   repaired(): void {
     this.suspect = false;
-    this.#damage = [];
   }
 
   /** The extent that holds `index`; undefined if that entry is lost. */

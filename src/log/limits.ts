@@ -11,11 +11,11 @@ export interface LogLimits {
   readonly zeroLeadBelowBytes: number;
   /** A run of a group's entries in the index is split where it becomes longer. */
   readonly runBytesMax: number;
-  /** A group's write below this size shares one point of the index with its neighbours, as far as `sparseSpanBytes`. */
+  /** A group's write below this size shares a run of the index with its neighbours, up to half of `runBytesMax`. */
   readonly sparseBelowBytes: number;
-  readonly sparseSpanBytes: number;
-  /** Kept on disk to be given back when the disk is full. */
+  /** Kept on disk to be given back when the disk is full; made when less than `reserveBelowFreeBytes` are free. */
   readonly reserveBytes: number;
+  readonly reserveBelowFreeBytes: number;
   /** How often free space is asked for while the disk is full. */
   readonly fullRetryMs: number;
   /** One read from the disk. */
@@ -43,11 +43,11 @@ export const DEFAULT_LOG_LIMITS: LogLimits = {
   zeroLeadBelowBytes: 32 * KIB,
   runBytesMax: 128 * KIB,
   sparseBelowBytes: 16 * KIB,
-  sparseSpanBytes: MIB,
   reserveBytes: 64 * MIB,
+  reserveBelowFreeBytes: 8 * 1024 * MIB,
   fullRetryMs: 500,
   readBytesMax: 2 * MIB,
-  readGapBytes: 64 * KIB,
+  readGapBytes: 16 * KIB,
   readsMax: 2,
   indexCacheBytes: 16 * MIB,
   scanBytes: 4 * MIB,

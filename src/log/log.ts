@@ -74,7 +74,10 @@ export class LogEngine implements Log {
       groups,
       this.#space,
       nextSequence,
-      () => this.#maintenance.wake(),
+      () => {
+        this.#maintenance.add(() => this.#space.provide());
+        this.#maintenance.wake();
+      },
     );
     this.#reader = new Reader(runtime, limits);
     const reclaimer = new Reclaimer(runtime, this.#files, groups, this.#writer, this.#reader.handles);
@@ -158,16 +161,18 @@ export class LogEngine implements Log {
   }
 
   repaired(group: GroupId): void {
-    this.#writer.queue({ ...EMPTY_RECORD, group, repaired: true });
-    this.#state(group)?.repaired();
+    const state = this.#state(group);
+    // With term and vote: that they were written before this record proves nothing, should what is before it be damaged.
+    this.#writer.queue({ ...EMPTY_RECORD, group, repaired: true, hardState: state?.hardState });
+    state?.repaired();
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    this.#space.close();
     await this.#maintenance.close();
     await this.#writer.drained();
+    this.#space.close();
     await this.#reader.close();
     await this.#files.close();
   }

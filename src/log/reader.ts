@@ -9,21 +9,25 @@ import type { Entry } from "../records/entry.ts";
 import type { Extent, GroupState } from "./group-state.ts";
 import type { LogLimits } from "./limits.ts";
 import { ReadHandles } from "./read-handles.ts";
-import { readRuns, type TakeEntry } from "./run-reader.ts";
+import { readPieces, type TakeEntry } from "./run-reader.ts";
 import { RunSource } from "./run-source.ts";
-import type { Run, RunTable } from "./run-table.ts";
+import type { Piece, RunTable } from "./run-table.ts";
 import { type GroupId, LogError } from "./types.ts";
 import type { WalFile } from "./wal-file.ts";
 
 /** A part of a plan: entries of one file. */
 interface Part {
   readonly file: WalFile;
-  readonly firstIndex: number;
   readonly lastIndex: number;
-  readonly bytes: number;
-  /** Of an unsealed file: the runs as they were when the plan was made. */
-  readonly runs: readonly Run[] | undefined;
+  /** Of an unsealed file: as they were when the plan was made. */
+  readonly pieces: readonly Piece[] | undefined;
   readonly sealed: Extent["runs"];
+}
+
+interface Wanted {
+  readonly fromIndex: number;
+  readonly toIndex: number;
+  readonly bytesMax: number;
 }
 
 export class Reader {
@@ -40,7 +44,7 @@ export class Reader {
   }
 
   async read(state: GroupState, fromIndex: number, toIndex: number, bytesMax: number): Promise<Entry[]> {
-    const parts = this.#plan(state, fromIndex, toIndex, bytesMax);
+    const { group } = state;
     const entries: Entry[] = [];
     let bytes = 0;
     const take: TakeEntry = (entry) => {
@@ -48,39 +52,47 @@ export class Reader {
       bytes += entry.byteLength;
       return entry.index < toIndex && bytes < bytesMax;
     };
+    const parts = this.#plan(state, { fromIndex, toIndex, bytesMax });
     try {
-      for (const part of parts) if (!await this.#readPart(state, part, fromIndex, bytesMax - bytes, take)) break;
+      for (const part of parts) {
+        const next = entries.length === 0 ? fromIndex : entries.at(-1)!.index + 1;
+        const pieces = await this.#piecesOf(part, group, { fromIndex: next, toIndex, bytesMax: bytesMax - bytes });
+        if (!await this.#readPieces(group, part.file, pieces, next, take)) break;
+      }
     } catch (error) {
       // What came before the damage is good; who goes on from there meets it.
       if (entries.length === 0 || !(error instanceof LogError)) throw error;
     }
-    if (entries.length === 0) throw lost(state.group, fromIndex);
+    if (entries.length === 0) throw lost(group, fromIndex);
     return entries;
   }
 
   async seekOffset(state: GroupState, offset: number): Promise<number> {
     if (offset <= state.startOffset) return state.firstIndex;
     const after = state.lastIndex + 1;
-    const at = state.extents.findLastIndex((extent) => extent.firstOffset <= offset);
-    if (at < 0) return state.extents[0] ? Math.max(state.firstIndex, state.extents[0].firstIndex) : after;
-    const [part] = this.#partsOf(state, state.extents.slice(at, at + 1));
-    const runs = await this.#runs(part!, state.group);
-    const row = Math.max(0, runs.findLastIndex((run) => run.firstOffset <= offset));
-    const found = await this.#find(state, part!, runs.slice(row, row + 1), (entry) => entry.nextOffset > offset);
-    return Math.max(
-      state.firstIndex,
-      found ?? (runs[row + 1]?.firstIndex ?? state.extents[at + 1]?.firstIndex ?? after),
-    );
+    const { extents } = state;
+    const at = extents.findLastIndex((extent) => extent.firstOffset <= offset);
+    const following = extents[at + 1]?.firstIndex ?? after;
+    const extent = extents[at];
+    if (!extent) return Math.max(state.firstIndex, following);
+    const { file, lastIndex } = extent;
+    const table = await this.#tableOf(extent, state.group);
+    const row = Math.max(0, table.rowOfOffset(offset));
+    const next = row + 1 < table.count ? Math.min(table.firstIndexOf(row + 1), lastIndex + 1) : following;
+    const found = await this.#find(state.group, file, table, row, lastIndex, (entry) => entry.nextOffset > offset);
+    return Math.max(state.firstIndex, found ?? (next > lastIndex ? following : next));
   }
 
   async seekTime(state: GroupState, timestampMs: number): Promise<number> {
+    const { group, firstIndex } = state;
     const after = state.lastIndex + 1;
-    const { firstIndex } = state;
-    for (const part of this.#partsOf(state, state.extents.filter((extent) => extent.maxTimestampMs >= timestampMs))) {
-      const runs = (await this.#runs(part, state.group)).filter((run) => run.maxTimestampMs >= timestampMs);
-      const isLater = (entry: Entry) => entry.index >= firstIndex && entry.maxTimestampMs >= timestampMs;
-      for (const run of runs) {
-        const found = await this.#find(state, part, [run], isLater);
+    const isLater = (entry: Entry) => entry.index >= firstIndex && entry.maxTimestampMs >= timestampMs;
+    for (const extent of state.extents.filter((extent) => extent.maxTimestampMs >= timestampMs)) {
+      const { file, lastIndex } = extent;
+      const table = await this.#tableOf(extent, group);
+      for (let row = 0; row < table.count && table.firstIndexOf(row) <= lastIndex; row++) {
+        if (table.maxTimestampOf(row) < timestampMs) continue;
+        const found = await this.#find(group, file, table, row, lastIndex, isLater);
         if (found !== undefined) return found;
       }
     }
@@ -93,89 +105,68 @@ export class Reader {
     await this.handles.close();
   }
 
-  #plan(state: GroupState, fromIndex: number, toIndex: number, bytesMax: number): Part[] {
-    const first = state.extentOf(fromIndex);
-    if (!first) throw lost(state.group, fromIndex);
-    const extents: Extent[] = [];
+  /** Which files are read; of those that may change while it goes on, which pieces. */
+  #plan(state: GroupState, wanted: Wanted): Part[] {
+    const { extents, group } = state;
+    const first = state.extentOf(wanted.fromIndex);
+    if (!first) throw lost(group, wanted.fromIndex);
+    const parts: Part[] = [];
     let bytes = 0;
-    for (let at = state.extents.indexOf(first); at < state.extents.length; at++) {
-      const extent = state.extents[at]!;
-      const previous = extents.at(-1);
-      if (extent.firstIndex > toIndex || bytes >= bytesMax) break;
-      if (previous && extent.firstIndex !== previous.lastIndex + 1) break;
-      // How much of the first one comes before `fromIndex` is not known here: then it does not count.
-      if (extent.firstIndex >= fromIndex) bytes += extent.bytes;
-      extents.push(extent);
+    let next = first.firstIndex;
+    for (let at = extents.indexOf(first); at < extents.length; at++) {
+      const extent = extents[at]!;
+      const { file, firstIndex, lastIndex, runs: sealed } = extent;
+      if (firstIndex !== next || firstIndex > wanted.toIndex || bytes >= wanted.bytesMax) break;
+      const live = sealed ? undefined : this.#source.live(extent, group);
+      parts.push({ file, lastIndex, pieces: live && piecesOf(live, lastIndex, wanted), sealed });
+      // How much of the first one lies before `fromIndex` is not known here: then it does not count.
+      if (firstIndex >= wanted.fromIndex) bytes += extent.bytes;
+      next = lastIndex + 1;
     }
-    return this.#partsOf(state, extents, fromIndex, toIndex, bytesMax);
+    return parts;
   }
 
-  /** Copies what may change while it is read. */
-  #partsOf(
-    state: GroupState,
-    extents: readonly Extent[],
-    fromIndex = 1,
-    toIndex = Infinity,
-    bytesMax = Infinity,
-  ): Part[] {
-    return extents.map((extent) => {
-      const { file, firstIndex, lastIndex, bytes, runs: sealed } = extent;
-      const live = sealed ? undefined : this.#source.live(extent, state.group);
-      const runs = live && rowsOf(live, { fromIndex, toIndex: Math.min(toIndex, lastIndex), bytesMax });
-      return { file, firstIndex, lastIndex, bytes, runs, sealed };
-    });
+  async #piecesOf(part: Part, group: GroupId, wanted: Wanted): Promise<readonly Piece[]> {
+    if (part.pieces) return part.pieces;
+    return piecesOf(await this.#source.sealed(part.file, part.sealed!, group), part.lastIndex, wanted);
   }
 
-  async #readPart(
-    state: GroupState,
-    part: Part,
-    fromIndex: number,
-    bytesMax: number,
-    take: TakeEntry,
-  ): Promise<boolean> {
-    const from = Math.max(fromIndex, part.firstIndex);
-    const all = await this.#runs(part, state.group, { fromIndex: from, toIndex: part.lastIndex, bytesMax });
-    return await this.#readRuns(state.group, part, all, from, take);
+  /** For seeks, which take one run of it at once and nothing later. */
+  async #tableOf(extent: Extent, group: GroupId): Promise<RunTable> {
+    if (extent.runs) return await this.#source.sealed(extent.file, extent.runs, group);
+    const live = this.#source.live(extent, group);
+    if (!live) throw lost(group, extent.firstIndex);
+    return live;
   }
 
-  /** Each run clipped to what the extent still shows of it. */
-  async #runs(part: Part, group: GroupId, want?: Wanted): Promise<Run[]> {
-    const runs = part.runs ??
-      rowsOf(
-        await this.#source.sealed(part.file, part.sealed!, group),
-        want ?? { fromIndex: 1, toIndex: part.lastIndex, bytesMax: Infinity },
-      );
-    return runs
-      .filter((run) => run.firstIndex <= part.lastIndex)
-      .map((run) => run.lastIndex <= part.lastIndex ? run : { ...run, lastIndex: part.lastIndex });
-  }
-
-  async #readRuns(
+  async #readPieces(
     group: GroupId,
-    part: Part,
-    runs: readonly Run[],
+    file: WalFile,
+    pieces: readonly Piece[],
     fromIndex: number,
     take: TakeEntry,
   ): Promise<boolean> {
-    const first = runs[0];
+    const first = pieces[0];
     if (!first || first.firstIndex > fromIndex || first.lastIndex < fromIndex) throw lost(group, fromIndex);
     return await this.#lane.add(() =>
-      this.handles.with(
-        part.file,
-        (handle) => readRuns(handle, part.file, group, runs, fromIndex, this.#limits, take),
-      )
+      this.handles.with(file, (handle) => readPieces(handle, file, group, pieces, fromIndex, this.#limits, take))
     );
   }
 
-  /** The first entry that `is` holds for. */
+  /** The first entry of a run, up to `lastIndex`, that `is` holds for. */
   async #find(
-    state: GroupState,
-    part: Part,
-    runs: readonly Run[],
+    group: GroupId,
+    file: WalFile,
+    table: RunTable,
+    row: number,
+    lastIndex: number,
     is: (entry: Entry) => boolean,
   ): Promise<number | undefined> {
     let found: number | undefined;
-    await this.#readRuns(state.group, part, runs, runs[0]!.firstIndex, (entry) => {
+    const { pieces } = table.at(row);
+    const visible = clipped(pieces, lastIndex);
+    if (visible.length === 0) return undefined;
+    await this.#readPieces(group, file, visible, visible[0]!.firstIndex, (entry) => {
       if (is(entry)) found = entry.index;
       return found === undefined;
     });
@@ -183,25 +174,29 @@ export class Reader {
   }
 }
 
-interface Wanted {
-  readonly fromIndex: number;
-  readonly toIndex: number;
-  readonly bytesMax: number;
-}
-
-/** The rows that hold what is wanted, and not many more; without gaps between them. */
-function rowsOf(table: RunTable, { fromIndex, toIndex, bytesMax }: Wanted): Run[] {
-  const runs: Run[] = [];
+/** The pieces that hold what is wanted, without a gap, and not many more. */
+function piecesOf(table: RunTable, lastIndex: number, { fromIndex, toIndex, bytesMax }: Wanted): Piece[] {
+  const wanted: Piece[] = [];
+  const last = Math.min(toIndex, lastIndex);
   let bytes = 0;
   for (let row = Math.max(0, table.rowOfIndex(fromIndex)); row < table.count; row++) {
-    const run = table.at(row);
-    const previous = runs.at(-1);
-    if (run.firstIndex > toIndex || bytes >= bytesMax) break;
-    if (previous && bytesMax !== Infinity && run.firstIndex !== previous.lastIndex + 1) break;
-    if (run.firstIndex >= fromIndex) bytes += run.bytes;
-    runs.push(run);
+    if (table.firstIndexOf(row) > last || bytes >= bytesMax) break;
+    for (const piece of clipped(table.at(row).pieces, lastIndex)) {
+      if (piece.lastIndex < fromIndex) continue;
+      if (piece.firstIndex > last || bytes >= bytesMax) break;
+      if (wanted.length > 0 && piece.firstIndex !== wanted.at(-1)!.lastIndex + 1) return wanted;
+      if (piece.firstIndex >= fromIndex) bytes += piece.bytes;
+      wanted.push(piece);
+    }
   }
-  return runs;
+  return wanted;
+}
+
+/** Without what was cut off behind `lastIndex` after the file was sealed. */
+function clipped(pieces: readonly Piece[], lastIndex: number): Piece[] {
+  return pieces
+    .filter((piece) => piece.firstIndex <= lastIndex)
+    .map((piece) => piece.lastIndex <= lastIndex ? piece : { ...piece, lastIndex });
 }
 
 function lost(group: GroupId, index: number): LogError {

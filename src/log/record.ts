@@ -114,8 +114,14 @@ export function encodeHead(out: ByteWriter, record: RecordHead, hasEntries: bool
 
 /** `position`: where the record's first entry lies in the file. @throws {FormatError} */
 export function decodeRecord(table: ByteReader, position: number): PlacedRecord {
-  const head = decodeHead(table);
-  return { ...head.record, runs: head.hasEntries ? decodeRuns(table, position) : [] };
+  const { record, hasEntries } = decodeHead(table);
+  return placeRecord(record, hasEntries ? decodeRuns(table, position) : []);
+}
+
+/** Field by field, for speed: all such records have one shape, whether they were written or read. */
+export function placeRecord(head: RecordHead, runs: readonly PlacedRun[]): PlacedRecord {
+  const { group, remove, reset, truncateFrom, checkpoint, hardState, trim, repaired, suspect } = head;
+  return { group, remove, reset, truncateFrom, checkpoint, hardState, trim, repaired, suspect, runs };
 }
 
 /** @throws {FormatError} */
@@ -124,19 +130,20 @@ export function decodeHead(table: ByteReader): { record: RecordHead; hasEntries:
   const flags = table.u16();
   const reserved = table.u16();
   if ((flags & ~FLAGS_ALL) !== 0 || reserved !== 0) throw new FormatError(`flags ${flags}, ${reserved} are not known`);
-  const has = (flag: number) => (flags & flag) !== 0;
   const record: RecordHead = {
     group,
-    remove: has(FLAG.remove),
-    reset: has(FLAG.reset),
-    truncateFrom: has(FLAG.truncate) ? table.u64() : 0,
-    checkpoint: has(FLAG.checkpoint) ? decodeCheckpoint(table) : undefined,
-    hardState: has(FLAG.hardState) ? { term: table.u64(), commit: table.u64(), vote: table.u32() } : undefined,
-    trim: has(FLAG.trim) ? { firstIndex: table.u64(), startOffset: table.u64() } : undefined,
-    repaired: has(FLAG.repaired),
-    suspect: has(FLAG.suspect),
+    remove: (flags & FLAG.remove) !== 0,
+    reset: (flags & FLAG.reset) !== 0,
+    truncateFrom: (flags & FLAG.truncate) !== 0 ? table.u64() : 0,
+    checkpoint: (flags & FLAG.checkpoint) !== 0 ? decodeCheckpoint(table) : undefined,
+    hardState: (flags & FLAG.hardState) !== 0
+      ? { term: table.u64(), commit: table.u64(), vote: table.u32() }
+      : undefined,
+    trim: (flags & FLAG.trim) !== 0 ? { firstIndex: table.u64(), startOffset: table.u64() } : undefined,
+    repaired: (flags & FLAG.repaired) !== 0,
+    suspect: (flags & FLAG.suspect) !== 0,
   };
-  return { record, hasEntries: has(FLAG.entries) };
+  return { record, hasEntries: (flags & FLAG.entries) !== 0 };
 }
 
 function decodeRuns(table: ByteReader, firstPosition: number): PlacedRun[] {

@@ -13,7 +13,7 @@ import { type FoundFile, inspectFiles, listFolder, missing } from "./folder.ts";
 import { GroupTable } from "./group-table.ts";
 import type { LogLimits } from "./limits.ts";
 import { scanBlocks, type ScanResult, type ScanVisitor } from "./scan.ts";
-import { ScanWindow } from "./scan-window.ts";
+import { readOrUndefined, ScanWindow } from "./scan-window.ts";
 import type { RecoveryReport } from "./types.ts";
 import type { WalFile } from "./wal-file.ts";
 
@@ -182,9 +182,9 @@ class Replay {
   #visitor(file: WalFile, index: FileIndex): ScanVisitor {
     const groups = this.#groups;
     return {
-      records(records, position) {
+      records(records) {
         for (const record of records) {
-          index.apply(record, position);
+          index.apply(record);
           groups.applyRecord(record, file);
         }
       },
@@ -205,7 +205,8 @@ class Replay {
 async function writeAgain(handle: DiskFile, from: number, to: number): Promise<void> {
   if (from === to) return;
   const bytes = new Uint8Array(to - from);
-  await handle.read(bytes, from);
+  // What cannot be read was told as damage, and is on the disk, such as it is.
+  if (await readOrUndefined(handle, bytes, from) === undefined) return;
   await handle.write([bytes], from);
 }
 

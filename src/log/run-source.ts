@@ -1,14 +1,13 @@
 /** Gives the runs of an extent: from memory, or from the footer of a sealed file, through a bounded cache. */
-import { crc32 } from "node:zlib";
 import type { LogSink } from "../runtime/runtime.ts";
 import type { Extent } from "./group-state.ts";
 import { FileIndex } from "./file-index.ts";
-import { runsBytes } from "./footer.ts";
+import { decodeRuns, placeBytes } from "./footer.ts";
 import type { LogLimits } from "./limits.ts";
 import type { ReadHandles } from "./read-handles.ts";
 import { RunTable } from "./run-table.ts";
 import { scanBlocks } from "./scan.ts";
-import { ScanWindow } from "./scan-window.ts";
+import { readOrUndefined, ScanWindow } from "./scan-window.ts";
 import type { GroupId } from "./types.ts";
 import type { WalFile } from "./wal-file.ts";
 
@@ -17,7 +16,7 @@ export class RunSource {
   readonly #handles: ReadHandles;
   readonly #log: LogSink;
   /** By file and group; the first one was used longest ago. */
-  readonly #cache = new Map<string, RunTable>();
+  readonly #cache = new Map<string, { readonly table: RunTable; readonly bytes: number }>();
   #cachedBytes = 0;
 
   constructor(limits: LogLimits, handles: ReadHandles, log: LogSink) {
@@ -37,23 +36,23 @@ export class RunSource {
     if (cached) {
       this.#cache.delete(key);
       this.#cache.set(key, cached);
-      return cached;
+      return cached.table;
     }
-    const bytes = new Uint8Array(runsBytes(place));
-    const read = await this.#handles.with(file, (handle) => handle.read(bytes, place.position));
-    const intact = read === bytes.length && crc32(bytes) === place.crc;
-    const table = intact ? new RunTable(new Float64Array(bytes.buffer)) : await this.#rebuild(file, group);
-    this.#keep(key, table);
+    const bytes = new Uint8Array(placeBytes(place));
+    const read = await this.#handles.with(file, (handle) => readOrUndefined(handle, bytes, place.position));
+    const table = decodeRuns(place, bytes.subarray(0, read ?? 0)) ?? await this.#rebuild(file, group);
+    this.#keep(key, table, bytes.length);
     return table;
   }
 
-  #keep(key: string, table: RunTable): void {
-    this.#cache.set(key, table);
-    this.#cachedBytes += table.toBytes().length;
-    for (const [oldest, runs] of this.#cache) {
+  #keep(key: string, table: RunTable, bytes: number): void {
+    // Two reads at once may have fetched the same.
+    this.#cachedBytes += bytes - (this.#cache.get(key)?.bytes ?? 0);
+    this.#cache.set(key, { table, bytes });
+    for (const [oldest, kept] of this.#cache) {
       if (this.#cachedBytes <= this.#limits.indexCacheBytes || oldest === key) return;
       this.#cache.delete(oldest);
-      this.#cachedBytes -= runs.toBytes().length;
+      this.#cachedBytes -= kept.bytes;
     }
   }
 
@@ -68,8 +67,8 @@ export class RunSource {
         durable: true,
         searchBytes: this.#limits.searchBytes,
       }, {
-        records: (records, position) => {
-          for (const record of records) index.apply(record, position);
+        records: (records) => {
+          for (const record of records) index.apply(record);
         },
         lostEntries: () => {},
         lostBytes: () => {},

@@ -1,9 +1,11 @@
 /**
- * The index of one group's entries in one file: runs, ascending and without gaps, eight numbers each in one array.
+ * The index of one group's entries in one file.
  *
- * An exact run is a byte range that holds nothing but its entries. Small writes of a group share a run: a stretch of
- * the file in which its entries are found by walking the tables of the blocks. So memory follows the bytes of the log
- * (72 bytes for 16 KiB to 128 KiB of a group, or for 1 MiB of the file), not the number of entries.
+ * A piece is a byte range that holds entries of the group, back to back, and nothing else. A run is one piece of up to
+ * `runBytesMax`, or up to `PIECES_MAX` small ones that lie scattered among other groups' entries; it knows the first
+ * offset and the latest time in it. So memory follows the writes of a group (12 bytes for a small one, 60 for one of
+ * `sparseBelowBytes` or more, whatever the number of its entries), and only that of the current file: a sealed file has
+ * its index on disk.
  */
 import type { LogLimits } from "./limits.ts";
 import type { PlacedRun } from "./record.ts";
@@ -13,74 +15,125 @@ export interface Run {
   readonly lastIndex: number;
   readonly firstOffset: number;
   readonly maxTimestampMs: number;
-  /** Of its entries; also of those behind `lastIndex` that were cut off. */
-  readonly bytes: number;
-  /** The block that holds the first entry. */
-  readonly blockPosition: number;
-  /** The first entry. */
-  readonly position: number;
-  /** Behind the last entry that was put into it. */
-  readonly end: number;
-  readonly walk: boolean;
+  readonly pieces: readonly Piece[];
 }
 
-const FIELDS = 9;
+export interface Piece {
+  readonly firstIndex: number;
+  /** Entries behind it may follow in the same bytes: they were cut off. */
+  readonly lastIndex: number;
+  readonly position: number;
+  readonly bytes: number;
+}
+
+/** A run: six numbers. */
+const FIELDS = 6;
 const FIRST_INDEX = 0;
 const LAST_INDEX = 1;
 const FIRST_OFFSET = 2;
 const MAX_TIMESTAMP = 3;
 const BYTES = 4;
-const BLOCK_POSITION = 5;
-const POSITION = 6;
-const END = 7;
-const FLAGS = 8;
-const WALK = 1;
-/** Its end was cut off: nothing may be added to it. */
-const CLOSED = 2;
-
+const FIRST_PIECE = 5;
 export const RUN_BYTES = FIELDS * 8;
 
-type Sizes = Pick<LogLimits, "sparseBelowBytes" | "sparseSpanBytes" | "runBytesMax">;
+/** A piece: three u32, so a file ends below 4 GiB. Its first index is counted from its run's. */
+const PIECE_FIELDS = 3;
+const PIECE_POSITION = 0;
+const PIECE_LENGTH = 1;
+const PIECE_INDEX = 2;
+export const PIECE_BYTES = PIECE_FIELDS * 4;
+const POSITION_MAX = 2 ** 32 - 1;
+
+/** A seek reads one run: so many small reads at most. */
+const PIECES_MAX = 64;
+
+type Sizes = Pick<LogLimits, "sparseBelowBytes" | "runBytesMax">;
 
 export class RunTable {
-  #rows: Float64Array;
+  #runs: Float64Array;
   #count: number;
+  #pieces: Uint32Array;
+  #pieceCount: number;
 
-  /** `rows` as given by {@link toBytes}. */
-  constructor(rows: Float64Array = new Float64Array(0)) {
-    this.#rows = rows;
-    this.#count = rows.length / FIELDS;
+  /** As given by `runBytes` and `pieceBytes`. */
+  constructor(runs: Float64Array = new Float64Array(0), pieces: Uint32Array = new Uint32Array(0)) {
+    this.#runs = runs;
+    this.#count = runs.length / FIELDS;
+    this.#pieces = pieces;
+    this.#pieceCount = pieces.length / PIECE_FIELDS;
   }
 
   get count(): number {
     return this.#count;
   }
 
+  get pieceCount(): number {
+    return this.#pieceCount;
+  }
+
   get firstIndex(): number {
-    return this.#count === 0 ? 0 : this.#rows[FIRST_INDEX]!;
+    return this.#count === 0 ? 0 : this.#runs[FIRST_INDEX]!;
   }
 
   get lastIndex(): number {
-    return this.#count === 0 ? 0 : this.#rows[(this.#count - 1) * FIELDS + LAST_INDEX]!;
+    return this.#count === 0 ? 0 : this.#runs[(this.#count - 1) * FIELDS + LAST_INDEX]!;
   }
 
   get firstOffset(): number {
-    return this.#count === 0 ? 0 : this.#rows[FIRST_OFFSET]!;
+    return this.#count === 0 ? 0 : this.#runs[FIRST_OFFSET]!;
   }
 
+  /** Of all entries that were put into it and not cut off by whole runs. */
+  get bytes(): number {
+    let bytes = 0;
+    for (let row = 0; row < this.#count; row++) bytes += this.#runs[row * FIELDS + BYTES]!;
+    return bytes;
+  }
+
+  get maxTimestampMs(): number {
+    let max = 0;
+    for (let row = 0; row < this.#count; row++) max = Math.max(max, this.maxTimestampOf(row));
+    return max;
+  }
+
+  firstIndexOf(row: number): number {
+    return this.#runs[row * FIELDS + FIRST_INDEX]!;
+  }
+
+  firstOffsetOf(row: number): number {
+    return this.#runs[row * FIELDS + FIRST_OFFSET]!;
+  }
+
+  maxTimestampOf(row: number): number {
+    return this.#runs[row * FIELDS + MAX_TIMESTAMP]!;
+  }
+
+  /** A copy, with its pieces. */
   at(row: number): Run {
-    const rows = this.#rows;
+    const runs = this.#runs;
     const base = row * FIELDS;
+    const firstIndex = runs[base + FIRST_INDEX]!;
+    const lastIndex = runs[base + LAST_INDEX]!;
+    const pieces: Piece[] = [];
+    let next = lastIndex;
+    for (let piece = this.#endOfPieces(row) - 1; piece >= runs[base + FIRST_PIECE]!; piece--) {
+      const at = piece * PIECE_FIELDS;
+      const first = firstIndex + this.#pieces[at + PIECE_INDEX]!;
+      pieces.push({
+        firstIndex: first,
+        lastIndex: next,
+        position: this.#pieces[at + PIECE_POSITION]!,
+        bytes: this.#pieces[at + PIECE_LENGTH]!,
+      });
+      next = first - 1;
+    }
+    pieces.reverse();
     return {
-      firstIndex: rows[base + FIRST_INDEX]!,
-      lastIndex: rows[base + LAST_INDEX]!,
-      firstOffset: rows[base + FIRST_OFFSET]!,
-      maxTimestampMs: rows[base + MAX_TIMESTAMP]!,
-      bytes: rows[base + BYTES]!,
-      blockPosition: rows[base + BLOCK_POSITION]!,
-      position: rows[base + POSITION]!,
-      end: rows[base + END]!,
-      walk: (rows[base + FLAGS]! & WALK) !== 0,
+      firstIndex,
+      lastIndex,
+      firstOffset: runs[base + FIRST_OFFSET]!,
+      maxTimestampMs: runs[base + MAX_TIMESTAMP]!,
+      pieces,
     };
   }
 
@@ -94,82 +147,87 @@ export class RunTable {
     return this.#lastRowUpTo(FIRST_OFFSET, offset);
   }
 
-  /** The first row with an entry that young; `count` if none. */
-  rowOfTime(timestampMs: number): number {
-    let row = 0;
-    while (row < this.#count && this.#rows[row * FIELDS + MAX_TIMESTAMP]! < timestampMs) row++;
-    return row;
-  }
-
-  get bytes(): number {
-    return this.#sum(BYTES);
-  }
-
-  get maxTimestampMs(): number {
-    let max = 0;
-    for (let row = 0; row < this.#count; row++) max = Math.max(max, this.#rows[row * FIELDS + MAX_TIMESTAMP]!);
-    return max;
-  }
-
-  add(run: PlacedRun, blockPosition: number, sizes: Sizes): void {
+  add(run: PlacedRun, sizes: Sizes): void {
+    if (run.position + run.bytes > POSITION_MAX) throw new Error(`byte ${run.position} is beyond what a file may hold`);
     if (this.#extend(run, sizes)) return;
     const base = this.#count * FIELDS;
-    if (base === this.#rows.length) {
+    if (base === this.#runs.length) {
       const larger = new Float64Array(Math.max(2 * FIELDS, 2 * base));
-      larger.set(this.#rows);
-      this.#rows = larger;
+      larger.set(this.#runs);
+      this.#runs = larger;
     }
-    const rows = this.#rows;
-    rows[base + FIRST_INDEX] = run.firstIndex;
-    rows[base + LAST_INDEX] = run.lastIndex;
-    rows[base + FIRST_OFFSET] = run.firstOffset;
-    rows[base + MAX_TIMESTAMP] = run.maxTimestampMs;
-    rows[base + BYTES] = run.bytes;
-    rows[base + BLOCK_POSITION] = blockPosition;
-    rows[base + POSITION] = run.position;
-    rows[base + END] = run.position + run.bytes;
-    rows[base + FLAGS] = 0;
+    const runs = this.#runs;
+    runs[base + FIRST_INDEX] = run.firstIndex;
+    runs[base + LAST_INDEX] = run.lastIndex;
+    runs[base + FIRST_OFFSET] = run.firstOffset;
+    runs[base + MAX_TIMESTAMP] = run.maxTimestampMs;
+    runs[base + BYTES] = run.bytes;
+    runs[base + FIRST_PIECE] = this.#pieceCount;
     this.#count++;
+    this.#addPiece(run, 0);
   }
 
   /** Entries from `index` on are gone. */
   truncateFrom(index: number): void {
     if (this.#count === 0 || index > this.lastIndex) return;
-    const row = this.rowOfIndex(index);
-    const whole = row < 0 || this.#rows[row * FIELDS + FIRST_INDEX] === index;
-    this.#count = whole ? Math.max(0, row) : row + 1;
+    while (this.#count > 0 && this.firstIndexOf(this.#count - 1) >= index) {
+      this.#count--;
+      this.#pieceCount = this.#runs[this.#count * FIELDS + FIRST_PIECE]!;
+    }
     if (this.#count === 0) return;
-    // Whoever walks the blocks of this run must not meet what was cut off behind it: it may not grow over that.
-    const last = (this.#count - 1) * FIELDS;
-    this.#rows[last + LAST_INDEX] = Math.min(this.#rows[last + LAST_INDEX]!, index - 1);
-    this.#rows[last + FLAGS]! |= CLOSED;
+    const base = (this.#count - 1) * FIELDS;
+    if (this.#runs[base + LAST_INDEX]! < index) return;
+    this.#runs[base + LAST_INDEX] = index - 1;
+    const cut = index - this.#runs[base + FIRST_INDEX]!;
+    while (this.#pieces[(this.#pieceCount - 1) * PIECE_FIELDS + PIECE_INDEX]! >= cut) this.#pieceCount--;
   }
 
   clear(): void {
     this.#count = 0;
+    this.#pieceCount = 0;
   }
 
-  /** A view of the rows' bytes, in the byte order of all platforms that are supported (little-endian). */
-  toBytes(): Uint8Array {
-    return new Uint8Array(this.#rows.buffer, this.#rows.byteOffset, this.#count * RUN_BYTES);
+  /** A view, in the byte order of all platforms that are supported (little-endian). */
+  runBytes(): Uint8Array {
+    return new Uint8Array(this.#runs.buffer, this.#runs.byteOffset, this.#count * RUN_BYTES);
   }
 
-  /** Puts a small write into the last run, if the two lie near each other. */
+  /** A view, as {@link runBytes}. */
+  pieceBytes(): Uint8Array {
+    return new Uint8Array(this.#pieces.buffer, this.#pieces.byteOffset, this.#pieceCount * PIECE_BYTES);
+  }
+
+  /** Puts a small write into the last run. */
   #extend(run: PlacedRun, sizes: Sizes): boolean {
     if (this.#count === 0 || run.bytes >= sizes.sparseBelowBytes) return false;
-    const rows = this.#rows;
+    const runs = this.#runs;
     const base = (this.#count - 1) * FIELDS;
-    const end = run.position + run.bytes;
-    const fits = (rows[base + FLAGS]! & CLOSED) === 0 && rows[base + LAST_INDEX]! + 1 === run.firstIndex &&
-      rows[base + BYTES]! + run.bytes <= sizes.runBytesMax / 2 &&
-      end - rows[base + BLOCK_POSITION]! <= sizes.sparseSpanBytes;
+    const fits = runs[base + LAST_INDEX]! + 1 === run.firstIndex &&
+      runs[base + BYTES]! + run.bytes <= sizes.runBytesMax / 2 &&
+      this.#pieceCount - runs[base + FIRST_PIECE]! < PIECES_MAX;
     if (!fits) return false;
-    if (rows[base + END] !== run.position) rows[base + FLAGS]! |= WALK;
-    rows[base + LAST_INDEX] = run.lastIndex;
-    rows[base + MAX_TIMESTAMP] = Math.max(rows[base + MAX_TIMESTAMP]!, run.maxTimestampMs);
-    rows[base + BYTES]! += run.bytes;
-    rows[base + END] = end;
+    runs[base + LAST_INDEX] = run.lastIndex;
+    if (run.maxTimestampMs > runs[base + MAX_TIMESTAMP]!) runs[base + MAX_TIMESTAMP] = run.maxTimestampMs;
+    runs[base + BYTES]! += run.bytes;
+    this.#addPiece(run, run.firstIndex - runs[base + FIRST_INDEX]!);
     return true;
+  }
+
+  #addPiece(run: PlacedRun, index: number): void {
+    const at = this.#pieceCount * PIECE_FIELDS;
+    if (at === this.#pieces.length) {
+      const larger = new Uint32Array(Math.max(2 * PIECE_FIELDS, 2 * at));
+      larger.set(this.#pieces);
+      this.#pieces = larger;
+    }
+    this.#pieces[at + PIECE_POSITION] = run.position;
+    this.#pieces[at + PIECE_LENGTH] = run.bytes;
+    this.#pieces[at + PIECE_INDEX] = index;
+    this.#pieceCount++;
+  }
+
+  #endOfPieces(row: number): number {
+    return row + 1 < this.#count ? this.#runs[(row + 1) * FIELDS + FIRST_PIECE]! : this.#pieceCount;
   }
 
   #lastRowUpTo(field: number, value: number): number {
@@ -177,15 +235,9 @@ export class RunTable {
     let high = this.#count;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.#rows[middle * FIELDS + field]! <= value) low = middle + 1;
+      if (this.#runs[middle * FIELDS + field]! <= value) low = middle + 1;
       else high = middle;
     }
     return low - 1;
-  }
-
-  #sum(field: number): number {
-    let sum = 0;
-    for (let row = 0; row < this.#count; row++) sum += this.#rows[row * FIELDS + field]!;
-    return sum;
   }
 }

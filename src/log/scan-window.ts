@@ -1,6 +1,11 @@
 /** Reads a file from front to back in large pieces, and gives views of any place. */
-import type { DiskFile } from "../runtime/disk.ts";
+import { DiskError, type DiskFile } from "../runtime/disk.ts";
 import { allocate } from "./bytes.ts";
+
+/** The disk reads in pieces of this size, or not at all. */
+const SECTOR_BYTES = 4096;
+/** Stands for what cannot be read: it matches no checksum, and does not look like a sector that was never written. */
+const UNREADABLE = 0xee;
 
 export class ScanWindow {
   readonly #file: DiskFile;
@@ -25,6 +30,28 @@ export class ScanWindow {
   async #fill(position: number, length: number): Promise<void> {
     if (length > this.#buffer.length) this.#buffer = allocate(length + this.#pieceBytes);
     this.#from = position;
-    this.#length = await this.#file.read(this.#buffer, position);
+    this.#length = await readWhatCanBe(this.#file, this.#buffer, position);
+  }
+}
+
+/** Reads on where the disk reports an error: what it covers is damaged, the rest need not be. */
+export async function readWhatCanBe(file: DiskFile, into: Uint8Array, position: number): Promise<number> {
+  const count = await readOrUndefined(file, into, position);
+  if (count !== undefined) return count;
+  const length = Math.min(into.length, await file.sizeBytes() - position);
+  for (let at = 0; at < length; at += SECTOR_BYTES) {
+    const piece = into.subarray(at, Math.min(at + SECTOR_BYTES, length));
+    if (await readOrUndefined(file, piece, position + at) === undefined) piece.fill(UNREADABLE);
+  }
+  return Math.max(0, length);
+}
+
+/** Undefined if the disk cannot read it. @throws {DiskError} any other */
+export async function readOrUndefined(file: DiskFile, into: Uint8Array, position: number): Promise<number | undefined> {
+  try {
+    return await file.read(into, position);
+  } catch (error) {
+    if (error instanceof DiskError && error.code === "IO_ERROR") return undefined;
+    throw error;
   }
 }

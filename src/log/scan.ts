@@ -30,7 +30,7 @@ const SECTOR_BYTES = 512;
 
 export interface ScanVisitor {
   /** A block's records, in order. */
-  records(records: readonly PlacedRecord[], position: number): void;
+  records(records: readonly PlacedRecord[]): void;
   /** Entries of a group whose place is known, but whose bytes are wrong. Comes after their record. */
   lostEntries(group: GroupId, lost: IndexRange, position: number, bytes: number): void;
   /** Bytes that may have held anything of any group. */
@@ -151,7 +151,7 @@ class Scan {
       this.#visitor.lostBytes(position, bytes);
       return true;
     }
-    this.#visitor.records(records, position);
+    this.#visitor.records(records);
     for (const { group, index, at, bytes } of bad) {
       this.#visitor.lostEntries(group, { first: index, last: index }, at, bytes);
     }

@@ -7,6 +7,7 @@ import { DiskError } from "../runtime/disk.ts";
 import type { Runtime, Timer } from "../runtime/runtime.ts";
 import { inBackground } from "./background.ts";
 import type { LogLimits } from "./limits.ts";
+import { LogError } from "./types.ts";
 
 export const RESERVE_NAME = "reserve.bin";
 const ZEROS_BYTES = 1024 * 1024;
@@ -20,7 +21,7 @@ export class Space {
   #reserved = false;
   #closed = false;
   #timer: Timer | undefined = undefined;
-  #waiters: (() => void)[] = [];
+  #waiters: { readonly resolve: () => void; readonly reject: (error: unknown) => void }[] = [];
 
   constructor(runtime: Runtime, folder: string, limits: LogLimits, onFull: (full: boolean) => void) {
     this.#runtime = runtime;
@@ -36,10 +37,17 @@ export class Space {
   /** `sizeBytes`: of the reserve that was found, 0 if there is none. */
   async start(sizeBytes: number): Promise<void> {
     this.#reserved = sizeBytes >= this.#limits.reserveBytes;
-    if (!this.#reserved) await this.#restore();
+    await this.provide();
   }
 
-  /** A write found no space. Resolves when it is worth trying again. */
+  /** Makes the reserve, if space is getting scarce. For every new file. */
+  async provide(): Promise<void> {
+    if (this.#reserved || this.#full || this.#closed) return;
+    const free = await this.#runtime.disk.freeBytes(this.#folder);
+    if (free < this.#limits.reserveBelowFreeBytes) await this.#restore();
+  }
+
+  /** A write found no space. Resolves when it is worth trying again. @throws {LogError} `CLOSED` */
   async exhausted(): Promise<void> {
     this.#setFull(true);
     if (this.#reserved) {
@@ -49,12 +57,14 @@ export class Space {
       await this.#runtime.disk.syncFolder(this.#folder);
       return;
     }
-    await new Promise<void>((resolve) => this.#waiters.push(resolve));
+    if (this.#closed) throw closed();
+    await new Promise<void>((resolve, reject) => this.#waiters.push({ resolve, reject }));
   }
 
   close(): void {
     this.#closed = true;
     this.#timer?.cancel();
+    for (const { reject } of this.#waiters) reject(closed());
   }
 
   get #path(): string {
@@ -86,7 +96,7 @@ export class Space {
     else this.#watch();
     const waiters = this.#waiters;
     this.#waiters = [];
-    for (const resolve of waiters) resolve();
+    for (const { resolve } of waiters) resolve();
   }
 
   /** Writes the reserve, for a sparse file would reserve nothing. Whether there was room for it. */
@@ -114,4 +124,8 @@ export class Space {
       return false;
     }
   }
+}
+
+function closed(): LogError {
+  return new LogError("CLOSED", "the log was closed while the disk was full");
 }

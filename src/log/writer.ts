@@ -172,7 +172,7 @@ export class Writer {
     file.nextSequence = this.#nextSequence;
     file.sizeBytes = Math.max(file.sizeBytes, file.end);
     for (const record of block.records) {
-      file.index!.apply(record, block.position);
+      file.index!.apply(record);
       this.#groups.applyRecord(record, file);
     }
   }

@@ -20,7 +20,9 @@ import { AdminService } from "./admin-service.ts";
 import { Balance } from "./balance.ts";
 import { ClientService } from "./client-service.ts";
 import type { NodeConfig } from "./config.ts";
+import { lostOf } from "./damage.ts";
 import { type DataFolder, openDataFolder } from "./data-folder.ts";
+import { NodeError } from "./errors.ts";
 import { Partitions } from "./partitions.ts";
 import { ProducerIds } from "./producer-ids.ts";
 import { Routing } from "./routing.ts";
@@ -67,7 +69,7 @@ export class RaftlineNode {
   #peerAddress: Address | undefined;
   #adminPort = 0;
   #reconcileDue = false;
-  #orphansRemoved = false;
+  #metadataIsCurrent = false;
   #stopping = false;
 
   private constructor(
@@ -162,6 +164,7 @@ export class RaftlineNode {
     try {
       const log: Log = await openLog(runtime, `${config.dataFolder}/log`, { limits: options.logLimits ?? {} });
       undo.unshift(() => log.close());
+      refuseDamagedMetadata(log, config.dataFolder);
       const node = new RaftlineNode(config, options, folder, log, await readTails(log));
       await node.#listen();
       return node;
@@ -246,7 +249,7 @@ export class RaftlineNode {
 
   #isRegistered(): boolean {
     const known = this.metadata.nodes.get(this.nodeId);
-    return known !== undefined && JSON.stringify(known) === JSON.stringify(this.#record()) && this.#orphansRemoved;
+    return known !== undefined && JSON.stringify(known) === JSON.stringify(this.#record()) && this.#metadataIsCurrent;
   }
 
   #record(): NodeRecord {
@@ -259,9 +262,8 @@ export class RaftlineNode {
     while (!this.#stopping) {
       try {
         await this.metadataService.execute({ type: "barrier" });
-        this.partitions.reconcile();
-        if (!this.#orphansRemoved) this.partitions.removeOrphans();
-        this.#orphansRemoved = true;
+        if (!this.#metadataIsCurrent) this.partitions.metadataIsCurrent();
+        this.#metadataIsCurrent = true;
         if (!this.#isRegistered()) await this.metadataService.execute({ type: "registerNode", node: this.#record() });
         return;
       } catch (error) {
@@ -270,6 +272,13 @@ export class RaftlineNode {
       }
     }
   }
+}
+
+/** A node that lost committed metadata knows neither its partitions nor what it voted: it takes no part at all. */
+function refuseDamagedMetadata(log: Log, folder: string): void {
+  const lost = lostOf(log.group(METADATA_SHARD));
+  if (lost === undefined) return;
+  throw new NodeError("CORRUPT", `${folder}: the disk lost entries ${lost} of the metadata; the node takes no part`);
 }
 
 export interface StartedNode {

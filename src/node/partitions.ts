@@ -1,11 +1,12 @@
 /** Keeps this node's partitions as the metadata says: starts the replicas it should hold, ends those it should not. */
-import type { IndexRange, Log } from "../log/types.ts";
+import type { Log } from "../log/types.ts";
 import type { NodeId } from "../raft/types.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Host } from "../../shards/host/host.ts";
 import { METADATA_SHARD, type MetadataState } from "../../shards/metadata/state.ts";
 import { PartitionMachine } from "../../shards/partition/machine.ts";
 import { Partition } from "../../shards/partition/partition.ts";
+import { lostOf } from "./damage.ts";
 import type { Routing } from "./routing.ts";
 
 /** Followers of a partition are not read. */
@@ -24,6 +25,7 @@ export class Partitions {
   readonly #options: PartitionsOptions;
   readonly #partitions = new Map<number, Partition>();
   readonly #damaged = new Set<number>();
+  #current = false;
 
   constructor(options: PartitionsOptions) {
     this.#options = options;
@@ -41,12 +43,17 @@ export class Partitions {
     return this.#partitions.size;
   }
 
-  /** Makes it so. Cheap when nothing changed. */
+  /**
+   * Makes it so. Cheap when nothing changed. Until the metadata is known to be current, groups that this disk knows
+   * nothing of wait: a restarted node applies again what was long undone, and a group that was deleted since must not
+   * begin anew.
+   */
   reconcile(): void {
-    const { nodeId, metadata } = this.#options;
+    const { nodeId, metadata, log } = this.#options;
     for (const topic of metadata.topics.values()) {
       for (const { shard, replicas } of topic.partitions) {
-        if (replicas.includes(nodeId) && !this.#partitions.has(shard)) this.#start(shard, replicas);
+        if (!replicas.includes(nodeId) || this.#partitions.has(shard)) continue;
+        if (this.#current || log.group(shard)) this.#start(shard, replicas);
       }
     }
     for (const shard of [...this.#partitions.keys()]) {
@@ -54,8 +61,15 @@ export class Partitions {
     }
   }
 
-  /** Gives back the bytes of groups whose topic was deleted while this node was away. Only with current metadata. */
-  removeOrphans(): void {
+  /** The metadata here is as new as any was when this node began. */
+  metadataIsCurrent(): void {
+    this.#current = true;
+    this.reconcile();
+    this.#removeOrphans();
+  }
+
+  /** Gives back the bytes of groups whose topic was deleted while this node was away. */
+  #removeOrphans(): void {
     const { log, metadata } = this.#options;
     const known = [...log.groups()].map(({ group }) => group);
     for (const group of known) {
@@ -65,8 +79,8 @@ export class Partitions {
 
   #start(shard: number, replicas: readonly NodeId[]): void {
     const { host, log, metadata, nodeId } = this.#options;
-    const damage = log.group(shard)?.damage ?? [];
-    if (damage.length > 0) return this.#refuse(shard, damage);
+    const lost = lostOf(log.group(shard));
+    if (lost !== undefined) return this.#refuse(shard, lost);
     const machine = new PartitionMachine();
     const replica = host.add({
       group: shard,
@@ -80,11 +94,9 @@ export class Partitions {
     this.#partitions.set(shard, new Partition({ host, log, replica, machine, recordBytesMax }));
   }
 
-  /** Entries of it were lost on this disk: it must not vote, and others have them. */
-  #refuse(shard: number, damage: readonly IndexRange[]): void {
+  #refuse(shard: number, lost: string): void {
     if (this.#damaged.has(shard)) return;
     this.#damaged.add(shard);
-    const lost = damage.map(({ first, last }) => `${first}-${last}`).join(", ");
     this.#options.runtime.log.write("error", "a replica is damaged and takes no part", { group: shard, lost });
   }
 

@@ -39,7 +39,7 @@ async function crashAt(point: CrashPoint): Promise<number> {
   assert.is(machine.fatalReason, undefined);
   disk.onOperation = () => {};
   // What was recovered must be just as durable as what was written: it is followed by a loss of all that is not.
-  for (const steps of [0, 3, 3]) {
+  for (const steps of point.survival === "kill" ? [3, 0, 3] : [0, 3, 3]) {
     const where = `${JSON.stringify(point)}, then ${steps} steps`;
     const ended = await machine.run((async () => {
       const log = await machine.open();

@@ -112,6 +112,33 @@ test("damage in the middle of the current file is told with group and range, and
   })());
 });
 
+test("what comes after an entry with a damaged header is still found, and nothing that a payload pretends", async () => {
+  const { Entry, EntryKind } = await import("../../src/records/entry.ts");
+  // The payload of entry 3 looks like entries 4 and 5 of the same group.
+  const pretended = entriesOf(1, 4, 5, 6).map(({ bytes }) => [...bytes]).flat();
+  const forging = Entry.create({ kind: EntryKind.batch, payload: Uint8Array.from(pretended), recordCount: 1 });
+  forging.stamp(1, 3, 2);
+  const entries = [...entriesOf(1, 1, 2, 1), forging, ...entriesOf(1, 4, 6, 1)];
+  const machine = new Machine(1);
+  await machine.run((async () => {
+    const log = await machine.open();
+    await durable(log, writeOf(1, { entries }));
+    await durable(log, writeOf(1, { entries: entriesOf(1, 7, 7, 1) }));
+    await log.close();
+  })());
+  machine.disk.flipBit(FIRST, Buffer.from(machine.disk.bytes(FIRST)).indexOf(forging.bytes) + 5, 1);
+  await machine.run((async () => {
+    const log = await machine.open();
+    assert.equal(log.group(1)!.damage, [{ first: 3, last: 3 }]);
+    assert.equal((await log.read(1, 1, 7, 1e6)).map(({ index }) => index), [1, 2]);
+    assert.is((await failureOf(log.read(1, 3, 7, 1e6))).code, "CORRUPT");
+    assert.equal((await log.read(1, 4, 7, 1e6)).map(({ index, term }) => [index, term]), [[4, 1], [5, 1], [6, 1], [
+      7,
+      1,
+    ]]);
+  })());
+});
+
 test("a block whose table is damaged makes every group suspect, until it is repaired, over restarts", async () => {
   const { files } = await written(async (log) => {
     await durable(log, writeOf(1, { entries: entriesOf(1, 1, 5, 1) }));
@@ -135,6 +162,31 @@ test("a block whose table is damaged makes every group suspect, until it is repa
     const log = await machine.open();
     const suspects = [...log.groups()].filter(({ suspect }) => suspect).map(({ group }) => group);
     assert.equal(suspects, [1], "repaired groups, and those that began later, are not");
+    await log.close();
+  })());
+});
+
+test("a group stays suspect when the file with the damage is freed", async () => {
+  const { files } = await written(async (log) => {
+    await durable(log, writeOf(1, { hardState: { term: 1, vote: 1, commit: 0 } }));
+    await durable(log, writeOf(2, { entries: entriesOf(2, 1, 5, 1) }));
+  });
+  const machine = await machineWith(files);
+  machine.disk.flipBit(FIRST, FILE_HEADER_BYTES + BLOCK_HEADER_BYTES + 5, 1);
+  await machine.run((async () => {
+    const log = await machine.open();
+    for (let index = 6; index <= 40; index++) {
+      await durable(log, writeOf(2, { entries: entriesOf(2, index, index, 1, 3000) }));
+    }
+    log.trim(2, 35, 34);
+    await new Promise<void>((resolve) => machine.scheduler.after(100, resolve));
+    assert.not.ok(machine.disk.paths().includes(FIRST));
+    await log.close();
+  })());
+  await machine.run((async () => {
+    const log = await machine.open();
+    assert.equal(log.report.damage, []);
+    assert.is(log.group(2)!.suspect, true);
     await log.close();
   })());
 });
@@ -225,6 +277,34 @@ test("the damaged index of a sealed file is made again from its blocks", async (
     }
   }
   assert.ok(rebuilt >= 2, `${rebuilt} were rebuilt`);
+});
+
+test("what the disk cannot read is damage, and what lies around it is served", async () => {
+  const { files } = await written(async (log) => {
+    for (let index = 1; index <= 34; index++) {
+      await durable(log, writeOf(1, { entries: entriesOf(1, index, index, 1, 3000) }));
+    }
+  });
+  for (const position of [12_288, 20_480]) {
+    const machine = await machineWith(files);
+    // The first file is sealed, so its blocks are not read when the log is opened; the last one is scanned.
+    const last = [...files.keys()].findLast((path) => files.get(path)!.subarray(20_000).some((byte) => byte !== 0))!;
+    for (const path of [FIRST, last]) machine.disk.makeUnreadable(path, position);
+    await machine.run((async () => {
+      const log = await machine.open();
+      assert.ok(log.report.damage.every(({ file }) => last.endsWith(file)));
+      assert.ok(log.report.damage.length > 0);
+      const outcomes: string[] = [];
+      for (let index = 1; index <= 34; index++) {
+        outcomes.push(await log.read(1, index, 34, 1).then(() => "read", (error) => (error as LogError).code));
+      }
+      // At the log's end even the index of what is lost may be: then the group is suspect.
+      const lost = outcomes.filter((outcome) => outcome !== "read");
+      assert.ok(lost.length > 0 && lost.length <= 6, outcomes.join(" "));
+      assert.ok(log.group(1)!.suspect || lost.every((code) => code === "CORRUPT"), outcomes.join(" "));
+      assert.is((await log.read(1, 1, 34, 1e6))[0]!.index, 1);
+    })());
+  }
 });
 
 test("a checkpoint survives with its state, byte for byte", async () => {

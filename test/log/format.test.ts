@@ -142,7 +142,7 @@ test("a file's header survives the loss of either copy, and tells what is wrong 
   const header = { number: 5, identity: IDENTITY, logIdentity: { low: 1, high: 2 } };
   const intact = encodeFileHeader(header);
   assert.equal(decodeFileHeader(intact, "f"), header);
-  for (const at of [20, 2048 + 20]) {
+  for (const at of [20, 4096 + 20]) {
     const bytes = intact.slice();
     bytes[at]! ^= 1;
     assert.equal(decodeFileHeader(bytes, "f"), header);
@@ -157,9 +157,9 @@ test("a file's header survives the loss of either copy, and tells what is wrong 
     }
   };
   assert.is(codeOf((bytes) => bytes.fill(0)), "unfinished");
-  assert.is(codeOf((bytes) => bytes.fill(0, 0, 2048).fill(1, 2048)), "unfinished");
+  assert.is(codeOf((bytes) => bytes.fill(0, 0, 4096).fill(1, 4096)), "unfinished");
   assert.is(codeOf((bytes) => bytes.fill(1)), "FOREIGN_FILE");
-  assert.is(codeOf((bytes) => bytes.fill(9, 16, 20).fill(9, 2064, 2068)), "CORRUPT");
+  assert.is(codeOf((bytes) => bytes.fill(9, 16, 20).fill(9, 4112, 4116)), "CORRUPT");
 });
 
 test("a footer gives back what was put into it, and any damage to it is noticed", () => {
@@ -168,7 +168,7 @@ test("a footer gives back what was put into it, and any damage to it is noticed"
       const index = new FileIndex(LIMITS);
       for (const [at, record] of records.entries()) {
         const { block } = blockOf([{ ...record, group: record.group % 3 }], FILE_HEADER_BYTES + at * 50_000);
-        index.apply(block.records[0]!, block.position);
+        index.apply(block.records[0]!);
       }
       const facts = { identity: IDENTITY, firstSequence: 5, nextSequence: 9, blocksEnd: 1000, oldestFile: 2 };
       const damage = [

@@ -92,7 +92,7 @@ test("a newer format is refused, with file and position", async () => {
   const newer = machine.disk.bytes(path(1));
   newer.set(bytes);
   const { crc32 } = await import("node:zlib");
-  for (const at of [0, 2048]) {
+  for (const at of [0, 4096]) {
     const copy = newer.subarray(at, at + 48);
     copy[8] = 2;
     new DataView(copy.buffer, copy.byteOffset).setUint32(
@@ -112,7 +112,7 @@ test("a file that is missing in the middle, at the start or at the end is told b
   for (const missing of [1, 3, count]) {
     const machine = await machineWithLog();
     // The last one may be the next one made ready: then it is not missed, and the one before it is the last.
-    const begun = machine.disk.bytes(path(missing)).subarray(4096).some((byte) => byte !== 0);
+    const begun = machine.disk.bytes(path(missing)).subarray(8192).some((byte) => byte !== 0);
     const number = begun ? missing : missing - 1;
     if (!begun) machine.disk.delete(path(missing));
     machine.disk.delete(path(number));

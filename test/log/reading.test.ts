@@ -164,7 +164,7 @@ test("large ranges are read in large pieces, by few reads at a time", async () =
 
 test("a thousand groups in one log, each with its own entries", async () => {
   const machine = new Machine(1);
-  const limits = { ...SMALL, fileBytes: 400_000, blockBytesMax: 300_000, sparseSpanBytes: 100_000, zeroLeadBytes: 0 };
+  const limits = { ...SMALL, fileBytes: 400_000, blockBytesMax: 300_000, zeroLeadBytes: 0 };
   await machine.run((async () => {
     const log = await machine.open(limits);
     for (let round = 0; round < 6; round++) {

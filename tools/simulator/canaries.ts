@@ -8,6 +8,7 @@ import type { Message, RaftEntry, Ready } from "../../src/raft/types.ts";
 import { LogEngine } from "../../src/log/log.ts";
 import type { GroupWrite } from "../../src/log/types.ts";
 import { Host } from "../../shards/host/host.ts";
+import { Replica } from "../../shards/host/replica.ts";
 import { PartitionMachine } from "../../shards/partition/machine.ts";
 import { Partition } from "../../shards/partition/partition.ts";
 import { ProducerTable } from "../../shards/partition/producer-table.ts";
@@ -84,7 +85,7 @@ export const CANARIES: readonly Canary[] = [
               waiter.settled(code, settled, result);
             },
           });
-          if (!refused) waiter.settled("", entry, undefined);
+          if (!refused) queueMicrotask(() => waiter.settled("", entry, undefined));
         }),
   },
   {
@@ -130,14 +131,34 @@ export const CANARIES: readonly Canary[] = [
     const isStale = message.type === "append" && message.term < raft.term;
     return [isStale ? { ...message, term: raft.term } : message];
   }),
-  onMessage("use the commit index before the logs match", (message) => {
-    if (message.type !== "append") return [message];
-    const { from, to, term, commit } = message;
-    return [{ type: "heartbeat", from, to, term, commit, readRound: 0, vouch: false }, message];
+  onMessage("count a vote twice", (message, raft) => {
+    if (message.type !== "vote-response" || message.reject) return [message];
+    const other = raft.configuration.voters.find((id) => id !== message.to && id !== message.from);
+    return other === undefined ? [message] : [message, { ...message, from: other }];
   }),
-  onMessage("believe that what one follower has all have", (message) => {
+  onMessage("take an acknowledgement of an earlier term for one of this", (message, raft) => {
+    return [message.type === "append-response" && message.term < raft.term ? { ...message, term: raft.term } : message];
+  }),
+  {
+    name: "read without asking a majority",
+    plant: () =>
+      patch(Replica.prototype, "readBarrier", () =>
+        function (this: Replica) {
+          return Promise.resolve(this.isLeading);
+        }),
+  },
+  {
+    name: "forget the high watermark at a checkpoint",
+    plant: () =>
+      patch(Replica.prototype, "checkpoint", (original) =>
+        function (this: Replica, trim) {
+          const write = original.call(this, trim);
+          return { ...write, checkpoint: { ...write.checkpoint, nextOffset: 0 } };
+        }),
+  },
+  onMessage("believe that what one follower has all have", (message, raft) => {
     if (message.type !== "append-response" || message.reject) return [message];
-    const others = [1, 2, 3].filter((id) => id !== message.to);
+    const others = raft.configuration.voters.filter((id) => id !== message.to);
     return others.map((from) => ({ ...message, from }));
   }),
   {

@@ -12,12 +12,21 @@ export interface CanaryResult {
   readonly invariant: string | undefined;
 }
 
+export interface CatchOptions {
+  /** Simulated, of each run. */
+  readonly seconds: number;
+  readonly seedsMax: number;
+  readonly onSeed?: (seed: number) => void;
+}
+
 /** Runs seeds with the bug in until one fails. */
-export async function catchCanary(canary: Canary, seconds: number, seedsMax = CANARY_SEEDS_MAX): Promise<CanaryResult> {
+export async function catchCanary(canary: Canary, options: CatchOptions): Promise<CanaryResult> {
   const { name } = canary;
+  const { seconds, seedsMax, onSeed } = options;
   const takeOut = canary.plant();
   try {
     for (let seed = 1; seed <= seedsMax; seed++) {
+      onSeed?.(seed);
       const { violation } = await simulate({ seed, seconds });
       if (violation) return { name, caught: true, seedsNeeded: seed, invariant: violation.invariant };
     }

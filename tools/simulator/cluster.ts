@@ -2,10 +2,13 @@
 import { RaftlineNode } from "../../src/node/node.ts";
 import type { NodeConfig } from "../../src/node/config.ts";
 import type { LogLimits } from "../../src/log/limits.ts";
+import type { Message } from "../../src/raft/types.ts";
+import type { Entry } from "../../src/records/entry.ts";
 import type { Address } from "../../src/runtime/network.ts";
 import type { LogSink } from "../../src/runtime/runtime.ts";
 import { DEFAULT_HOST_LIMITS, type HostLimits } from "../../shards/host/limits.ts";
 import { SimulatedDisk } from "./disk.ts";
+import type { Survival } from "./disk-file.ts";
 import type { Violation } from "./history.ts";
 import type { ObservedNode } from "./invariants.ts";
 import { type MachineId, SimulatedNetwork } from "./network.ts";
@@ -34,12 +37,18 @@ const LOG_LIMITS: Partial<LogLimits> = {
   zeroLeadBelowBytes: 1024,
   runBytesMax: 4096,
   sparseBelowBytes: 300,
-  sparseSpanBytes: 8 * 1024,
   reserveBytes: 16 * 1024,
+  reserveBelowFreeBytes: Infinity,
   readBytesMax: 16 * 1024,
   scanBytes: 16 * 1024,
   searchBytes: 32 * 1024,
 };
+
+const DATA_FOLDER = "data";
+const NO_BYTES = new Uint8Array(0);
+
+/** With these a node refuses a disk that is damaged. */
+const DAMAGE_CODES: ReadonlySet<string> = new Set(["CORRUPT", "FOREIGN_FILE", "MISSING_FILE", "UNSUPPORTED_VERSION"]);
 
 const NONE: ObservedNode[] = [];
 
@@ -49,6 +58,8 @@ interface Machine {
   process: SimulatedProcess | undefined;
   node: RaftlineNode | undefined;
   skewMs: number;
+  /** Bits of its disk flipped: it may refuse to start. */
+  rotten: boolean;
 }
 
 export interface ClusterOptions {
@@ -58,6 +69,8 @@ export interface ClusterOptions {
   readonly fail: (violation: Violation) => void;
   /** For the timeline that a failure prints. */
   readonly say: (text: string) => void;
+  /** A node hands this to its network. */
+  readonly onSent?: (nodeId: MachineId, group: number, message: Message<Entry>) => void;
 }
 
 export class SimulatedCluster {
@@ -65,6 +78,7 @@ export class SimulatedCluster {
   readonly #options: ClusterOptions;
   readonly #machines: Machine[];
   readonly #clients: SimulatedProcess[] = [];
+  #turnMsMax = 0;
 
   constructor(options: ClusterOptions) {
     const { scheduler, random, nodes } = options;
@@ -80,6 +94,7 @@ export class SimulatedCluster {
       process: undefined,
       node: undefined,
       skewMs: 0,
+      rotten: false,
     }));
   }
 
@@ -131,6 +146,7 @@ export class SimulatedCluster {
     const { random, fail, say } = this.#options;
     const process = this.#process(id, machine.disk, random.fork(), () => machine.skewMs);
     machine.process = process;
+    process.turnMsMax = this.#turnMsMax;
     machine.node = undefined;
     say(`node ${id} starts`);
     process.enter(() => {
@@ -138,6 +154,7 @@ export class SimulatedCluster {
         (node) => {
           if (!process.alive) return;
           machine.node = node;
+          this.#watchSent(node);
           process.enter(() => node.start(this.#addresses(), 0));
         },
         (error: unknown) => {
@@ -145,8 +162,8 @@ export class SimulatedCluster {
           this.#end(machine);
           const code = (error as { code?: string }).code;
           say(`node ${id} could not start: ${error}`);
-          // A full disk and one that fails are waited out; nothing else must happen on a disk without damage.
-          if (code !== "DISK_FULL" && code !== "IO_ERROR") {
+          // A full disk and one that fails are waited out; one that rots is found out; nothing else must happen.
+          if (code !== "DISK_FULL" && code !== "IO_ERROR" && !(machine.rotten && DAMAGE_CODES.has(`${code}`))) {
             fail({ invariant: "a node cannot start", detail: `node ${id}: ${error}` });
           }
         },
@@ -164,11 +181,30 @@ export class SimulatedCluster {
   }
 
   /** Power loss: of what was not synced anything may survive. */
-  losePower(id: MachineId): void {
+  losePower(id: MachineId, survival?: Survival): void {
     const machine = this.#machine(id);
     this.#options.say(`node ${id} loses power`);
     this.#end(machine);
-    machine.disk.crash();
+    machine.disk.crash(survival && { survival });
+  }
+
+  /** A bit of the log of a node that is down flips, somewhere in what was written. */
+  rot(id: MachineId, random: SeededRandom): void {
+    const { disk } = this.#machine(id);
+    const path = random.pick(disk.paths().filter((each) => each.startsWith(`${DATA_FOLDER}/log/`)));
+    const bytes = path === undefined ? NO_BYTES : disk.bytes(path);
+    const used = bytes.findLastIndex((byte) => byte !== 0) + 1;
+    if (used === 0) return;
+    const position = random.integer(used);
+    disk.flipBit(path, position, random.integer(8));
+    this.#machine(id).rotten = true;
+    this.#options.say(`node ${id}: a bit of ${path} flips, at ${position} of ${used}`);
+  }
+
+  /** From now on the end of a turn may be so far away, everywhere. */
+  slowTurns(turnMsMax: number): void {
+    this.#turnMsMax = turnMsMax;
+    for (const { process } of this.#machines) if (process) process.turnMsMax = turnMsMax;
   }
 
   pause(id: MachineId, forMs: number): void {
@@ -181,6 +217,16 @@ export class SimulatedCluster {
   jumpClock(id: MachineId, byMs: number): void {
     this.#options.say(`node ${id}: the wall clock jumps by ${Math.round(byMs)} ms`);
     this.#machine(id).skewMs += byMs;
+  }
+
+  #watchSent({ peers, nodeId }: RaftlineNode): void {
+    const { onSent } = this.#options;
+    if (!onSent) return;
+    const queue = peers.queue.bind(peers);
+    peers.queue = (group, message, state) => {
+      onSent(nodeId, group, message);
+      queue(group, message, state);
+    };
   }
 
   #machine(id: MachineId): Machine {
@@ -221,7 +267,7 @@ export class SimulatedCluster {
   #configOf(nodeId: MachineId): NodeConfig {
     const nodes = this.ids.map((id) => ({ id, host: HOST, port: PEER_PORT + id }));
     const ports = { clientPort: CLIENT_PORT + nodeId, peerPort: PEER_PORT + nodeId };
-    return { clusterId: "simulated", nodeId, dataFolder: "data", host: HOST, nodes, ...ports };
+    return { clusterId: "simulated", nodeId, dataFolder: DATA_FOLDER, host: HOST, nodes, ...ports };
   }
 
   #addresses(): Map<MachineId, Address> {

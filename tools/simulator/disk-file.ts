@@ -23,6 +23,8 @@ export class SimulatedFile {
   readonly #underWay = new Set<Change>();
   /** A sync failed: what readers see is not what is on the platter, and never will be. */
   #forsaken = false;
+  /** Pages that cannot be read. */
+  readonly #unreadable = new Set<number>();
 
   get size(): number {
     return this.#current.size;
@@ -99,6 +101,18 @@ export class SimulatedFile {
     this.#forsaken = false;
     for (const change of surviving(changes, survival, pieceBytes, random)) apply(this.#durable, change);
     this.#current = this.#durable;
+  }
+
+  /** A latent sector error: reads that touch the page at `position` fail. */
+  makeUnreadable(position: number): void {
+    this.#unreadable.add(Math.floor(position / PAGE_BYTES));
+  }
+
+  canRead(position: number, lengthBytes: number): boolean {
+    for (const page of this.#unreadable) {
+      if (page * PAGE_BYTES < position + lengthBytes && (page + 1) * PAGE_BYTES > position) return false;
+    }
+    return true;
   }
 
   /** Changes bytes on the platter, unseen. */

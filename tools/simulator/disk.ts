@@ -111,6 +111,11 @@ export class SimulatedDisk {
     for (let at = position; at < position + lengthBytes; at++) file.damage(at, () => 0);
   }
 
+  /** A latent sector error: reads that touch the page at `position` fail. @throws {DiskError} `NOT_FOUND` */
+  makeUnreadable(path: string, position: number): void {
+    this.file(path).makeUnreadable(position);
+  }
+
   /** An operator's doing: the file is gone, for good. */
   delete(path: string): void {
     this.#names.change({ kind: "remove", path });
@@ -214,7 +219,8 @@ export class SimulatedDisk {
 
   #durationMs(bytes: number): number {
     const [low, high] = this.#times.latencyMs;
-    const latencyMs = low + (high - low) * this.#random.next() ** 3;
+    const share = this.#random.next();
+    const latencyMs = low + (high - low) * share * share * share;
     return (latencyMs + bytes / this.#times.bytesPerMs) * this.faults.slowness;
   }
 
@@ -334,7 +340,12 @@ class OpenFile implements DiskFile {
   }
 
   read(into: Uint8Array, position: number): Promise<number> {
-    return this.#run("read", into.length, () => this.#file.read(into, position));
+    return this.#run("read", into.length, () => {
+      if (!this.#file.canRead(position, into.length)) {
+        throw new DiskError("IO_ERROR", this.path, `cannot read byte ${position} of ${this.path}`);
+      }
+      return this.#file.read(into, position);
+    });
   }
 
   write(chunks: readonly Uint8Array[], position: number): Promise<void> {

@@ -4,24 +4,42 @@
  */
 import type { SeededRandom } from "./random.ts";
 
-/** Every fault there is, by name; `--faults` on the command line takes these. */
-export const FAULT_NAMES = [
+/** Faults that strike at a moment. */
+export const STRIKES = [
   "crash",
   "crashAll",
+  /** At one of the next operations on its disk. */
+  "crashAtDisk",
+  "chaseLeader",
   "pause",
   "partition",
   "oneWay",
-  "slowNetwork",
-  "cut",
-  "slowDisk",
-  "tornWrites",
+  "bridge",
+  "ring",
+  "leaderAlone",
   "syncError",
   "diskFull",
   "clockJump",
   "transfer",
   "restart",
+  "bitRot",
 ] as const;
 
+/** Faults that colour the whole run. */
+export const COLOURS = [
+  "slowNetwork",
+  "cut",
+  "slowDisk",
+  "busyNodes",
+  "slowConsumer",
+  /** A crash is a loss of power: of what was not synced anything may survive. */
+  "powerLoss",
+] as const;
+
+/** Every fault there is, by name; `--faults` on the command line takes these. */
+export const FAULT_NAMES = [...STRIKES, ...COLOURS] as const;
+
+export type StrikeName = typeof STRIKES[number];
 export type FaultName = typeof FAULT_NAMES[number];
 
 export interface FaultPlan {
@@ -30,23 +48,11 @@ export interface FaultPlan {
   readonly everyMs: number;
 }
 
-const ON_CHANCE = 0.5;
+const ON_CHANCE = 0.4;
+const STORM_CHANCE = 0.25;
 
 export function drawFaults(random: SeededRandom, allowed: readonly FaultName[] = FAULT_NAMES): FaultPlan {
   const on = new Set(FAULT_NAMES.filter((name) => random.chance(ON_CHANCE) && allowed.includes(name)));
-  return { on, everyMs: 200 + random.integer(2_000) };
+  const everyMs = random.chance(STORM_CHANCE) ? 50 + random.integer(250) : 300 + random.integer(2_000);
+  return { on, everyMs };
 }
-
-/** Faults that strike at a moment; the rest colour the whole run. */
-export const STRIKES: readonly FaultName[] = [
-  "crash",
-  "crashAll",
-  "pause",
-  "partition",
-  "oneWay",
-  "syncError",
-  "diskFull",
-  "clockJump",
-  "transfer",
-  "restart",
-];

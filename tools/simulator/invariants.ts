@@ -1,5 +1,6 @@
 /** What must hold among the replicas after every event. */
 import type { Replica } from "../../shards/host/replica.ts";
+import type { Entry } from "../../src/records/entry.ts";
 import type { Violation } from "./history.ts";
 
 interface GroupHistory {
@@ -22,6 +23,13 @@ export interface ObservedNode {
   readonly replicas: Iterable<Replica>;
 }
 
+export interface InvariantEvents {
+  /** With each entry when it is applied anywhere for the first time. */
+  readonly onCommitted: (group: number, entry: Entry) => void;
+  /** With each replica when it is seen first after a start of its node. */
+  readonly onStarted: (nodeId: number, replica: Replica) => void;
+}
+
 export class Invariants {
   readonly #groups = new Map<number, GroupHistory>();
   readonly #views = new WeakMap<Replica, ReplicaView>();
@@ -31,10 +39,18 @@ export class Invariants {
   committedEntries = 0;
 
   readonly #say: (text: string) => void;
+  readonly #onCommitted: (group: number, entry: Entry) => void;
+  readonly #onStarted: (nodeId: number, replica: Replica) => void;
 
-  constructor(fail: (violation: Violation) => void, say: (text: string) => void) {
+  constructor(
+    fail: (violation: Violation) => void,
+    say: (text: string) => void,
+    { onCommitted, onStarted }: InvariantEvents,
+  ) {
     this.#fail = fail;
     this.#say = say;
+    this.#onCommitted = onCommitted;
+    this.#onStarted = onStarted;
   }
 
   check(nodes: Iterable<ObservedNode>): void {
@@ -47,7 +63,10 @@ export class Invariants {
   #checkReplica(nodeId: number, replica: Replica): void {
     const { raft, group } = replica;
     let view = this.#views.get(replica);
-    if (!view) this.#views.set(replica, view = { applied: raft.applied, term: 0, commit: 0, highWatermark: 0 });
+    if (!view) {
+      this.#onStarted(nodeId, replica);
+      this.#views.set(replica, view = { applied: raft.applied, term: 0, commit: 0, highWatermark: 0 });
+    }
     if (raft.term < view.term) this.#broken("a term went back", nodeId, group, `${view.term} to ${raft.term}`);
     if (raft.commit < view.commit) {
       this.#broken("a commit index went back", nodeId, group, `${view.commit} to ${raft.commit}`);
@@ -107,6 +126,7 @@ export class Invariants {
         committed.set(index, mark);
         committedInTerm.set(index, raft.term);
         this.committedEntries += 1;
+        this.#onCommitted(group, entry);
         this.hash = (Math.imul(this.hash, 31) + entry.headerCrc + index * 7 + group) | 0;
       } else if (known !== mark) {
         this.#broken("replicas differ", nodeId, group, `index ${index}: ${mark}, elsewhere ${known}`);

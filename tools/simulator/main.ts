@@ -1,120 +1,145 @@
-/** `npm run sim`: many seeds, or one with its story. */
+/** `npm run sim`: many seeds, or one with its story, or the planted bugs. */
 import process from "node:process";
 import { cac } from "cac";
-import { reportFailure } from "../cli/failure.ts";
 import { UsageError } from "../cli/errors.ts";
+import { reportFailure } from "../cli/failure.ts";
+import { runBatch } from "./batch.ts";
 import { CANARIES } from "./canaries.ts";
-import { type CanaryResult, catchCanary } from "./canary-run.ts";
+import { CANARY_SEEDS_MAX, type CanaryResult } from "./canary-run.ts";
 import { FAULT_NAMES, type FaultName } from "./faults.ts";
-import { type Outcome, simulate } from "./simulation.ts";
+import { minimize } from "./minimize.ts";
+import { canaryLine, failureText, replayCommand, totalsText } from "./report.ts";
+import { DEFAULT_SECONDS, simulate } from "./simulation.ts";
+import { defaultWorkers, runJobs } from "./workers.ts";
 
 interface SimFlags {
-  readonly seeds?: number;
-  readonly seed?: number;
-  readonly from: number;
-  readonly seconds: number;
-  readonly faults?: string;
+  readonly seeds?: unknown;
+  readonly seed?: unknown;
+  readonly from: unknown;
+  readonly seconds: unknown;
+  readonly faults?: unknown;
+  readonly workers: unknown;
   readonly trace?: boolean;
-  readonly canaries?: boolean;
+  readonly minimize?: boolean;
+  readonly canaries?: boolean | string;
   readonly json?: boolean;
+}
+
+interface Settings {
+  readonly seconds: number;
+  readonly faults?: readonly FaultName[];
 }
 
 const cli = cac("sim");
 cli.command("", "Simulate a cluster, its clients and faults, from seeds")
   .option("--seeds <n>", "How many seeds", { default: 20 })
   .option("--from <seed>", "The first of them", { default: 1 })
-  .option("--seed <seed>", "One seed, with its timeline if it fails")
-  .option("--seconds <n>", "Simulated seconds with faults, each", { default: 15 })
+  .option("--seed <seed>", "One seed")
+  .option("--seconds <n>", "Simulated seconds with faults, each", { default: DEFAULT_SECONDS })
   .option("--faults <names>", `Only these may be drawn: ${FAULT_NAMES.join(",")}`)
+  .option("--workers <n>", "Processes", { default: defaultWorkers() })
   .option("--trace", "Print the whole story of a --seed")
-  .option("--canaries", "Plant known bugs, and count the seeds until each is caught")
+  .option("--minimize", "Look for fewer faults and seconds with which a --seed fails")
+  .option("--canaries", "Plant known bugs, and count the seeds until each is caught; --seeds bounds them")
   .option("--json", "The last line is one JSON object")
   .example("npm run sim -- --seeds 200 --json")
   .example("npm run sim -- --seed 42 --trace")
+  .example("npm run sim -- --seed 42 --minimize")
   .action(run);
 cli.help();
 
-async function run(flags: SimFlags): Promise<void> {
-  if (flags.canaries) return await runCanaries(flags);
+async function run(flags: SimFlags): Promise<number> {
+  const seconds = wholeNumber("--seconds", flags.seconds, 1);
   const faults = parseFaults(flags.faults);
-  const { seconds } = flags;
-  const first = wholeNumber("--from", flags.seed ?? flags.from);
-  const count = flags.seed === undefined ? wholeNumber("--seeds", flags.seeds) : 1;
+  const settings = { seconds, ...(faults && { faults }) };
+  const workers = wholeNumber("--workers", flags.workers, 1);
+  if (flags.canaries) return await runCanaries(flags, seconds, workers);
+  if (flags.seed === undefined) {
+    if (flags.minimize || flags.trace) throw new UsageError("--trace and --minimize want one --seed");
+    const first = wholeNumber("--from", flags.from, 0);
+    return await runSeeds(first, wholeNumber("--seeds", flags.seeds, 1), settings, workers, flags.json === true);
+  }
+  const seed = wholeNumber("--seed", flags.seed, 0);
+  if (flags.minimize) return await runMinimize(seed, settings);
+  if (flags.trace) return await runTraced(seed, settings);
+  return await runSeeds(seed, 1, settings, 1, flags.json === true);
+}
+
+async function runSeeds(first: number, count: number, settings: Settings, workers: number, json: boolean) {
   const startedMs = performance.now();
-  const total = { simulatedSeconds: 0, events: 0, failures: 0, faults: {} as Record<string, number> };
-  for (let seed = first; seed < first + count; seed++) {
-    const onTimeline = flags.trace ? (line: string) => console.log(line) : undefined;
-    const outcome = await simulate({ seed, seconds, ...(faults && { faults }), ...(onTimeline && { onTimeline }) });
-    add(total, outcome);
-    if (outcome.violation) tell(outcome, flags);
-    if (process.stderr.isTTY) {
-      process.stderr.write(`\r${seed - first + 1} of ${count} seeds, ${total.failures} failures`);
-    }
+  let done = 0;
+  const totals = await runBatch({ first, count, workers, ...settings }, (outcome) => {
+    done += 1;
+    if (outcome.violation) console.log(failureText(outcome, settings));
+    if (process.stderr.isTTY) process.stderr.write(`\r${done} of ${count} seeds`);
+  });
+  const wallSeconds = Number(((performance.now() - startedMs) / 1000).toFixed(1));
+  const { seeds, failures, simulatedSeconds, events, faults } = totals;
+  const result = { seeds, failures, simulatedSeconds, wallSeconds, events, faults };
+  console.log(json ? JSON.stringify(result) : totalsText(result));
+  return failures === 0 ? 0 : 1;
+}
+
+async function runTraced(seed: number, { seconds, faults }: Settings): Promise<number> {
+  const onTimeline = (line: string) => console.log(line);
+  const { violation } = await simulate({ seed, seconds, ...(faults && { faults }), onTimeline });
+  if (violation) console.log(`\nseed ${seed}: ${violation.invariant}\n  ${violation.detail}`);
+  return violation ? 1 : 0;
+}
+
+async function runMinimize(seed: number, { seconds, faults }: Settings): Promise<number> {
+  const found = await minimize(seed, seconds, faults, (smaller) => {
+    console.log(`fails with ${smaller.seconds} s of ${smaller.faults.join(", ") || "no faults"}`);
+  });
+  if (!found) {
+    console.log(`seed ${seed} does not fail`);
+    return 0;
   }
-  const wallSeconds = (performance.now() - startedMs) / 1000;
-  const result = { seeds: count, ...total, wallSeconds: Number(wallSeconds.toFixed(1)) };
-  if (flags.json) console.log(JSON.stringify(result));
-  else console.log(`\n${inWords(result)}`);
-  process.exit(total.failures === 0 ? 0 : 1);
+  console.log(`${found.tries} tries: ${replayCommand(seed, found)}`);
+  console.log(failureText(found.outcome, found));
+  return 1;
 }
 
-async function runCanaries({ seconds, json }: SimFlags): Promise<void> {
-  const caught: CanaryResult[] = [];
-  for (const canary of CANARIES) {
-    const result = await catchCanary(canary, seconds);
-    caught.push(result);
-    const { name, seedsNeeded, invariant } = result;
-    if (!json) console.log(`${String(seedsNeeded).padStart(4)} seeds  ${name.padEnd(56)} ${invariant ?? "NOT CAUGHT"}`);
-  }
-  if (json) console.log(JSON.stringify({ canaries: caught }));
-  process.exit(caught.every((result) => result.caught) ? 0 : 1);
+async function runCanaries(flags: SimFlags, seconds: number, workers: number): Promise<number> {
+  const asked = wholeNumber("--seeds", flags.seeds, 1);
+  // Without --seeds its default stands there, which is meant for seeds without a bug.
+  const seedsMax = process.argv.some((arg) => arg.startsWith("--seeds")) ? asked : CANARY_SEEDS_MAX;
+  const results = new Map<string, CanaryResult>();
+  const jobs = Array.from({ length: workers }, (_, worker) => ({
+    kind: "canaries" as const,
+    names: CANARIES.filter((_canary, i) => i % workers === worker).map(({ name }) => name),
+    seconds,
+    seedsMax,
+  }));
+  await runJobs(jobs, (line) => {
+    if (!("canary" in line)) return;
+    results.set(line.canary.name, line.canary);
+    if (!flags.json) console.log(canaryLine(line.canary));
+  });
+  const canaries = CANARIES.flatMap(({ name }) => results.get(name) ?? []);
+  const caught = canaries.filter((result) => result.caught).length;
+  if (flags.json) console.log(JSON.stringify({ canaries }));
+  else console.log(`${caught} of ${canaries.length} canaries caught within ${seedsMax} seeds`);
+  return caught === CANARIES.length ? 0 : 1;
 }
 
-function add(
-  total: { simulatedSeconds: number; events: number; failures: number; faults: Record<string, number> },
-  outcome: Outcome,
-): void {
-  total.simulatedSeconds = Math.round(total.simulatedSeconds + outcome.simulatedSeconds);
-  total.events += outcome.events;
-  if (outcome.violation) total.failures += 1;
-  for (const [name, count] of Object.entries(outcome.faults)) total.faults[name] = (total.faults[name] ?? 0) + count;
-}
-
-const TIMELINE_SHOWN = 60;
-
-function tell({ seed, violation, timeline }: Outcome, { seconds, faults, trace }: SimFlags): void {
-  const options = `${seconds === 15 ? "" : ` --seconds ${seconds}`}${
-    faults === undefined ? "" : ` --faults ${faults}`
-  }`;
-  console.log(`\nseed ${seed}: ${violation!.invariant}\n  ${violation!.detail}`);
-  if (!trace) console.log(timeline.slice(-TIMELINE_SHOWN).join("\n"));
-  console.log(`  again: npm run sim -- --seed ${seed}${options} --trace\n`);
-}
-
-function inWords(
-  result: { seeds: number; failures: number; simulatedSeconds: number; events: number; wallSeconds: number },
-): string {
-  const { seeds, failures, simulatedSeconds, events, wallSeconds } = result;
-  const speed = Math.round(simulatedSeconds / wallSeconds);
-  return `${seeds} seeds, ${failures} failures: ${simulatedSeconds} simulated seconds, ${events} events, ${wallSeconds} s (${speed} × real time)`;
-}
-
-function parseFaults(text: string | undefined): FaultName[] | undefined {
-  return text?.split(",").map((name) => {
+function parseFaults(value: unknown): FaultName[] | undefined {
+  if (value === undefined) return undefined;
+  return String(value).split(",").filter((name) => name !== "" && name !== "none").map((name) => {
     const known = FAULT_NAMES.find((fault) => fault === name);
     if (!known) throw new UsageError(`there is no fault "${name}": ${FAULT_NAMES.join(", ")}`);
     return known;
   });
 }
 
-function wholeNumber(flag: string, value: unknown): number {
-  if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
-  throw new UsageError(`${flag} wants a whole number, not ${String(value)}`);
+function wholeNumber(flag: string, value: unknown, least: number): number {
+  if (typeof value === "number" && Number.isSafeInteger(value) && value >= least) return value;
+  throw new UsageError(`${flag} wants a whole number from ${least} on, not ${String(value)}`);
 }
 
 try {
   cli.parse(process.argv, { run: false });
-  await cli.runMatchedCommand();
+  process.exitCode = await cli.runMatchedCommand() ?? 0;
 } catch (error) {
-  process.exit(reportFailure(error, cli.options.json === true));
+  process.exitCode = reportFailure(error, cli.options.json === true);
 }

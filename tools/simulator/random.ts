@@ -55,7 +55,9 @@ export class SeededRandom implements Random {
 
   /** From `low` to `high`, more often near `low`: most delays are short, some are long. */
   skewed(low: number, high: number): number {
-    return low + (high - low) * this.next() ** 3;
+    const share = this.next();
+    // Not **: how that rounds is the engine's own affair.
+    return low + (high - low) * share * share * share;
   }
 
   pick<T>(items: readonly T[]): T {

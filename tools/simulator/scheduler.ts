@@ -33,14 +33,20 @@ class Event implements Timer {
  */
 const EVENTS_PER_TURN = 64;
 
+/** More, and they make each other without end. */
+const EVENTS_AT_INSTANT_MAX = 100_000;
+
 export class Scheduler {
   nowMs = 0;
   /** Events run so far. */
   count = 0;
+  /** Over the times and drawn orders of all events so far: two runs that agree in it did the same. */
+  hash = 0;
   readonly #random: SeededRandom;
   readonly #heap: Event[] = [];
   #sequence = 0;
   #stopped = false;
+  #atInstant = 0;
 
   constructor(random: SeededRandom) {
     this.#random = random;
@@ -99,14 +105,23 @@ export class Scheduler {
       this.#pop();
       const { callback } = next;
       if (!callback) continue;
-      this.nowMs = next.atMs;
-      this.count += 1;
+      this.#advance(next);
       next.callback = undefined;
       callback();
       return true;
     }
     if (!this.#stopped) this.nowMs = Math.max(this.nowMs, untilMs);
     return false;
+  }
+
+  #advance({ atMs, order }: Event): void {
+    this.#atInstant = atMs === this.nowMs ? this.#atInstant + 1 : 0;
+    if (this.#atInstant > EVENTS_AT_INSTANT_MAX) {
+      throw new Error(`time stands still at ${atMs} ms: ${EVENTS_AT_INSTANT_MAX} events in one instant`);
+    }
+    this.nowMs = atMs;
+    this.count += 1;
+    this.hash = (Math.imul(this.hash, 31) + Math.floor(atMs * 1_000) + order) | 0;
   }
 
   #push(event: Event): void {

@@ -1,14 +1,10 @@
 /** One seed, one run: a cluster, clients, faults; then healing, and everything is held against what was promised. */
-import process from "node:process";
-import { SimulatedCluster } from "./cluster.ts";
-import { drawFaults, type FaultName, type FaultPlan } from "./faults.ts";
+import { METADATA_SHARD } from "../../shards/metadata/state.ts";
+import type { FaultName } from "./faults.ts";
 import { TopicHistory, type Violation } from "./history.ts";
-import { Invariants } from "./invariants.ts";
-import { ProcessEnded } from "./process.ts";
-import { guardRealWorld } from "./real-world.ts";
-import { SeededRandom } from "./random.ts";
-import { Scheduler } from "./scheduler.ts";
-import { Striker } from "./striker.ts";
+import { Testbed } from "./testbed.ts";
+import { TopicsHistory } from "./topics-history.ts";
+import { TopicsLoad } from "./topics-load.ts";
 import {
   connectPatiently,
   ConsumerLoad,
@@ -18,21 +14,24 @@ import {
   type WorkloadOptions,
 } from "./workload.ts";
 
-const TIMELINE_LINES = 400;
+export const DEFAULT_SECONDS = 15;
 const SETUP_MS_MAX = 30_000;
 const SETTLE_MS_MAX = 90_000;
 const READ_MS_MAX = 60_000;
 const CONSUMERS = 1;
 const PRODUCERS = 2;
+const TOPICS_CLIENTS = 2;
+const TOPICS_CHANCE = 0.35;
+const CONSUMER_PAUSE_MS_MAX = 60;
 
 export interface SimulationOptions {
   readonly seed: number;
+  /** 3 or 5 are drawn if left out. */
   readonly nodes?: number;
   /** Simulated, of the phase with faults. */
   readonly seconds?: number;
   /** Which may be drawn; all if left out. */
   readonly faults?: readonly FaultName[];
-  /** Called before anything starts: where a canary puts its bug in. */
   readonly onTimeline?: (line: string) => void;
 }
 
@@ -44,171 +43,130 @@ export interface Outcome {
   readonly sends: number;
   readonly acknowledged: number;
   readonly committedEntries: number;
+  /** Operations on topics whose outcome was held against the metadata's log. */
+  readonly topicOperations: number;
+  /** The faults that were drawn. */
+  readonly drawn: readonly FaultName[];
   /** How often each fault struck. */
   readonly faults: Readonly<Record<string, number>>;
-  /** Over every committed entry and event: equal for equal seeds. */
+  /** Over every event and every committed entry: equal for equal seeds. */
   readonly hash: number;
+  /** The last lines. */
   readonly timeline: readonly string[];
 }
 
 /** The first violation ends the run. */
 export async function simulate(options: SimulationOptions): Promise<Outcome> {
-  guardRealWorld();
   return await new Simulation(options).run();
 }
 
 class Simulation {
   readonly #options: SimulationOptions;
-  readonly #random: SeededRandom;
-  readonly #scheduler: Scheduler;
-  readonly #cluster: SimulatedCluster;
-  readonly #plan: FaultPlan;
-  readonly #striker: Striker;
-  readonly #invariants: Invariants;
+  readonly #bed: Testbed;
   readonly #history: TopicHistory;
+  readonly #topics: TopicsHistory;
   readonly #partitions: number;
-  readonly #timeline: string[] = [];
-  #violation: Violation | undefined;
+  readonly #replicas: number;
+  readonly #hasTopicsLoad: boolean;
 
   constructor(options: SimulationOptions) {
     this.#options = options;
-    this.#random = new SeededRandom(options.seed);
-    const random = this.#random;
-    this.#scheduler = new Scheduler(random.fork());
-    const fail = (violation: Violation) => this.#fail(violation);
-    const say = (text: string) => this.#say(text);
-    const scheduler = this.#scheduler;
-    this.#cluster = new SimulatedCluster({ nodes: options.nodes ?? 3, scheduler, random: random.fork(), fail, say });
-    this.#plan = drawFaults(random.fork(), options.faults);
-    this.#striker = new Striker({ cluster: this.#cluster, scheduler, random: random.fork(), plan: this.#plan, say });
+    const bed = this.#bed = new Testbed({
+      ...options,
+      onCommitted: (group, entry) => {
+        if (group === METADATA_SHARD) this.#topics.committed(entry);
+      },
+    });
+    const { random, cluster, fail } = bed;
+    const nodes = cluster.ids.length;
     this.#partitions = 1 + random.integer(3);
-    this.#invariants = new Invariants(fail, say);
+    this.#replicas = random.chance(0.5) ? nodes : Math.min(3, nodes);
+    this.#hasTopicsLoad = random.chance(TOPICS_CHANCE);
     this.#history = new TopicHistory(this.#partitions, fail);
+    this.#topics = new TopicsHistory(fail);
   }
 
   async run(): Promise<Outcome> {
-    const release = watchUnhandled((error) => {
-      this.#fail({
-        invariant: "an exception nobody caught",
-        detail: error instanceof Error ? error.stack ?? "" : `${error}`,
-      });
-    });
+    const bed = this.#bed;
     try {
       await this.#phases();
+    } catch (error) {
+      bed.failByException(error);
     } finally {
-      release();
+      bed.close();
     }
-    const { seed } = this.#options;
     return {
-      seed,
-      violation: this.#violation,
-      simulatedSeconds: this.#scheduler.nowMs / 1000,
-      events: this.#scheduler.count,
+      seed: this.#options.seed,
+      violation: bed.violation,
+      simulatedSeconds: bed.scheduler.nowMs / 1000,
+      events: bed.scheduler.count,
       sends: this.#history.sends,
       acknowledged: this.#history.acknowledged,
-      committedEntries: this.#invariants.committedEntries,
-      faults: this.#striker.struck,
-      hash: (Math.imul(this.#invariants.hash, 31) + this.#scheduler.count) | 0,
-      timeline: this.#timeline,
+      committedEntries: bed.invariants.committedEntries,
+      topicOperations: this.#topics.checked,
+      drawn: [...bed.plan.on],
+      faults: bed.striker.struck,
+      hash: bed.hash,
+      timeline: bed.timeline.lines,
     };
   }
 
   async #phases(): Promise<void> {
-    const cluster = this.#cluster;
-    this.#say(
-      `seed ${this.#options.seed}: ${this.#partitions} partitions, faults ${[...this.#plan.on].join(", ") || "none"}`,
+    const bed = this.#bed;
+    const { on, everyMs } = bed.plan;
+    bed.timeline.say(
+      `seed ${this.#options.seed}: ${bed.cluster.ids.length} nodes, ${this.#partitions} partitions of ` +
+        `${this.#replicas} replicas, faults every ${everyMs} ms: ${[...on].join(", ") || "none"}`,
     );
-    for (const id of cluster.ids) cluster.start(id);
-    const setup = this.#workload();
-    await this.#until(
-      "the topic is created",
-      SETUP_MS_MAX,
-      (async () => {
-        const client = await connectPatiently(setup);
-        await createTopic(client, setup.runtime, this.#partitions, Math.min(3, cluster.ids.length));
-        await client.close();
-      })(),
-    );
-    if (this.#violation) return;
+    bed.startNodes();
+    await bed.until("the topic is created", SETUP_MS_MAX, this.#setUp());
+    if (bed.violation) return;
     const producers = Array.from({ length: PRODUCERS }, (_, id) => new ProducerLoad(id, this.#workload()));
-    const consumers = Array.from({ length: CONSUMERS }, () => new ConsumerLoad(this.#workload()));
-    const producing = Promise.all(producers.map((producer) => producer.run()));
+    const pauseMsMax = on.has("slowConsumer") ? CONSUMER_PAUSE_MS_MAX : 0;
+    const consumers = Array.from({ length: CONSUMERS }, () => new ConsumerLoad(this.#workload(), pauseMsMax));
+    const topics = this.#topicsLoads();
+    const loading = Promise.all([...producers, ...topics].map((load) => load.run()));
     for (const consumer of consumers) void consumer.run();
-    this.#striker.start();
-    await this.#runFor((this.#options.seconds ?? 15) * 1000);
-    this.#striker.heal();
-    this.#say("healed");
-    for (const producer of producers) producer.stopped = true;
-    await this.#until("every send has an outcome", SETTLE_MS_MAX, producing);
+    bed.striker.start();
+    await bed.runFor((this.#options.seconds ?? DEFAULT_SECONDS) * 1000);
+    bed.striker.heal();
+    bed.timeline.say("healed");
+    for (const load of [...producers, ...topics]) load.stopped = true;
+    await bed.until("every send has an outcome", SETTLE_MS_MAX, loading);
     for (const consumer of consumers) consumer.stopped = true;
+    await this.#readBack();
+  }
+
+  /** Everything is read from the start, and must be there. */
+  async #readBack(): Promise<void> {
     let ends: number[] = [];
     const reading = readAll(this.#workload()).then((read) => {
       ends = read;
     });
-    await this.#until("everything is read back", READ_MS_MAX, reading);
-    if (!this.#violation) this.#history.checkComplete(ends);
+    await this.#bed.until("everything is read back", READ_MS_MAX, reading);
+    if (!this.#bed.violation) this.#history.checkComplete(ends);
+  }
+
+  async #setUp(): Promise<void> {
+    const setup = this.#workload();
+    const client = await connectPatiently(setup);
+    await createTopic(client, setup.runtime, this.#partitions, this.#replicas);
+    await client.close();
+  }
+
+  #topicsLoads(): TopicsLoad[] {
+    if (!this.#hasTopicsLoad) return [];
+    let mark = 0;
+    const length = TOPICS_CLIENTS;
+    const replicas = Math.min(3, this.#replicas);
+    return Array.from({ length }, () => new TopicsLoad(this.#workload(), this.#topics, replicas, () => ++mark));
   }
 
   #workload(): WorkloadOptions {
-    const random = this.#random.fork();
-    const { runtime } = this.#cluster.client(random.fork());
-    const fail = (violation: Violation) => this.#fail(violation);
-    const { bootstrap } = this.#cluster;
+    const { cluster, fail } = this.#bed;
+    const random = this.#bed.random.fork();
+    const { runtime } = cluster.client(random.fork());
+    const { bootstrap } = cluster;
     return { runtime, random, bootstrap, partitions: this.#partitions, history: this.#history, fail };
   }
-
-  async #runFor(ms: number): Promise<void> {
-    if (this.#violation) return;
-    await this.#scheduler.run(this.#scheduler.nowMs + ms, () => this.#afterEvent());
-  }
-
-  /** Liveness: on a healed cluster this must come about in time. */
-  async #until(what: string, msMax: number, work: Promise<unknown>): Promise<void> {
-    if (this.#violation) return;
-    let done = false;
-    let failure: unknown;
-    work.then(() => {
-      done = true;
-    }, (error: unknown) => {
-      done = true;
-      failure = error;
-    });
-    const endMs = this.#scheduler.nowMs + msMax;
-    while (!done && !this.#violation && this.#scheduler.nowMs < endMs) {
-      await this.#scheduler.run(endMs, () => {
-        this.#afterEvent();
-        if (done) this.#scheduler.stop();
-      });
-    }
-    if (this.#violation) return;
-    if (!done) this.#fail({ invariant: "no progress", detail: `not within ${msMax} simulated ms: ${what}` });
-    else if (failure !== undefined) this.#fail({ invariant: "no progress", detail: `${what}: ${failure}` });
-  }
-
-  #afterEvent(): void {
-    this.#invariants.check(this.#cluster.touched());
-  }
-
-  #fail(violation: Violation): void {
-    if (this.#violation) return;
-    this.#violation = violation;
-    this.#say(`VIOLATION ${violation.invariant}: ${violation.detail}`);
-    this.#scheduler.stop();
-  }
-
-  #say(text: string): void {
-    const line = `${(this.#scheduler.nowMs / 1000).toFixed(4).padStart(9)} s  ${text}`;
-    this.#options.onTimeline?.(line);
-    this.#timeline.push(line);
-    if (this.#timeline.length > TIMELINE_LINES) this.#timeline.shift();
-  }
-}
-
-/** A process that ended itself leaves promises that nobody waits for; everything else unhandled is a finding. */
-function watchUnhandled(found: (error: unknown) => void): () => void {
-  const handler = (reason: unknown) => {
-    if (!(reason instanceof ProcessEnded)) found(reason);
-  };
-  process.on("unhandledRejection", handler);
-  return () => process.off("unhandledRejection", handler);
 }

@@ -1,7 +1,10 @@
 /** Lets the drawn faults strike, and heals what they did. */
 import type { Timer } from "../../src/runtime/runtime.ts";
 import type { SimulatedCluster } from "./cluster.ts";
-import { type FaultName, type FaultPlan, STRIKES } from "./faults.ts";
+import { Cuts } from "./cuts.ts";
+import { SURVIVALS } from "./disk-file.ts";
+import { type FaultName, type FaultPlan, type StrikeName, STRIKES } from "./faults.ts";
+import type { MachineId } from "./network.ts";
 import type { SeededRandom } from "./random.ts";
 import type { Scheduler } from "./scheduler.ts";
 
@@ -10,6 +13,12 @@ const PARTITION_MS_MAX = 5_000;
 const PAUSE_MS_MAX = 4_000;
 const FULL_MS_MAX = 3_000;
 const JUMP_MS_MAX = 3_600_000;
+const CHASES_MAX = 6;
+const CHASE_MS_MAX = 400;
+const BUSY_MS_MAX = 5;
+const ROTTEN_BITS_MAX = 3;
+const DISK_OPERATIONS_MAX = 60;
+const KEEP_ALIVE_MS = 1_000;
 
 export interface StrikerOptions {
   readonly cluster: SimulatedCluster;
@@ -20,18 +29,27 @@ export interface StrikerOptions {
 }
 
 export class Striker {
+  /** How often each fault struck. */
   readonly struck: Record<string, number> = {};
   readonly #options: StrikerOptions;
+  readonly #possible: readonly StrikeName[];
+  readonly #cuts: Cuts;
+  /** The one node whose disk rots: of each entry that is committed a good copy remains. */
+  readonly #rotten: MachineId;
   #next: Timer | undefined;
   #healed = false;
 
   constructor(options: StrikerOptions) {
+    const { cluster, random, plan } = options;
     this.#options = options;
+    this.#possible = STRIKES.filter((name) => plan.on.has(name));
+    this.#cuts = new Cuts(cluster.network, cluster.ids, random);
+    this.#rotten = random.pick(cluster.ids);
   }
 
   start(): void {
     this.#colour();
-    this.#schedule();
+    if (this.#possible.length > 0) this.#schedule();
   }
 
   /** All faults are over, all nodes run. */
@@ -43,10 +61,10 @@ export class Striker {
     cluster.network.faults.delayMsMax = 1;
     cluster.network.heal();
     for (const id of cluster.ids) {
-      cluster.diskOf(id).faults.slowness = 1;
-      cluster.diskOf(id).faults.quotaBytes = Infinity;
-      cluster.diskOf(id).faults.syncErrors = 0;
-      cluster.start(id);
+      const { faults } = cluster.diskOf(id);
+      faults.slowness = 1;
+      faults.quotaBytes = Infinity;
+      faults.syncErrors = 0;
     }
     this.#keepAlive();
   }
@@ -55,10 +73,9 @@ export class Striker {
   #keepAlive(): void {
     const { cluster, scheduler } = this.#options;
     for (const id of cluster.ids) cluster.start(id);
-    scheduler.after(1_000, () => this.#keepAlive());
+    scheduler.after(KEEP_ALIVE_MS, () => this.#keepAlive());
   }
 
-  /** Faults that last for the whole run. */
   #colour(): void {
     const { cluster, random, plan } = this.#options;
     const { faults } = cluster.network;
@@ -74,13 +91,17 @@ export class Striker {
       cluster.diskOf(random.pick(cluster.ids)).faults.slowness = random.skewed(2, 100);
       this.#count("slowDisk");
     }
+    if (plan.on.has("busyNodes")) {
+      cluster.slowTurns(random.skewed(0.1, BUSY_MS_MAX));
+      this.#count("busyNodes");
+    }
+    if (plan.on.has("slowConsumer")) this.#count("slowConsumer");
   }
 
   #schedule(): void {
     const { scheduler, random, plan } = this.#options;
     this.#next = scheduler.after(random.skewed(plan.everyMs * 0.2, plan.everyMs * 3), () => {
-      const possible = STRIKES.filter((name) => plan.on.has(name));
-      if (possible.length > 0) this.#strike(random.pick(possible));
+      this.#strike(random.pick(this.#possible));
       this.#schedule();
     });
   }
@@ -89,7 +110,7 @@ export class Striker {
     this.struck[name] = (this.struck[name] ?? 0) + 1;
   }
 
-  #strike(name: FaultName): void {
+  #strike(name: StrikeName): void {
     const { cluster, random } = this.#options;
     const id = random.pick(cluster.ids);
     this.#count(name);
@@ -97,13 +118,23 @@ export class Striker {
       case "crash":
         return this.#crash(id);
       case "crashAll":
-        return cluster.ids.forEach((each) => this.#crash(each));
+        return this.#crashAll();
+      case "crashAtDisk":
+        return this.#crashAtDisk(random.chance(0.5) ? this.#leader() : id);
+      case "chaseLeader":
+        return this.#chase(1 + random.integer(CHASES_MAX));
       case "pause":
-        return cluster.pause(id, random.skewed(50, PAUSE_MS_MAX));
+        return cluster.pause(random.chance(0.5) ? this.#leader() : id, random.skewed(50, PAUSE_MS_MAX));
       case "partition":
-        return this.#partition(random.chance(0.5));
+        return this.#cut(random.chance(0.5) ? this.#cuts.alone(id) : this.#cuts.halves());
       case "oneWay":
-        return this.#oneWay();
+        return this.#cut(this.#cuts.oneWay());
+      case "bridge":
+        return this.#cut(this.#cuts.bridge());
+      case "ring":
+        return this.#cut(this.#cuts.ring());
+      case "leaderAlone":
+        return this.#cut(this.#cuts.alone(this.#leader()));
       case "syncError":
         cluster.diskOf(id).faults.syncErrors = 1;
         return this.#later(RESTART_MS_MAX, () => cluster.start(id));
@@ -115,6 +146,8 @@ export class Striker {
         return this.#transfer();
       case "restart":
         return this.#restart(id);
+      case "bitRot":
+        return this.#rot();
     }
   }
 
@@ -125,19 +158,62 @@ export class Striker {
     });
   }
 
-  #crash(id: number): void {
-    const { cluster, plan } = this.#options;
-    if (plan.on.has("tornWrites")) {
-      this.#count("tornWrites");
-      cluster.losePower(id);
-    } else {
-      cluster.kill(id);
+  /** A node that leads something; any if none does. */
+  #leader(): MachineId {
+    const { cluster, random } = this.#options;
+    const leaders = cluster.alive.filter((id) => {
+      for (const replica of cluster.nodeOf(id)?.host.replicas() ?? []) if (replica.isLeading) return true;
+      return false;
+    });
+    return random.pick(leaders.length > 0 ? leaders : cluster.ids);
+  }
+
+  #crash(id: MachineId): void {
+    this.#stopHard(id, undefined);
+    this.#later(RESTART_MS_MAX, () => this.#options.cluster.start(id));
+  }
+
+  /** In the instant in which an operation on its disk begins or ends: what was asked for with it is under way. */
+  #crashAtDisk(id: MachineId): void {
+    const { cluster, random, scheduler } = this.#options;
+    const disk = cluster.diskOf(id);
+    let left = 1 + random.integer(DISK_OPERATIONS_MAX);
+    disk.onOperation = () => {
+      left -= 1;
+      if (left > 0) return;
+      disk.onOperation = () => {};
+      scheduler.after(0, () => {
+        if (!this.#healed) this.#crash(id);
+      });
+    };
+  }
+
+  /** All at once; with a loss of power sometimes in the same way on all disks, sometimes in any on each. */
+  #crashAll(): void {
+    const { cluster, random } = this.#options;
+    const survival = random.chance(0.5) ? random.pick(SURVIVALS) : undefined;
+    for (const id of cluster.ids) {
+      this.#stopHard(id, survival);
+      this.#later(RESTART_MS_MAX, () => cluster.start(id));
     }
-    this.#later(RESTART_MS_MAX, () => cluster.start(id));
+  }
+
+  #stopHard(id: MachineId, survival: typeof SURVIVALS[number] | undefined): void {
+    const { cluster, plan } = this.#options;
+    if (!plan.on.has("powerLoss")) return cluster.kill(id);
+    this.#count("powerLoss");
+    cluster.losePower(id, survival);
+  }
+
+  /** Whoever leads is killed, and who follows it, too. */
+  #chase(times: number): void {
+    if (times === 0) return;
+    this.#crash(this.#leader());
+    this.#later(CHASE_MS_MAX, () => this.#chase(times - 1));
   }
 
   /** A clean stop, then a start. */
-  #restart(id: number): void {
+  #restart(id: MachineId): void {
     const { cluster, say } = this.#options;
     const node = cluster.nodeOf(id);
     if (!node) return;
@@ -149,36 +225,16 @@ export class Striker {
     node.stop().then(gone, gone);
   }
 
-  /** Cuts the nodes into two halves, or one off from all (clients stay with both). */
-  #partition(alone: boolean): void {
-    const { cluster, random, say } = this.#options;
-    const victim = random.pick(cluster.ids);
-    const inHalf = (id: number) => alone ? id === victim : id <= victim;
-    for (const a of cluster.ids) {
-      for (const b of cluster.ids) if (inHalf(a) !== inHalf(b)) cluster.network.block(a, b);
-    }
-    say(`partition: ${cluster.ids.filter(inHalf)} from ${cluster.ids.filter((id) => !inHalf(id))}`);
-    this.#healLater();
-  }
-
-  #oneWay(): void {
-    const { cluster, random, say } = this.#options;
-    const from = random.pick(cluster.ids);
-    const to = random.pick(cluster.ids.filter((id) => id !== from));
-    cluster.network.block(from, to);
-    say(`one way cut: ${from} to ${to}`);
-    this.#healLater();
-  }
-
-  #healLater(): void {
+  #cut(what: string): void {
     const { cluster, say } = this.#options;
+    say(what);
     this.#later(PARTITION_MS_MAX, () => {
       say("the network heals");
       cluster.network.heal();
     });
   }
 
-  #fillDisk(id: number): void {
+  #fillDisk(id: MachineId): void {
     const { cluster, say } = this.#options;
     const disk = cluster.diskOf(id);
     disk.faults.quotaBytes = disk.usedBytes;
@@ -188,6 +244,15 @@ export class Striker {
       say(`node ${id}: the disk has room again`);
       cluster.start(id);
     });
+  }
+
+  /** While the node is down some of its log's bits flip. */
+  #rot(): void {
+    const { cluster, random } = this.#options;
+    cluster.kill(this.#rotten);
+    const bits = 1 + random.integer(ROTTEN_BITS_MAX);
+    for (let bit = 0; bit < bits; bit++) cluster.rot(this.#rotten, random);
+    this.#later(RESTART_MS_MAX, () => cluster.start(this.#rotten));
   }
 
   #transfer(): void {

@@ -99,14 +99,16 @@ export class ProducerLoad {
 export class ConsumerLoad {
   stopped = false;
   readonly #options: WorkloadOptions;
-  recordsRead = 0;
+  readonly #pauseMsMax: number;
 
-  constructor(options: WorkloadOptions) {
+  /** `pauseMsMax`: what it takes for each record, at most. */
+  constructor(options: WorkloadOptions, pauseMsMax: number) {
     this.#options = options;
+    this.#pauseMsMax = pauseMsMax;
   }
 
   async run(): Promise<void> {
-    const { runtime, partitions, history, fail } = this.#options;
+    const { runtime, random, partitions, history, fail } = this.#options;
     while (!this.stopped) {
       const client = await connectPatiently(this.#options);
       const view = new ConsumerView(partitions, fail);
@@ -114,8 +116,8 @@ export class ConsumerLoad {
         for await (const record of client.consumer({ topics: [TOPIC], from: "earliest" })) {
           view.read(record.partition, record.offset);
           history.read(record.partition, record.offset, record.text());
-          this.recordsRead += 1;
           if (this.stopped) break;
+          if (this.#pauseMsMax > 0) await sleep(runtime, random.skewed(0, this.#pauseMsMax));
         }
       } catch {
         await sleep(runtime, 200);

@@ -1,0 +1,14 @@
+import type { GroupLog } from "../log/types.ts";
+
+/**
+ * What is known to be lost of a group's committed entries on this disk, in words; undefined if nothing is. Such a group
+ * takes no part here: it must not vote, and others have what it lost.
+ */
+export function lostOf(group: GroupLog | undefined): string | undefined {
+  if (!group) return undefined;
+  const { damage, checkpoint, lastIndex } = group;
+  const lost = damage.map(({ first, last }) => `${first}-${last}`);
+  // What a checkpoint covers was applied, and so was in the log: its end has been destroyed.
+  if (checkpoint && checkpoint.index > lastIndex) lost.push(`${lastIndex + 1}-${checkpoint.index}`);
+  return lost.length === 0 ? undefined : lost.join(", ");
+}

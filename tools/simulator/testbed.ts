@@ -1,0 +1,125 @@
+/** A simulated cluster with its faults and its invariants; what is done with it, its users say. */
+import process from "node:process";
+import type { Entry } from "../../src/records/entry.ts";
+import { SimulatedCluster } from "./cluster.ts";
+import { drawFaults, type FaultName, type FaultPlan } from "./faults.ts";
+import type { Violation } from "./history.ts";
+import { Invariants } from "./invariants.ts";
+import { ProcessEnded } from "./process.ts";
+import { Promises } from "./promises.ts";
+import { SeededRandom } from "./random.ts";
+import { guardRealWorld } from "./real-world.ts";
+import { Scheduler } from "./scheduler.ts";
+import { Striker } from "./striker.ts";
+import { Timeline } from "./timeline.ts";
+
+const FIVE_NODES_CHANCE = 0.15;
+
+export interface TestbedOptions {
+  readonly seed: number;
+  /** 3 or 5 are drawn if left out. */
+  readonly nodes?: number;
+  /** Which may be drawn; all if left out. */
+  readonly faults?: readonly FaultName[];
+  readonly onTimeline?: (line: string) => void;
+  /** With each entry when it is applied anywhere for the first time. */
+  readonly onCommitted?: (group: number, entry: Entry) => void;
+}
+
+export class Testbed {
+  readonly random: SeededRandom;
+  readonly scheduler: Scheduler;
+  readonly cluster: SimulatedCluster;
+  readonly plan: FaultPlan;
+  readonly striker: Striker;
+  readonly invariants: Invariants;
+  readonly timeline: Timeline;
+  /** The first one ends the run. */
+  violation: Violation | undefined;
+  readonly #release: () => void;
+
+  constructor(options: TestbedOptions) {
+    guardRealWorld();
+    const random = this.random = new SeededRandom(options.seed);
+    const scheduler = this.scheduler = new Scheduler(random.fork());
+    const timeline = this.timeline = new Timeline(scheduler, options.onTimeline);
+    const { fail } = this;
+    const say = (text: string) => timeline.say(text);
+    const drawnNodes = random.chance(FIVE_NODES_CHANCE) ? 5 : 3;
+    const nodes = options.nodes ?? drawnNodes;
+    const promises = new Promises(fail);
+    const onSent = promises.sent.bind(promises);
+    this.cluster = new SimulatedCluster({ nodes, scheduler, random: random.fork(), fail, say, onSent });
+    this.plan = drawFaults(random.fork(), options.faults);
+    this.striker = new Striker({ cluster: this.cluster, scheduler, random: random.fork(), plan: this.plan, say });
+    this.invariants = new Invariants(fail, say, {
+      onCommitted: options.onCommitted ?? (() => {}),
+      onStarted: (nodeId, replica) => promises.started(nodeId, replica),
+    });
+    this.#release = watchUnhandled((error) => this.failByException(error));
+  }
+
+  /** Over every event and every committed entry: equal for equal seeds. */
+  get hash(): number {
+    return this.scheduler.hash ^ this.invariants.hash;
+  }
+
+  startNodes(): void {
+    for (const id of this.cluster.ids) this.cluster.start(id);
+  }
+
+  /** To be called at the end. */
+  close(): void {
+    this.#release();
+  }
+
+  async runFor(ms: number): Promise<void> {
+    if (this.violation) return;
+    await this.scheduler.run(this.scheduler.nowMs + ms, () => this.#afterEvent());
+  }
+
+  /** Runs until `work` is done, which must be within so much simulated time. */
+  async until(what: string, msMax: number, work: Promise<unknown>): Promise<void> {
+    if (this.violation) return;
+    let done = false;
+    let failure: unknown;
+    work.then(() => {
+      done = true;
+    }, (error: unknown) => {
+      done = true;
+      failure = error;
+    });
+    const endMs = this.scheduler.nowMs + msMax;
+    await this.scheduler.run(endMs, () => {
+      this.#afterEvent();
+      if (done) this.scheduler.stop();
+    });
+    if (!done) this.fail({ invariant: "no progress", detail: `not within ${msMax} simulated ms: ${what}` });
+    else if (failure !== undefined) this.fail({ invariant: "no progress", detail: `${what}: ${failure}` });
+  }
+
+  failByException(error: unknown): void {
+    const detail = error instanceof Error ? error.stack ?? error.message : String(error);
+    this.fail({ invariant: "an exception nobody caught", detail });
+  }
+
+  readonly fail = (violation: Violation): void => {
+    if (this.violation) return;
+    this.violation = violation;
+    this.timeline.say(`VIOLATION ${violation.invariant}: ${violation.detail}`);
+    this.scheduler.stop();
+  };
+
+  #afterEvent(): void {
+    this.invariants.check(this.cluster.touched());
+  }
+}
+
+/** A process that ended itself leaves promises that nobody waits for; everything else unhandled is a finding. */
+function watchUnhandled(found: (error: unknown) => void): () => void {
+  const handler = (reason: unknown) => {
+    if (!(reason instanceof ProcessEnded)) found(reason);
+  };
+  process.on("unhandledRejection", handler);
+  return () => process.off("unhandledRejection", handler);
+}
