@@ -25,7 +25,9 @@ export interface LimitResult {
   readonly ackMsP99: number;
 }
 
-const WARM_UP_MS = 1_000;
+const WARM_UP_MS = 2_000;
+/** Of the rate that is measured. */
+const WARM_UP_FACTOR = 10;
 
 export async function runLimit(options: LimitOptions): Promise<LimitResult> {
   const folder = temporaryFolder("raftline-limit-");
@@ -75,9 +77,13 @@ function drive(port: number, options: LimitOptions): Promise<LimitResult> {
     socket.once("error", reject);
     socket.once("connect", () => {
       if (rate === undefined) { for (let i = 0; i < framesInFlight; i++) send(); }
-      else pacer = pace(rate, send);
+      else pacer = pace(rate * WARM_UP_FACTOR, send);
       setTimeout(() => {
         measuredFromMs = performance.now();
+        if (rate !== undefined) {
+          clearInterval(pacer);
+          pacer = pace(rate, send);
+        }
         acknowledgedBefore = acknowledged;
       }, WARM_UP_MS);
       setTimeout(() => {
