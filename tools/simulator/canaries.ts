@@ -7,6 +7,7 @@ import { Raft } from "../../src/raft/raft.ts";
 import type { Message, RaftEntry, Ready } from "../../src/raft/types.ts";
 import { LogEngine } from "../../src/log/log.ts";
 import type { GroupWrite } from "../../src/log/types.ts";
+import { EntryKind } from "../../src/records/entry.ts";
 import { Host } from "../../shards/host/host.ts";
 import { Replica } from "../../shards/host/replica.ts";
 import { PartitionMachine } from "../../shards/partition/machine.ts";
@@ -76,7 +77,8 @@ export const CANARIES: readonly Canary[] = [
     plant: () =>
       patch(Host.prototype, "propose", (original) =>
         function (this: Host, replica, entry, waiter) {
-          if (!replica.isLeading) return original.call(this, replica, entry, waiter);
+          const isBatch = entry.kind === EntryKind.batch;
+          if (!replica.isLeading || !isBatch) return original.call(this, replica, entry, waiter);
           let refused = false;
           original.call(this, replica, entry, {
             settled: (code, settled, result) => {
@@ -136,9 +138,6 @@ export const CANARIES: readonly Canary[] = [
     const other = raft.configuration.voters.find((id) => id !== message.to && id !== message.from);
     return other === undefined ? [message] : [message, { ...message, from: other }];
   }),
-  onMessage("take an acknowledgement of an earlier term for one of this", (message, raft) => {
-    return [message.type === "append-response" && message.term < raft.term ? { ...message, term: raft.term } : message];
-  }),
   {
     name: "read without asking a majority",
     plant: () =>
@@ -156,10 +155,8 @@ export const CANARIES: readonly Canary[] = [
           return { ...write, checkpoint: { ...write.checkpoint, nextOffset: 0 } };
         }),
   },
-  onMessage("believe that what one follower has all have", (message, raft) => {
-    if (message.type !== "append-response" || message.reject) return [message];
-    const others = raft.configuration.voters.filter((id) => id !== message.to);
-    return others.map((from) => ({ ...message, from }));
+  onMessage("believe that a follower has all that was sent to it", (message, raft) => {
+    return [message.type === "append-response" && !message.reject ? { ...message, index: raft.lastIndex } : message];
   }),
   {
     name: "deliver what is not committed",

@@ -214,6 +214,12 @@ export class SimulatedCluster {
     process.pausedUntilMs = this.#options.scheduler.nowMs + forMs;
   }
 
+  /** Runs something as the node's own code, if it is up and not paused. */
+  enter(id: MachineId, callback: () => void): void {
+    const { process } = this.#machine(id);
+    if (process && process.pausedUntilMs <= this.#options.scheduler.nowMs) process.enter(callback);
+  }
+
   jumpClock(id: MachineId, byMs: number): void {
     this.#options.say(`node ${id}: the wall clock jumps by ${Math.round(byMs)} ms`);
     this.#machine(id).skewMs += byMs;

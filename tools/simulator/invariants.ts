@@ -9,6 +9,8 @@ interface GroupHistory {
   readonly committed: Map<number, string>;
   /** A term in which the entry was known to be committed: leaders of later terms have it. */
   readonly committedInTerm: Map<number, number>;
+  /** Highest index that was applied anywhere. */
+  newest: number;
 }
 
 interface ReplicaView {
@@ -53,6 +55,10 @@ export class Invariants {
     this.#onStarted = onStarted;
   }
 
+  newestApplied(group: number): number {
+    return this.#history(group).newest;
+  }
+
   check(nodes: Iterable<ObservedNode>): void {
     for (const { nodeId, replicas } of nodes) {
       for (const replica of replicas) this.#checkReplica(nodeId, replica);
@@ -85,7 +91,10 @@ export class Invariants {
   #history(group: number): GroupHistory {
     let history = this.#groups.get(group);
     if (!history) {
-      this.#groups.set(group, history = { leaderOfTerm: new Map(), committed: new Map(), committedInTerm: new Map() });
+      this.#groups.set(
+        group,
+        history = { leaderOfTerm: new Map(), committed: new Map(), committedInTerm: new Map(), newest: 0 },
+      );
     }
     return history;
   }
@@ -116,7 +125,9 @@ export class Invariants {
   }
 
   #checkApplied(nodeId: number, { raft, group }: Replica, from: number): void {
-    const { committed, committedInTerm } = this.#history(group);
+    const history = this.#history(group);
+    const { committed, committedInTerm } = history;
+    history.newest = Math.max(history.newest, raft.applied);
     for (let index = from; index <= raft.applied; index++) {
       const entry = raft.log.entry(index);
       if (!entry) continue;

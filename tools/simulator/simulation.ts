@@ -1,5 +1,6 @@
 /** One seed, one run: a cluster, clients, faults; then healing, and everything is held against what was promised. */
 import { METADATA_SHARD } from "../../shards/metadata/state.ts";
+import { BarrierLoad } from "./barrier-load.ts";
 import type { FaultName } from "./faults.ts";
 import { TopicHistory, type Violation } from "./history.ts";
 import { Testbed } from "./testbed.ts";
@@ -127,11 +128,14 @@ class Simulation {
     const topics = this.#topicsLoads();
     const loading = Promise.all([...producers, ...topics].map((load) => load.run()));
     for (const consumer of consumers) void consumer.run();
+    const barriers = new BarrierLoad({ ...bed, random: bed.random.fork() });
+    barriers.start();
     bed.striker.start();
     await bed.runFor((this.#options.seconds ?? DEFAULT_SECONDS) * 1000);
     bed.striker.heal();
     bed.timeline.say("healed");
     for (const load of [...producers, ...topics]) load.stopped = true;
+    barriers.stopped = true;
     await bed.until("every send has an outcome", SETTLE_MS_MAX, loading);
     for (const consumer of consumers) consumer.stopped = true;
     await this.#readBack();
