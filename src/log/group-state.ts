@@ -166,9 +166,13 @@ export class GroupState implements GroupLog {
     if (visible) this.#damage.push(visible);
   }
 
-  /** What it may have lost it was given again. Entries that are known to be lost were lost later than that. */
-  repaired(): void {
+  /**
+   * What it may have lost it was given again, up to `lastIndex` (-1 or 0: nothing is said of that). Entries that are
+   * missing nevertheless were lost later than that.
+   */
+  repaired(lastIndex: number): void {
     this.suspect = false;
+    if (lastIndex > this.lastIndex) this.addDamage({ first: this.lastIndex + 1, last: lastIndex });
   }
 
   /** The extent that holds `index`; undefined if that entry is lost. */

@@ -58,7 +58,7 @@ export class GroupTable {
   }
 
   #applyBefore(state: GroupState, head: RecordHead): void {
-    if (head.repaired) state.repaired();
+    if (head.repaired) state.repaired(head.reset ? 0 : head.truncateFrom - 1);
     if (head.reset && head.trim) state.reset(head.trim.firstIndex - 1, head.trim.startOffset);
     if (head.truncateFrom > 0) state.truncateFrom(head.truncateFrom);
   }

@@ -162,9 +162,16 @@ export class LogEngine implements Log {
 
   repaired(group: GroupId): void {
     const state = this.#state(group);
-    // With term and vote: that they were written before this record proves nothing, should what is before it be damaged.
-    this.#writer.queue({ ...EMPTY_RECORD, group, repaired: true, hardState: state?.hardState });
-    state?.repaired();
+    // With term, vote and where the log ends: that they were written before proves nothing, should what is before this
+    // record be damaged later. A truncation behind the end cuts nothing; found behind a gap it tells what is lost.
+    this.#writer.queue({
+      ...EMPTY_RECORD,
+      group,
+      repaired: true,
+      hardState: this.#tails.hardState(group),
+      truncateFrom: this.#tails.lastIndex(group) + 1,
+    });
+    state?.repaired(0);
   }
 
   async close(): Promise<void> {

@@ -6,9 +6,11 @@ import type { GroupLog } from "../log/types.ts";
  */
 export function lostOf(group: GroupLog | undefined): string | undefined {
   if (!group) return undefined;
-  const { damage, checkpoint, lastIndex } = group;
+  const { damage, checkpoint, hardState, suspect, lastIndex } = group;
   const lost = damage.map(({ first, last }) => `${first}-${last}`);
   // What a checkpoint covers was applied, and so was in the log: its end has been destroyed.
   if (checkpoint && checkpoint.index > lastIndex) lost.push(`${lastIndex + 1}-${checkpoint.index}`);
+  // What was committed was in the log, and of a suspect one the leader says what was.
+  else if (hardState.commit > lastIndex && !suspect) lost.push(`${lastIndex + 1}-${hardState.commit}`);
   return lost.length === 0 ? undefined : lost.join(", ");
 }

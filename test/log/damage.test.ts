@@ -1,8 +1,9 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { BLOCK_HEADER_BYTES } from "../../src/log/block.ts";
+import { BLOCK_HEADER_BYTES, blockBytes } from "../../src/log/block.ts";
 import { FILE_HEADER_BYTES } from "../../src/log/file-header.ts";
 import { type Log, LogError } from "../../src/log/types.ts";
+import { readU32 } from "../../src/records/entry.ts";
 import { SeededRandom } from "../../tools/simulator/random.ts";
 import { checkpointOf, contentOf, durable, entriesOf, entryOf, writeOf } from "./entries.ts";
 import { FOLDER, Machine } from "./machine.ts";
@@ -162,6 +163,28 @@ test("a block whose table is damaged makes every group suspect, until it is repa
     const log = await machine.open();
     const suspects = [...log.groups()].filter(({ suspect }) => suspect).map(({ group }) => group);
     assert.equal(suspects, [1], "repaired groups, and those that began later, are not");
+    await log.close();
+  })());
+});
+
+test("what is destroyed before the note of a repair is not taken for repaired: end of the log, term and vote", async () => {
+  const { files } = await written(async (log) => {
+    await durable(log, writeOf(1, { entries: entriesOf(1, 1, 5, 1) }));
+    await durable(log, writeOf(1, { hardState: { term: 7, vote: 3, commit: 4 }, entries: entriesOf(1, 6, 9, 1) }));
+    log.repaired(1);
+    await durable(log, writeOf(2, { entries: entriesOf(2, 1, 1, 1) }));
+  });
+  const machine = await machineWith(files);
+  // The table of the second block: nobody can tell any more whose it was.
+  const bytes = machine.disk.bytes(FIRST);
+  const [tableBytes, dataBytes] = [24, 32].map((at) => readU32(bytes, FILE_HEADER_BYTES + at));
+  const second = FILE_HEADER_BYTES + blockBytes({ tableBytes: tableBytes!, dataBytes: dataBytes! });
+  machine.disk.flipBit(FIRST, second + BLOCK_HEADER_BYTES + 5, 1);
+  await machine.run((async () => {
+    const log = await machine.open();
+    const group = log.group(1)!;
+    assert.equal(group.damage, [{ first: 6, last: 9 }]);
+    assert.equal(group.hardState, { term: 7, vote: 3, commit: 4 });
     await log.close();
   })());
 });
