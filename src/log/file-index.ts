@@ -31,6 +31,8 @@ export class LiveDelta implements GroupDelta {
   trim: Trim | undefined = undefined;
   repaired = false;
   suspect = false;
+  /** Something was destroyed since its last entries. */
+  unsure = false;
   terms: [number, number][] = [];
   damage: IndexRange[] = [];
   readonly runs = new RunTable();
@@ -54,6 +56,7 @@ export class LiveDelta implements GroupDelta {
     if (record.truncateFrom > 0) this.#truncate(record.truncateFrom);
     for (const run of record.runs) {
       this.#truncate(run.firstIndex);
+      if (this.unsure) this.#judgeEnd(run.term);
       const next = this.runs.lastIndex + 1;
       if (next > 1 && run.firstIndex > next) this.damage.push({ first: next, last: run.firstIndex - 1 });
       this.runs.add(run, limits);
@@ -63,6 +66,15 @@ export class LiveDelta implements GroupDelta {
     if (record.hardState) this.hardState = record.hardState;
     if (record.trim) this.#trim(record.trim, record.reset);
     if (record.suspect) this.suspect = true;
+  }
+
+  /** As in GroupState, of what this file holds itself. */
+  #judgeEnd(term: number): void {
+    this.unsure = false;
+    const { firstIndex, lastIndex } = this.runs;
+    const sureUpTo = Math.max(this.hardState?.commit ?? 0, this.checkpoint?.index ?? 0, firstIndex - 1);
+    if (this.runs.count === 0 || this.terms.at(-1)?.[1] === term || lastIndex <= sureUpTo) return;
+    this.damage.push({ first: sureUpTo + 1, last: lastIndex });
   }
 
   #forget(): void {
@@ -134,7 +146,10 @@ export class FileIndex {
 
   /** Something was lost here that may have concerned any group. */
   loseUnknown(): void {
-    for (const delta of this.#groups.values()) delta.suspect = true;
+    for (const delta of this.#groups.values()) {
+      delta.suspect = true;
+      delta.unsure = true;
+    }
   }
 
   #deltaOf(group: GroupId): LiveDelta {

@@ -41,6 +41,8 @@ export class GroupState implements GroupLog {
   checkpoint: Checkpoint | undefined = undefined;
   lastIndex = 0;
   suspect = false;
+  /** Something was destroyed since its last entries: it may have cut them, and put others in their place. */
+  unsure = false;
   /** Numbers of the files that hold the latest of each: when one is freed they are written again. */
   readonly heldBy = { hardState: 0, checkpoint: 0, start: 0 };
   readonly extents: Extent[] = [];
@@ -119,9 +121,10 @@ export class GroupState implements GroupLog {
    * Adds entries after the last one. A gap can only come from damage: what is missing is noted.
    * `runs`: where a sealed file has their runs.
    */
-  append(file: WalFile, added: Appended, runs?: RunsPlace): void {
+  append(file: WalFile, added: Appended, term: number, runs?: RunsPlace): void {
     const { firstIndex, lastIndex } = added;
     this.truncateFrom(firstIndex);
+    if (this.unsure) this.#judgeEnd(firstIndex, term);
     if (firstIndex > this.lastIndex + 1) {
       if (this.lastIndex > 0) this.addDamage({ first: this.lastIndex + 1, last: firstIndex - 1 });
     }
@@ -139,6 +142,19 @@ export class GroupState implements GroupLog {
       file.extents++;
     }
     this.lastIndex = lastIndex;
+  }
+
+  /**
+   * What stands in front of the entries that follow a destroyed place: known to be right if its term is the same (log
+   * matching, Raft §5.3) or if it was committed; the rest may be what was cut off there.
+   */
+  #judgeEnd(firstIndex: number, term: number): void {
+    this.unsure = false;
+    const sureUpTo = Math.max(this.hardState.commit, this.checkpoint?.index ?? 0, this.#firstIndex - 1);
+    const isSame = this.#terms.at(-1)?.[1] === term;
+    if (!isSame && this.lastIndex > sureUpTo && this.lastIndex < firstIndex) {
+      this.addDamage({ first: sureUpTo + 1, last: this.lastIndex });
+    }
   }
 
   /** The entry at `index` and those after it have this term. */

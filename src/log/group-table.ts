@@ -24,7 +24,10 @@ export class GroupTable {
 
   loseUnknown(): void {
     this.#suspectAll = true;
-    for (const state of this.#groups.values()) state.suspect = true;
+    for (const state of this.#groups.values()) {
+      state.suspect = true;
+      state.unsure = true;
+    }
   }
 
   applyRecord(record: PlacedRecord, file: WalFile): void {
@@ -32,7 +35,7 @@ export class GroupTable {
     const state = this.#stateOf(record.group);
     this.#applyBefore(state, record);
     for (const run of record.runs) {
-      state.append(file, run);
+      state.append(file, run, run.term);
       state.addTerm(run.firstIndex, run.term);
     }
     this.#applyAfter(state, record, file);
@@ -45,7 +48,7 @@ export class GroupTable {
     const state = this.#stateOf(delta.group);
     this.#applyBefore(state, delta);
     if (delta.entries) {
-      state.append(file, delta.entries, runs);
+      state.append(file, delta.entries, delta.terms[0]?.[1] ?? 0, runs);
       for (const [index, term] of delta.terms) state.addTerm(index, term);
     }
     this.#applyAfter(state, delta, file);

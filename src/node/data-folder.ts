@@ -91,7 +91,10 @@ function parseIdentity(path: string, text: string): Identity {
   return value;
 }
 
-/** Written beside, then renamed: a crash leaves the old one or the new one. */
+/**
+ * Written beside, then renamed: a crash leaves the old one or the new one. That the new file has its name is made durable
+ * first: else the rename could take hold of one that an earlier start left behind, empty.
+ */
 async function writeIdentity(disk: Disk, folder: string, identity: Identity): Promise<void> {
   const path = `${folder}/${IDENTITY_FILE}`;
   await disk.remove(`${path}.new`);
@@ -99,6 +102,7 @@ async function writeIdentity(disk: Disk, folder: string, identity: Identity): Pr
   await file.write([new TextEncoder().encode(`${JSON.stringify(identity, null, 2)}\n`)], 0);
   await file.sync();
   await file.close();
+  await disk.syncFolder(folder);
   await disk.rename(`${path}.new`, path);
   await disk.syncFolder(folder);
 }

@@ -20,7 +20,7 @@ import { AdminService } from "./admin-service.ts";
 import { Balance } from "./balance.ts";
 import { ClientService } from "./client-service.ts";
 import type { NodeConfig } from "./config.ts";
-import { lostOf } from "./damage.ts";
+import { lostOf, mayHaveLostGroups } from "./damage.ts";
 import { type DataFolder, openDataFolder } from "./data-folder.ts";
 import { NodeError } from "./errors.ts";
 import { Partitions } from "./partitions.ts";
@@ -276,7 +276,8 @@ export class RaftlineNode {
 
 /** A node that lost committed metadata knows neither its partitions nor what it voted: it takes no part at all. */
 function refuseDamagedMetadata(log: Log, folder: string): void {
-  const lost = lostOf(log.group(METADATA_SHARD));
+  const found = log.group(METADATA_SHARD);
+  const lost = found ? lostOf(found) : mayHaveLostGroups(log) ? "1 and on" : undefined;
   if (lost === undefined) return;
   throw new NodeError("CORRUPT", `${folder}: the disk lost entries ${lost} of the metadata; the node takes no part`);
 }

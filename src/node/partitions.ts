@@ -6,7 +6,7 @@ import type { Host } from "../../shards/host/host.ts";
 import { METADATA_SHARD, type MetadataState } from "../../shards/metadata/state.ts";
 import { PartitionMachine } from "../../shards/partition/machine.ts";
 import { Partition } from "../../shards/partition/partition.ts";
-import { lostOf } from "./damage.ts";
+import { lostOf, mayHaveLostGroups } from "./damage.ts";
 import type { Routing } from "./routing.ts";
 
 /** Followers of a partition are not read. */
@@ -26,6 +26,8 @@ export class Partitions {
   readonly #partitions = new Map<number, Partition>();
   readonly #damaged = new Set<number>();
   #current = false;
+  /** The topics known by now may be older than this run of the node. */
+  #isBeforeStart = true;
 
   constructor(options: PartitionsOptions) {
     this.#options = options;
@@ -52,7 +54,7 @@ export class Partitions {
     const { nodeId, metadata, log } = this.#options;
     for (const topic of metadata.topics.values()) {
       for (const { shard, replicas } of topic.partitions) {
-        if (!replicas.includes(nodeId) || this.#partitions.has(shard)) continue;
+        if (!replicas.includes(nodeId) || this.#partitions.has(shard) || this.#damaged.has(shard)) continue;
         if (this.#current || log.group(shard)) this.#start(shard, replicas);
       }
     }
@@ -65,6 +67,7 @@ export class Partitions {
   metadataIsCurrent(): void {
     this.#current = true;
     this.reconcile();
+    this.#isBeforeStart = false;
     this.#removeOrphans();
   }
 
@@ -79,7 +82,8 @@ export class Partitions {
 
   #start(shard: number, replicas: readonly NodeId[]): void {
     const { host, log, metadata, nodeId } = this.#options;
-    const lost = lostOf(log.group(shard));
+    const found = log.group(shard);
+    const lost = found ? lostOf(found) : this.#isBeforeStart && mayHaveLostGroups(log) ? "perhaps all" : undefined;
     if (lost !== undefined) return this.#refuse(shard, lost);
     const machine = new PartitionMachine();
     const replica = host.add({
@@ -95,7 +99,6 @@ export class Partitions {
   }
 
   #refuse(shard: number, lost: string): void {
-    if (this.#damaged.has(shard)) return;
     this.#damaged.add(shard);
     this.#options.runtime.log.write("error", "a replica is damaged and takes no part", { group: shard, lost });
   }

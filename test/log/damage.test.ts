@@ -35,6 +35,12 @@ async function machineWith(files: Files): Promise<Machine> {
   return machine;
 }
 
+function positionOfSecondBlock(machine: Machine): number {
+  const bytes = machine.disk.bytes(FIRST);
+  const [tableBytes, dataBytes] = [24, 32].map((at) => readU32(bytes, FILE_HEADER_BYTES + at));
+  return FILE_HEADER_BYTES + blockBytes({ tableBytes: tableBytes!, dataBytes: dataBytes! });
+}
+
 async function failureOf(work: Promise<unknown>): Promise<LogError> {
   try {
     await work;
@@ -176,15 +182,27 @@ test("what is destroyed before the note of a repair is not taken for repaired: e
   });
   const machine = await machineWith(files);
   // The table of the second block: nobody can tell any more whose it was.
-  const bytes = machine.disk.bytes(FIRST);
-  const [tableBytes, dataBytes] = [24, 32].map((at) => readU32(bytes, FILE_HEADER_BYTES + at));
-  const second = FILE_HEADER_BYTES + blockBytes({ tableBytes: tableBytes!, dataBytes: dataBytes! });
-  machine.disk.flipBit(FIRST, second + BLOCK_HEADER_BYTES + 5, 1);
+  machine.disk.flipBit(FIRST, positionOfSecondBlock(machine) + BLOCK_HEADER_BYTES + 5, 1);
   await machine.run((async () => {
     const log = await machine.open();
     const group = log.group(1)!;
     assert.equal(group.damage, [{ first: 6, last: 9 }]);
     assert.equal(group.hardState, { term: 7, vote: 3, commit: 4 });
+    await log.close();
+  })());
+});
+
+test("what may have been cut off by a destroyed write is not served before the entries that follow it", async () => {
+  const { files } = await written(async (log) => {
+    await durable(log, writeOf(1, { hardState: { term: 1, vote: 1, commit: 2 }, entries: entriesOf(1, 1, 5, 1) }));
+    await durable(log, writeOf(1, { truncateFrom: 5, entries: entriesOf(1, 5, 5, 2) }));
+    await durable(log, writeOf(1, { entries: entriesOf(1, 6, 9, 2) }));
+  });
+  const machine = await machineWith(files);
+  machine.disk.flipBit(FIRST, positionOfSecondBlock(machine) + BLOCK_HEADER_BYTES + 5, 1);
+  await machine.run((async () => {
+    const log = await machine.open();
+    assert.equal(log.group(1)!.damage, [{ first: 3, last: 5 }], "3 and 4 are right, and nobody can tell; 5 is not");
     await log.close();
   })());
 });
