@@ -38,6 +38,8 @@ export interface GroupOptions {
   readonly group: GroupId;
   readonly configuration: Configuration;
   readonly machine: StateMachine;
+  /** See {@link ReplicaOptions.vouched}. */
+  readonly vouched: boolean;
   /** Campaigns at once when the group is new: the preferred leader of a partition that was just created. */
   readonly campaign: boolean;
   /** The log before a checkpoint may go: the checkpoint holds the whole state (metadata), not a header (partition). */

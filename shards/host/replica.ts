@@ -1,7 +1,7 @@
 /** One group on this node: its consensus core, its state machine, and what waits between the two. */
 import type { Checkpoint, GroupId, GroupLog, GroupWrite } from "../../src/log/types.ts";
 import { Raft, type RaftOptions } from "../../src/raft/raft.ts";
-import type { Configuration, HardState, Message, NodeId, Ready } from "../../src/raft/types.ts";
+import type { Configuration, ConfigurationChange, HardState, Message, NodeId, Ready } from "../../src/raft/types.ts";
 import type { Entry } from "../../src/records/entry.ts";
 import { createEntryFactory, decodeConfiguration } from "./entries.ts";
 import { Proposals } from "./proposals.ts";
@@ -31,6 +31,8 @@ export interface ReplicaOptions {
   /** What the log holds of the group from before; undefined when it is new. */
   readonly recovered: GroupLog | undefined;
   readonly commitNoticeMs: number;
+  /** False: it may have been here before and lost what it knew. It neither votes nor counts until its leader vouches. */
+  readonly vouched: boolean;
   /** Its last entry, if the log goes on after the checkpoint. */
   readonly tail: Entry | undefined;
 }
@@ -97,7 +99,7 @@ export class Replica implements Timed {
       electionTimeoutMs: host.electionTimeoutMs,
       random: () => host.random(),
       peerHeardMs: (peer) => host.heardMs(peer),
-      vouched: recovered?.suspect !== true,
+      vouched: options.vouched && recovered?.suspect !== true,
       limits: { commitNoticeMs: options.commitNoticeMs },
     });
   }
@@ -139,6 +141,14 @@ export class Replica implements Timed {
     }
     this.proposals.add(entry, waiter);
     this.#host.wake(this);
+  }
+
+  /** Proposes who shall take part. False: not now (it does not lead, or another change is under way). */
+  reconfigure(change: ConfigurationChange): boolean {
+    if (!this.isLeading || this.#closed) return false;
+    const { ok } = this.raft.proposeConfiguration(change, this.#host.nowMs());
+    this.#host.wake(this);
+    return ok;
   }
 
   /**

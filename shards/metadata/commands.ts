@@ -31,12 +31,35 @@ export interface RegisterNode {
   readonly node: NodeRecord;
 }
 
+/** Where a partition's replicas shall be; its leader sees to it, and says when it is done. */
+export interface MoveReplicas {
+  readonly type: "moveReplicas";
+  readonly name: string;
+  readonly partition: number;
+  /** The first one is where the leader should be. */
+  readonly replicas: readonly NodeId[];
+}
+
+/** The partition's Raft group has these members, and nobody else's vote is needed any more. */
+export interface FinishMove {
+  readonly type: "finishMove";
+  readonly shard: number;
+  readonly replicas: readonly NodeId[];
+}
+
 export interface AllocateProducerIds {
   readonly type: "allocateProducerIds";
   readonly count: number;
 }
 
-export type MetadataCommand = CreateTopic | DeleteTopic | AlterTopic | RegisterNode | AllocateProducerIds;
+export type MetadataCommand =
+  | CreateTopic
+  | DeleteTopic
+  | AlterTopic
+  | MoveReplicas
+  | FinishMove
+  | RegisterNode
+  | AllocateProducerIds;
 
 /** What a command gave; a refusal changed nothing. Plain data: it travels to the node that forwarded the command. */
 export type CommandResult =
@@ -63,6 +86,10 @@ export function applyCommand(state: MetadataState, command: MetadataCommand): Co
       return deleteTopic(state, command);
     case "alterTopic":
       return alterTopic(state, command);
+    case "moveReplicas":
+      return moveReplicas(state, command);
+    case "finishMove":
+      return finishMove(state, command);
     case "registerNode":
       state.nodes.set(command.node.id, command.node);
       return { ok: true, value: {} };
@@ -79,7 +106,12 @@ function createTopic(state: MetadataState, command: CreateTopic): CommandResult 
   if (state.topics.has(name)) {
     return { ok: false, code: "ALREADY_EXISTS", message: `the topic "${name}" exists already` };
   }
-  const partitions: PartitionRecord[] = placement.map((replicas) => ({ shard: state.nextShard++, replicas }));
+  const partitions: PartitionRecord[] = placement.map((replicas) => ({
+    shard: state.nextShard++,
+    initial: replicas,
+    replicas,
+    target: [],
+  }));
   const topic: TopicRecord = {
     name,
     topicId: state.nextTopicId++,
@@ -108,6 +140,42 @@ function alterTopic(state: MetadataState, { name, changes }: AlterTopic): Comman
     recordBytesMax: changes.recordBytesMax ?? topic.recordBytesMax,
   });
   return { ok: true, value: {} };
+}
+
+function moveReplicas(state: MetadataState, { name, partition, replicas }: MoveReplicas): CommandResult {
+  const topic = state.topics.get(name);
+  if (!topic) return unknownTopic(name);
+  const record = topic.partitions[partition];
+  if (!record) {
+    const message = `the topic "${name}" has ${topic.partitions.length} partitions: there is no partition ${partition}`;
+    return { ok: false, code: "UNKNOWN_PARTITION", message };
+  }
+  const strangers = replicas.filter((node) => !state.nodes.has(node));
+  if (strangers.length > 0) {
+    return { ok: false, code: "UNKNOWN_NODE", message: `there is no node ${strangers.join(", ")} in this cluster` };
+  }
+  if (new Set(replicas).size !== replicas.length) {
+    return { ok: false, code: "INVALID_REQUEST", message: `a node can hold one replica: ${replicas.join(", ")}` };
+  }
+  // Also when it names the present replicas: a move that has begun is taken back by another.
+  const isThere = record.target.length === 0 && replicas.join() === record.replicas.join();
+  if (!isThere) replacePartition(state, topic, { ...record, target: replicas });
+  return { ok: true, value: {} };
+}
+
+/** Not if another target was set since. */
+function finishMove(state: MetadataState, { shard, replicas }: FinishMove): CommandResult {
+  const record = state.moving.get(shard);
+  const topic = state.topicOfShard.get(shard);
+  if (record && topic && record.target.join() === replicas.join()) {
+    replacePartition(state, topic, { ...record, replicas, target: [] });
+  }
+  return { ok: true, value: {} };
+}
+
+function replacePartition(state: MetadataState, topic: TopicRecord, record: PartitionRecord): void {
+  const partitions = topic.partitions.map((partition) => partition.shard === record.shard ? record : partition);
+  state.addTopic({ ...topic, partitions });
 }
 
 function unknownTopic(name: string): CommandResult {

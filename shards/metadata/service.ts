@@ -16,7 +16,9 @@ import {
   type CommandResult,
   type DeleteTopic,
   encodeCommand,
+  type FinishMove,
   type MetadataCommand,
+  type MoveReplicas,
 } from "./commands.ts";
 import type { AllocateProducerIds, RegisterNode } from "./commands.ts";
 import type { MetadataMachine } from "./machine.ts";
@@ -30,13 +32,15 @@ const DEFAULT_PARTITIONS = 1;
 const DEFAULT_REPLICAS = 3;
 
 /** May be done twice without harm: tried again where the first outcome is not known. */
-const REPEATABLE: ReadonlySet<string> = new Set(["registerNode", "allocateProducerIds"]);
+const REPEATABLE: ReadonlySet<string> = new Set(["registerNode", "allocateProducerIds", "finishMove"]);
 
 /** What may be asked of the leader. A new topic's placement is the leader's to choose. */
 export type MetadataRequest =
   | { readonly type: "createTopic"; readonly name: string; readonly options: TopicOptions }
   | DeleteTopic
   | AlterTopic
+  | MoveReplicas
+  | FinishMove
   | RegisterNode
   | AllocateProducerIds
   /** Changes nothing: what is read after it is at least as new as its asking. */

@@ -13,8 +13,17 @@ export interface NodeRecord {
 export interface PartitionRecord {
   /** The Raft group that is this partition; never used again for another. */
   readonly shard: number;
+  /** Who took part when it was made: the configuration before the first one in its log. */
+  readonly initial: readonly NodeId[];
   /** The first one is where its leader should be. */
   readonly replicas: readonly NodeId[];
+  /** Where the replicas are on their way to; empty when they stay. */
+  readonly target: readonly NodeId[];
+}
+
+/** All nodes that hold a replica, or are about to. */
+export function holdersOf({ replicas, target }: PartitionRecord): Set<NodeId> {
+  return new Set([...replicas, ...target]);
 }
 
 export interface TopicRecord {
@@ -42,18 +51,27 @@ export class MetadataState {
   readonly nodes = new Map<NodeId, NodeRecord>();
   readonly topics = new Map<string, TopicRecord>();
   readonly topicOfShard = new Map<number, TopicRecord>();
+  /** Partitions whose replicas are on the move, by shard. */
+  readonly moving = new Map<number, PartitionRecord>();
   nextShard = FIRST_PARTITION_SHARD;
   nextTopicId = 1;
   nextProducerId = 1;
 
   addTopic(topic: TopicRecord): void {
     this.topics.set(topic.name, topic);
-    for (const { shard } of topic.partitions) this.topicOfShard.set(shard, topic);
+    for (const partition of topic.partitions) {
+      this.topicOfShard.set(partition.shard, topic);
+      if (partition.target.length > 0) this.moving.set(partition.shard, partition);
+      else this.moving.delete(partition.shard);
+    }
   }
 
   removeTopic(topic: TopicRecord): void {
     this.topics.delete(topic.name);
-    for (const { shard } of topic.partitions) this.topicOfShard.delete(shard);
+    for (const { shard } of topic.partitions) {
+      this.topicOfShard.delete(shard);
+      this.moving.delete(shard);
+    }
   }
 
   encode(): Uint8Array {
@@ -84,6 +102,7 @@ export class MetadataState {
     this.nodes.clear();
     this.topics.clear();
     this.topicOfShard.clear();
+    this.moving.clear();
     for (const node of nodes) this.nodes.set(node.id, node);
     for (const topic of topics) this.addTopic(topic);
   }

@@ -7,6 +7,7 @@ import { RaftlineError } from "../wire/errors.ts";
 const STATUS: Readonly<Record<string, ContentfulStatusCode>> = {
   UNKNOWN_TOPIC: 404,
   UNKNOWN_PARTITION: 404,
+  UNKNOWN_NODE: 400,
   NOT_FOUND: 404,
   ALREADY_EXISTS: 409,
   INVALID_NAME: 400,

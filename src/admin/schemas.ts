@@ -21,6 +21,7 @@ export const PartitionStatusSchema = Type.Object({
   leader: U32,
   leaderTerm: U53,
   replicas: Type.Array(U32),
+  target: Type.Array(U32),
   /** As this node's replica has them; null when it holds none. */
   startOffset: Type.Union([U53, Type.Null()]),
   highWatermark: Type.Union([U53, Type.Null()]),

@@ -6,6 +6,7 @@ import { describeRoute } from "hono-openapi";
 import type { RaftlineNode } from "../node/node.ts";
 import {
   decodeAdminCommand,
+  MoveReplicasSchema,
   TopicChangesSchema,
   TopicDescriptionSchema,
   TopicSummarySchema,
@@ -52,6 +53,17 @@ export function topicRoutes(node: RaftlineNode): Hono {
       return context.json(partitionsOf(node, context.req.param("topic")));
     },
   );
+  app.put(
+    "/:topic/partitions/:partition/replicas",
+    describe("Move a partition", answers("the topic, with the target", TopicDescriptionSchema), MoveReplicasSchema),
+    async (context) => {
+      const { topic: name, partition } = context.req.param();
+      const body = await jsonBody(context);
+      const replicas = typeof body === "object" && body !== null && "replicas" in body ? body.replicas : undefined;
+      const args = { name, partition: Number(partition), replicas };
+      return context.json(await run("moveReplicas", args) as object, 202);
+    },
+  );
   return app;
 }
 
@@ -84,7 +96,7 @@ async function createBody(context: Context): Promise<{ name: string } & Record<s
 
 function partitionsOf(node: RaftlineNode, name: string): object[] {
   const topic = node.metadata.topics.get(name);
-  return (topic?.partitions ?? []).map(({ shard, replicas }, partition) => {
+  return (topic?.partitions ?? []).map(({ shard, replicas, target }, partition) => {
     const { node: leader, term } = node.routing.leaderOf(shard);
     const here = node.partitions.get(shard);
     return {
@@ -93,6 +105,7 @@ function partitionsOf(node: RaftlineNode, name: string): object[] {
       leader,
       leaderTerm: term,
       replicas,
+      target,
       startOffset: here?.startOffset ?? null,
       highWatermark: here?.highWatermark ?? null,
       sizeBytes: here?.sizeBytes ?? null,

@@ -50,6 +50,17 @@ export class AdminClient {
     return this.#execute("alterTopic", { name, changes });
   }
 
+  /**
+   * Moves a partition's replicas to these nodes while it serves: newcomers catch up, then take the place of those that
+   * are not named. Answers when the move has begun; {@link describeTopic} tells `target` until it is done. Another call
+   * takes its place.
+   * @throws {RaftlineError} `UNKNOWN_TOPIC`, `UNKNOWN_PARTITION`, `UNKNOWN_NODE`, `INVALID_REQUEST`
+   * @example await client.admin.moveReplicas("orders", 0, [4, 2, 3]); // from now on node 4 should lead it
+   */
+  moveReplicas(name: string, partition: number, replicas: readonly number[]): Promise<TopicDescription> {
+    return this.#execute("moveReplicas", { name, partition, replicas: [...replicas] });
+  }
+
   /** @throws {RaftlineError} `UNKNOWN_TOPIC` */
   describeTopic(name: string): Promise<TopicDescription> {
     return this.#execute("describeTopic", { name });

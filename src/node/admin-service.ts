@@ -50,6 +50,10 @@ export class AdminService {
         await metadataService.execute({ type: "alterTopic", name, changes });
         return this.#describe(name);
       }
+      case "moveReplicas": {
+        await metadataService.execute({ type: "moveReplicas", ...command.args });
+        return this.#describe(command.args.name);
+      }
       case "describeTopic":
         await metadataService.execute({ type: "barrier" });
         return this.#describe(command.args.name);
@@ -81,9 +85,9 @@ export class AdminService {
   }
 
   #partitionsOf(topic: TopicRecord): TopicDescription["partitions"] {
-    return topic.partitions.map(({ shard, replicas }, partition) => {
+    return topic.partitions.map(({ shard, replicas, target }, partition) => {
       const { node, term } = this.#options.routing.leaderOf(shard);
-      return { partition, shard, leader: node, leaderTerm: term, replicas: [...replicas] };
+      return { partition, shard, leader: node, leaderTerm: term, replicas: [...replicas], target: [...target] };
     });
   }
 

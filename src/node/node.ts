@@ -25,6 +25,7 @@ import { type DataFolder, openDataFolder } from "./data-folder.ts";
 import { NodeError } from "./errors.ts";
 import { Partitions } from "./partitions.ts";
 import { ProducerIds } from "./producer-ids.ts";
+import { ReplicaMover } from "./replica-mover.ts";
 import { Routing } from "./routing.ts";
 
 const LOOPBACK = "127.0.0.1";
@@ -65,6 +66,7 @@ export class RaftlineNode {
   readonly #metadataReplica: Replica;
   readonly #clientService: ClientService;
   readonly #balance: Balance;
+  readonly #mover: ReplicaMover;
   #rpc: RpcServer | undefined;
   #peerAddress: Address | undefined;
   #adminPort = 0;
@@ -122,6 +124,7 @@ export class RaftlineNode {
       group: METADATA_SHARD,
       configuration: { voters: config.nodes.map(({ id }) => id), outgoing: [], learners: [], learnersNext: [] },
       machine,
+      vouched: true,
       campaign: config.nodes.length === 1,
       trimAtCheckpoint: true,
       commitNoticeMs: METADATA_COMMIT_NOTICE_MS,
@@ -148,6 +151,14 @@ export class RaftlineNode {
       metadataService: this.metadataService,
       producerIds: new ProducerIds(this.metadataService),
       admin: this.admin,
+    });
+    this.#mover = new ReplicaMover({
+      runtime,
+      nodeId,
+      metadata,
+      metadataService: this.metadataService,
+      partitions: this.partitions,
+      peers,
     });
     this.#balance = new Balance({ runtime, nodeId, host, peers, delayMs: limits.balanceDelayMs });
     this.partitions.reconcile();
@@ -188,6 +199,7 @@ export class RaftlineNode {
     this.#adminPort = adminPort;
     this.peers.start(peers);
     this.#balance.start();
+    this.#mover.start();
     this.#register();
   }
 
@@ -209,6 +221,7 @@ export class RaftlineNode {
     if (this.#stopping) return;
     this.#stopping = true;
     this.#balance.stop();
+    this.#mover.stop();
     if (handOver) await this.#balance.handOver();
     this.#clientService.close();
     await this.#rpc?.close();

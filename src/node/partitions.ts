@@ -3,7 +3,7 @@ import type { Log } from "../log/types.ts";
 import type { NodeId } from "../raft/types.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Host } from "../../shards/host/host.ts";
-import { METADATA_SHARD, type MetadataState } from "../../shards/metadata/state.ts";
+import { holdersOf, METADATA_SHARD, type MetadataState, type PartitionRecord } from "../../shards/metadata/state.ts";
 import { PartitionMachine } from "../../shards/partition/machine.ts";
 import { Partition } from "../../shards/partition/partition.ts";
 import { lostOf, mayHaveLostGroups } from "./damage.ts";
@@ -53,13 +53,20 @@ export class Partitions {
   reconcile(): void {
     const { nodeId, metadata, log } = this.#options;
     for (const topic of metadata.topics.values()) {
-      for (const { shard, replicas } of topic.partitions) {
-        if (!replicas.includes(nodeId) || this.#partitions.has(shard) || this.#damaged.has(shard)) continue;
-        if (this.#current || log.group(shard)) this.#start(shard, replicas);
+      for (const record of topic.partitions) {
+        const { shard } = record;
+        if (!this.#partitions.has(shard) && !this.#damaged.has(shard) && holdersOf(record).has(nodeId)) {
+          if (this.#current || log.group(shard)) this.#start(record);
+        } else if (this.#current && this.#partitions.has(shard) && !holdersOf(record).has(nodeId)) {
+          this.#end(shard);
+          this.#options.routing.left(shard);
+        }
       }
     }
     for (const shard of [...this.#partitions.keys()]) {
-      if (!metadata.topicOfShard.has(shard)) this.#end(shard);
+      if (metadata.topicOfShard.has(shard)) continue;
+      this.#end(shard);
+      this.#options.routing.forget(shard);
     }
   }
 
@@ -71,26 +78,32 @@ export class Partitions {
     this.#removeOrphans();
   }
 
-  /** Gives back the bytes of groups whose topic was deleted while this node was away. */
+  /** Gives back the bytes of groups that were deleted, or moved elsewhere, while this node was away. */
   #removeOrphans(): void {
-    const { log, metadata } = this.#options;
-    const known = [...log.groups()].map(({ group }) => group);
-    for (const group of known) {
-      if (group !== METADATA_SHARD && !metadata.topicOfShard.has(group)) log.remove(group);
+    const { log, metadata, nodeId } = this.#options;
+    const held = new Set<number>([METADATA_SHARD]);
+    for (const topic of metadata.topics.values()) {
+      for (const record of topic.partitions) if (holdersOf(record).has(nodeId)) held.add(record.shard);
     }
+    const known = [...log.groups()].map(({ group }) => group);
+    for (const group of known) if (!held.has(group)) log.remove(group);
   }
 
-  #start(shard: number, replicas: readonly NodeId[]): void {
+  #start(record: PartitionRecord): void {
     const { host, log, metadata, nodeId } = this.#options;
+    const { shard, initial, replicas } = record;
     const found = log.group(shard);
     const lost = found ? lostOf(found) : this.#isBeforeStart && mayHaveLostGroups(log) ? "perhaps all" : undefined;
     if (lost !== undefined) return this.#refuse(shard, lost);
     const machine = new PartitionMachine();
     const replica = host.add({
       group: shard,
-      configuration: { voters: replicas, outgoing: [], learners: [], learnersNext: [] },
+      configuration: { voters: initial, outgoing: [], learners: [], learnersNext: [] },
       machine,
-      campaign: replicas[0] === nodeId,
+      // Whoever moves in may have been here before, and its votes with what it gave up when it moved out.
+      vouched: found !== undefined ||
+        (initial === replicas || initial.join() === replicas.join()) && initial.includes(nodeId),
+      campaign: replicas[0] === nodeId && initial.includes(nodeId),
       trimAtCheckpoint: false,
       commitNoticeMs: COMMIT_NOTICE_MS,
     });
@@ -105,7 +118,6 @@ export class Partitions {
 
   #end(shard: number): void {
     this.#partitions.delete(shard);
-    this.#options.routing.forget(shard);
     this.#options.host.remove(shard);
   }
 }

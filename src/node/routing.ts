@@ -52,6 +52,12 @@ export class Routing {
     return claims;
   }
 
+  /** This node's replica is gone, and with it what only it could say; what others claim stays. */
+  left(shard: number): void {
+    const { node, term } = this.leaderOf(shard);
+    if (node === this.#self) this.observe(shard, term, 0);
+  }
+
   forget(shard: number): void {
     this.#leaders.delete(shard);
   }

@@ -17,6 +17,8 @@ export interface FollowerStatus {
   readonly state: ProgressState;
   /** Highest index known to be durable there. */
   readonly match: number;
+  /** The commit index that it knows, as it said itself. */
+  readonly commit: number;
   readonly vouched: boolean;
 }
 

@@ -106,7 +106,13 @@ export class Raft<E extends RaftEntry> {
   /** The leader's view of the others; empty elsewhere. */
   followers(): FollowerStatus[] {
     const followers = this.#leadership?.replication.followers.values() ?? [];
-    return [...followers].map(({ peer, state, match, vouched }) => ({ peer, state, match, vouched }));
+    return [...followers].map(({ peer, state, match, commitHeard, vouched }) => ({
+      peer,
+      state,
+      match,
+      commit: commitHeard,
+      vouched,
+    }));
   }
 
   /** To whom leadership is being handed over; 0 for nobody. */

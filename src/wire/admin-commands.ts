@@ -40,8 +40,20 @@ export const PartitionDescriptionSchema = Type.Object({
   leader: U32,
   leaderTerm: U53,
   replicas: Type.Array(U32),
+  /** Where they are on their way to; empty when they stay. */
+  target: Type.Array(U32),
 });
 export type PartitionDescription = Static<typeof PartitionDescriptionSchema>;
+
+/** Nodes that hold a partition, the one that should lead first. */
+const ReplicaNodes = Type.Array(Type.Integer({ minimum: 1, maximum: 0xffff_ffff }), {
+  minItems: 1,
+  maxItems: REPLICAS_MAX,
+  uniqueItems: true,
+});
+
+/** The body of a move, over HTTP. */
+export const MoveReplicasSchema = Type.Object({ replicas: ReplicaNodes }, { additionalProperties: false });
 
 export const TopicDescriptionSchema = Type.Object({
   name: Type.String(),
@@ -91,6 +103,10 @@ export const adminCommands = {
   deleteTopic: { args: byName, result: none },
   alterTopic: {
     args: Type.Object({ name: Name, changes: TopicChangesSchema }, { additionalProperties: false }),
+    result: TopicDescriptionSchema,
+  },
+  moveReplicas: {
+    args: Type.Object({ name: Name, partition: U32, replicas: ReplicaNodes }, { additionalProperties: false }),
     result: TopicDescriptionSchema,
   },
   describeTopic: { args: byName, result: TopicDescriptionSchema },

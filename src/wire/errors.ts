@@ -5,6 +5,7 @@ export const errorCodes = {
   /** Not known to this node's metadata (yet). */
   UNKNOWN_TOPIC: { retriable: false },
   UNKNOWN_PARTITION: { retriable: false },
+  UNKNOWN_NODE: { retriable: false },
   /** This node holds the shard but does not lead it, or does not hold it: metadata or the hint says who does. */
   NOT_LEADER: { retriable: true },
   /** An election is under way. */

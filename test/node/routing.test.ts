@@ -30,4 +30,16 @@ routing("the others hear when this node begins and ceases to lead", () => {
   assert.equal(table.own(), []);
 });
 
+routing("a replica that leaves takes with it only what it said itself", () => {
+  const said: string[] = [];
+  const table = new Routing(1, ({ shard, term, leading }) => said.push(`${shard}/${term}/${leading}`));
+  table.observe(9, 1, 1);
+  table.left(9);
+  assert.equal(table.leaderOf(9), { node: 0, term: 1 });
+  assert.equal(said, ["9/1/true", "9/1/false"]);
+  table.claimed(2, [{ shard: 9, term: 2, leading: true }]);
+  table.left(9);
+  assert.equal(table.leaderOf(9), { node: 2, term: 2 });
+});
+
 routing.run();

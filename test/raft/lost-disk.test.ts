@@ -67,7 +67,7 @@ lost("20: what it acknowledged before is forgotten with the first word that it f
   assert.is(solo.raft.followers()[0]!.match, 2);
   solo.raft.peerUp(2, 0);
   solo.receive(accepted({ from: 2, term: 1 }, 0, 0, false));
-  assert.equal(solo.raft.followers()[0], { peer: 2, state: "replicate", match: 0, vouched: false });
+  assert.equal(solo.raft.followers()[0], { peer: 2, state: "replicate", match: 0, commit: 0, vouched: false });
 });
 
 lost("20: it is vouched for when it has everything and every other voter has confirmed the leader since", () => {

@@ -11,19 +11,24 @@ interface TopicFlags {
   readonly replicas?: number;
   readonly retentionMs?: number;
   readonly retentionBytes?: number;
+  readonly partition?: number;
+  readonly nodes?: string | number;
   readonly json?: boolean;
 }
 
 export function topicCommand(cli: CAC): void {
-  cli.command("topic <action> [name]", "create, list, describe, alter or delete topics")
+  cli.command("topic <action> [name]", "create, list, describe, alter, move or delete topics")
     .option(...BOOTSTRAP_OPTION)
     .option("--partitions <n>", "Partitions of a new topic")
     .option("--replicas <n>", "Replicas of each partition")
     .option("--retention-ms <ms>", "Records may go when they are older")
     .option("--retention-bytes <bytes>", "Per partition: the oldest may go above it")
+    .option("--partition <n>", "The partition to move")
+    .option("--nodes <ids>", "Where its replicas shall be; the first should lead")
     .option("--json", "One JSON document")
     .example("raftline topic create orders --partitions 16")
     .example("raftline topic describe orders --json")
+    .example("raftline topic move orders --partition 0 --nodes 4,2,3")
     .action(runTopic);
 }
 
@@ -44,14 +49,24 @@ function workOf(action: string, name: string | undefined, flags: TopicFlags): (a
       return (admin) => admin.describeTopic(topic);
     case "alter":
       return (admin) => admin.alterTopic(topic, { retention: retentionOf(flags) });
+    case "move":
+      return moveOf(topic, flags);
     case "delete":
       return async (admin) => {
         await admin.deleteTopic(topic);
         return { deleted: topic };
       };
     default:
-      throw new UsageError(`topic ${action}: not one of create, list, describe, alter, delete`);
+      throw new UsageError(`topic ${action}: not one of create, list, describe, alter, move, delete`);
   }
+}
+
+function moveOf(topic: string, { partition, nodes }: TopicFlags): (admin: AdminClient) => Promise<object> {
+  if (partition === undefined || nodes === undefined) {
+    throw new UsageError("topic move: --partition and --nodes are missing");
+  }
+  const replicas = String(nodes).split(",").map(Number);
+  return (admin) => admin.moveReplicas(topic, partition, replicas);
 }
 
 function named(name: string | undefined): string {

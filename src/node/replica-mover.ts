@@ -1,0 +1,118 @@
+/**
+ * Moves the replicas of partitions led here to where the metadata wants them: newcomers join as learners, catch up, and
+ * take the place of those who leave through a joint configuration (Raft §6). Whoever leads goes on where the last leader
+ * was: what has been done is in the group's configuration.
+ */
+import type { Configuration, NodeId } from "../raft/types.ts";
+import { hasQuorum } from "../raft/quorum.ts";
+import type { Runtime, Timer } from "../runtime/runtime.ts";
+import type { Replica } from "../../shards/host/replica.ts";
+import type { MetadataService } from "../../shards/metadata/service.ts";
+import type { MetadataState, PartitionRecord } from "../../shards/metadata/state.ts";
+import type { Partitions } from "./partitions.ts";
+
+const LOOK_MS = 100;
+/** How many partitions of one node may take in newcomers at a time: each is sent a whole log. */
+const MOVES_MAX = 8;
+/** Under load every newcomer stays a little behind. */
+const ENTRIES_BEHIND_MAX = 64;
+
+export interface ReplicaMoverOptions {
+  readonly runtime: Runtime;
+  readonly nodeId: NodeId;
+  readonly metadata: MetadataState;
+  readonly metadataService: MetadataService;
+  readonly partitions: Partitions;
+  readonly peers: { isAlive(peer: NodeId): boolean };
+}
+
+export class ReplicaMover {
+  readonly #options: ReplicaMoverOptions;
+  /** By shard: the commit index that the members must know of before the move is done. */
+  readonly #settling = new Map<number, number>();
+  /** Shards whose end is being told to the metadata. */
+  readonly #telling = new Set<number>();
+  #timer: Timer | undefined;
+
+  constructor(options: ReplicaMoverOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#timer = this.#options.runtime.timers.after(LOOK_MS, () => {
+      this.#look();
+      this.start();
+    });
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+  }
+
+  #look(): void {
+    const { metadata, partitions } = this.#options;
+    let moves = 0;
+    for (const record of metadata.moving.values()) {
+      const replica = partitions.get(record.shard)?.replica;
+      if (!replica?.isLeading) this.#settling.delete(record.shard);
+      else if (moves < MOVES_MAX) {
+        moves += 1;
+        this.#advance(replica, record);
+      }
+    }
+  }
+
+  /** One step: the next look sees what came of it. */
+  #advance(replica: Replica, record: PartitionRecord): void {
+    const { configuration } = replica.raft;
+    const { voters, outgoing, learners } = configuration;
+    const { shard, target } = record;
+    if (outgoing.length > 0) return;
+    if (voters.join() === target.join()) {
+      if (learners.length > 0) replica.reconfigure({ voters: target, learners: [] });
+      else this.#settle(replica, record);
+      return;
+    }
+    this.#settling.delete(shard);
+    const newcomers = target.filter((node) => !voters.includes(node));
+    const asked = newcomers.every((node) => learners.includes(node)) && learners.length === newcomers.length;
+    if (!asked) replica.reconfigure({ voters, learners: newcomers });
+    else if (newcomers.every((node) => this.#isReady(replica, configuration, node))) {
+      replica.reconfigure({ voters: target, learners: [] });
+    }
+  }
+
+  /**
+   * Has what the leader has, near enough, and may vote at once. The leader can only vouch for it while every voter answers;
+   * where one is away (it may be the reason for the move) the newcomer begins to vote when that one has been replaced.
+   */
+  #isReady({ raft }: Replica, { voters }: Configuration, node: NodeId): boolean {
+    const { nodeId, peers } = this.#options;
+    const follower = raft.followers().find(({ peer }) => peer === node);
+    if (follower?.state !== "replicate" || raft.commit - follower.match > ENTRIES_BEHIND_MAX) return false;
+    return follower.vouched || voters.some((voter) => voter !== nodeId && !peers.isAlive(voter));
+  }
+
+  /**
+   * The group has its new members. Those who left may forget it when a majority of those who stay know that it is committed:
+   * before, they could still need the others' votes.
+   */
+  #settle({ raft }: Replica, { shard, target }: PartitionRecord): void {
+    const { nodeId } = this.#options;
+    if (!this.#settling.has(shard)) this.#settling.set(shard, raft.commit);
+    const commit = this.#settling.get(shard)!;
+    const followers = new Map(raft.followers().map((follower) => [follower.peer, follower]));
+    const knows = (voter: NodeId) => voter === nodeId || (followers.get(voter)?.commit ?? 0) >= commit;
+    if (!hasQuorum(raft.configuration, knows)) return;
+    this.#settling.delete(shard);
+    this.#tell(shard, target);
+  }
+
+  /** If that fails, the next look begins again. */
+  #tell(shard: number, replicas: readonly NodeId[]): void {
+    if (this.#telling.has(shard)) return;
+    this.#telling.add(shard);
+    const told = this.#options.metadataService.execute({ type: "finishMove", shard, replicas });
+    told.catch(() => {}).finally(() => this.#telling.delete(shard));
+  }
+}
