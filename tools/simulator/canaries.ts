@@ -2,6 +2,7 @@
  * Deliberate bugs, put in only here, that the simulator must catch: a checker is trusted once it has caught a planted
  * bug. Each changes one public method of one class for the length of a run and is taken out again.
  */
+import { Membership } from "../../src/raft/membership.ts";
 import { RaftLog } from "../../src/raft/raft-log.ts";
 import { Raft } from "../../src/raft/raft.ts";
 import type { Message, RaftEntry, Ready } from "../../src/raft/types.ts";
@@ -20,6 +21,8 @@ export interface Canary {
   /** Puts the bug in; the result takes it out. */
   plant(): () => void;
 }
+
+const CONFIGURATION_LATE_ENTRIES = 30;
 
 type AnyReady = Ready<RaftEntry>;
 type AnyMessage = Message<RaftEntry>;
@@ -158,6 +161,22 @@ export const CANARIES: readonly Canary[] = [
   onMessage("believe that a follower has all that was sent to it", (message, raft) => {
     return [message.type === "append-response" && !message.reject ? { ...message, index: raft.lastIndex } : message];
   }),
+  {
+    name: "use a configuration late",
+    plant: () =>
+      patch(Membership.prototype, "appliedTo", (original) =>
+        function (this: Membership, index) {
+          return original.call(this, index - CONFIGURATION_LATE_ENTRIES, undefined);
+        }),
+  },
+  {
+    name: "begin to vote at once after moving in",
+    plant: () =>
+      patch(Host.prototype, "add", (original) =>
+        function (this: Host, options) {
+          return original.call(this, { ...options, vouched: true });
+        }),
+  },
   {
     name: "deliver what is not committed",
     plant: () => {

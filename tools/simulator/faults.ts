@@ -21,6 +21,8 @@ export const STRIKES = [
   "diskFull",
   "clockJump",
   "transfer",
+  /** A partition's replicas are to be on other nodes. */
+  "moveReplicas",
   "restart",
   "bitRot",
 ] as const;

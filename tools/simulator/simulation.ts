@@ -1,8 +1,10 @@
 /** One seed, one run: a cluster, clients, faults; then healing, and everything is held against what was promised. */
 import { METADATA_SHARD } from "../../shards/metadata/state.ts";
+import { sleep } from "../../src/runtime/sleep.ts";
 import { BarrierLoad } from "./barrier-load.ts";
 import type { FaultName } from "./faults.ts";
 import { TopicHistory, type Violation } from "./history.ts";
+import { allMoved } from "./moves.ts";
 import { Testbed } from "./testbed.ts";
 import { TopicsHistory } from "./topics-history.ts";
 import { TopicsLoad } from "./topics-load.ts";
@@ -18,6 +20,7 @@ import {
 export const DEFAULT_SECONDS = 15;
 const SETUP_MS_MAX = 30_000;
 const SETTLE_MS_MAX = 90_000;
+const MOVES_POLL_MS = 100;
 const READ_MS_MAX = 60_000;
 const CONSUMERS = 1;
 const PRODUCERS = 2;
@@ -138,6 +141,7 @@ class Simulation {
     barriers.stopped = true;
     await bed.until("every send has an outcome", SETTLE_MS_MAX, loading);
     for (const consumer of consumers) consumer.stopped = true;
+    await bed.until("the replicas are where they shall be", SETTLE_MS_MAX, this.#movesDone());
     await this.#readBack();
   }
 
@@ -149,6 +153,11 @@ class Simulation {
     });
     await this.#bed.until("everything is read back", READ_MS_MAX, reading);
     if (!this.#bed.violation) this.#history.checkComplete(ends);
+  }
+
+  async #movesDone(): Promise<void> {
+    const { runtime } = this.#workload();
+    while (!allMoved(this.#bed.cluster)) await sleep(runtime, MOVES_POLL_MS);
   }
 
   async #setUp(): Promise<void> {

@@ -4,6 +4,7 @@ import type { SimulatedCluster } from "./cluster.ts";
 import { Cuts } from "./cuts.ts";
 import { SURVIVALS } from "./disk-file.ts";
 import { type FaultName, type FaultPlan, type StrikeName, STRIKES } from "./faults.ts";
+import { strikeMove } from "./moves.ts";
 import type { MachineId } from "./network.ts";
 import type { SeededRandom } from "./random.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -111,7 +112,7 @@ export class Striker {
   }
 
   #strike(name: StrikeName): void {
-    const { cluster, random } = this.#options;
+    const { cluster, random, say } = this.#options;
     const id = random.pick(cluster.ids);
     this.#count(name);
     switch (name) {
@@ -144,6 +145,8 @@ export class Striker {
         return cluster.jumpClock(id, (random.next() - 0.5) * JUMP_MS_MAX);
       case "transfer":
         return this.#transfer();
+      case "moveReplicas":
+        return strikeMove(cluster, random, say);
       case "restart":
         return this.#restart(id);
       case "bitRot":
