@@ -32,6 +32,8 @@ export interface HostOptions {
   readonly tails: Map<GroupId, Entry>;
   /** A group's leader, as this node's replica knows it, has changed; 0 for none. */
   readonly onLeader: (group: GroupId, term: number, leader: NodeId) => void;
+  /** A replica that had forgotten what it promised takes part again: its leader vouches for it. */
+  readonly onVouched: (group: GroupId) => void;
 }
 
 export interface GroupOptions {
@@ -66,7 +68,7 @@ export class Host implements ReplicaHost {
   readonly #tail: TailCache;
   readonly #early: EarlyMessages;
   /** Groups whose disk may have forgotten votes or entries; they take part again once their leader vouches for them. */
-  readonly #suspects = new Set<GroupId>();
+  readonly #unvouched = new Set<GroupId>();
   #dirty: Hosted[] = [];
   #scheduled = false;
   #closed = false;
@@ -122,7 +124,6 @@ export class Host implements ReplicaHost {
     const { group } = options;
     if (this.#groups.has(group)) throw new Error(`group ${group} is already here`);
     const recovered = this.#options.log.group(group);
-    if (recovered?.suspect) this.#suspects.add(group);
     const replica = new Replica(this, { ...options, recovered, tail: this.#options.tails.get(group) });
     this.#options.tails.delete(group);
     this.#groups.set(group, {
@@ -131,6 +132,7 @@ export class Host implements ReplicaHost {
       leader: 0,
       leaderTerm: 0,
     });
+    if (!replica.raft.vouched) this.#unvouched.add(group);
     if (options.campaign && recovered === undefined) replica.raft.campaign(this.nowMs());
     this.#deadlines.update(replica);
     this.wake(replica);
@@ -145,8 +147,35 @@ export class Host implements ReplicaHost {
     this.#deadlines.remove(hosted.replica);
     this.#tail.remove(hosted.replica);
     this.#groups.delete(group);
+    this.#unvouched.delete(group);
     hosted.replica.close();
     this.#options.log.remove(group);
+  }
+
+  /** Groups here that are not vouched for. */
+  get unvouched(): number {
+    return this.#unvouched.size;
+  }
+
+  /** Nothing was forgotten: this node never took part. Where nobody leads yet, its groups ask at once. */
+  trustAll(isDoubted: (group: GroupId) => boolean): void {
+    for (const { replica } of this.#groups.values()) {
+      const { raft, group } = replica;
+      if (raft.vouched || isDoubted(group) || this.#options.log.group(group)?.suspect) continue;
+      raft.trust(this.nowMs());
+      this.#unvouched.delete(group);
+      if (raft.leader === 0) raft.campaign(this.nowMs());
+      this.wake(replica);
+    }
+  }
+
+  /** This node's disk turns out to be older than what it promised. */
+  doubtAll(): void {
+    for (const { replica } of this.#groups.values()) {
+      replica.raft.doubt(this.nowMs());
+      this.#unvouched.add(replica.group);
+      this.wake(replica);
+    }
   }
 
   /** Proposes on this node; the waiter hears once. Only what is small still goes to a disk that is full. */
@@ -269,7 +298,7 @@ export class Host implements ReplicaHost {
       }
       this.#checkpointIfDue(hosted, writes);
       this.#watchLeader(hosted);
-      if (this.#suspects.size > 0) this.#watchRepair(replica);
+      if (this.#unvouched.size > 0) this.#watchVouched(replica);
       this.#deadlines.update(replica);
       this.#tail.touch(replica);
     }
@@ -311,11 +340,11 @@ export class Host implements ReplicaHost {
     return write;
   }
 
-  /** What a damaged disk may have forgotten was given again by the leader: the log may know it as whole. */
-  #watchRepair({ group, raft }: Replica): void {
-    if (!this.#suspects.has(group) || !raft.vouched) return;
-    this.#suspects.delete(group);
-    this.#options.log.repaired(group);
+  /** What the disk may have forgotten was given again by the leader: the log, and the node, may know it as whole. */
+  #watchVouched({ group, raft }: Replica): void {
+    if (!raft.vouched || !this.#unvouched.delete(group)) return;
+    if (this.#options.log.group(group)?.suspect) this.#options.log.repaired(group);
+    this.#options.onVouched(group);
   }
 
   #watchLeader(hosted: Hosted): void {

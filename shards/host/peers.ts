@@ -21,6 +21,8 @@ import {
   type ForwardedReply,
   type ForwardedRequest,
   type LeadershipClaim,
+  type NodeRun,
+  type PeerHello,
   PeerMessageType,
   peerMessageType,
 } from "../../src/wire/peer-protocol.ts";
@@ -32,7 +34,9 @@ export interface PeersOptions {
   readonly runtime: Runtime;
   readonly clusterId: string;
   readonly nodeId: NodeId;
-  readonly incarnation: number;
+  readonly run: NodeRun;
+  /** See `PeerLinkOptions`. */
+  readonly forgot: () => boolean;
   readonly secret: string;
   readonly heartbeatMs: number;
   /** A session without any frame for this long is taken for dead and dialled anew. */
@@ -41,6 +45,10 @@ export interface PeersOptions {
 
 /** What arrives from the other nodes. */
 export interface PeersHandler {
+  /** See `PeerListenerOptions`. */
+  meet(hello: PeerHello): Promise<string>;
+  /** The peer remembers what this node does not. */
+  peerRemembers(): void;
   deliver(group: GroupId, message: Message<Entry>, state: IncomingState | undefined): void;
   /** A peer's new session with us began. */
   peerSpoke(peer: NodeId): void;
@@ -83,12 +91,13 @@ export class Peers implements MessageSink {
 
   /** @throws {NetworkError} */
   async listen(address: Address): Promise<Address> {
-    const { runtime, clusterId, nodeId, incarnation, secret } = this.#options;
+    const { runtime, clusterId, nodeId, run, secret } = this.#options;
     this.#listener = await PeerListener.listen(runtime, address, {
       clusterId,
       self: nodeId,
-      incarnation,
+      incarnation: run.incarnation,
       secret,
+      meet: (hello) => this.#handler.meet(hello),
       onSessionStart: (session) => this.#sessionStarted(session),
       onFrame: (session, head, body) => this.#onFrame(session, head, body),
       onSessionEnd: (session) => this.#sessionEnded(session),
@@ -98,19 +107,21 @@ export class Peers implements MessageSink {
 
   /** Dials the others, from now on and for ever. */
   start(addresses: ReadonlyMap<NodeId, Address>): void {
-    const { runtime, clusterId, nodeId, incarnation, secret } = this.#options;
+    const { runtime, clusterId, nodeId, run, forgot, secret } = this.#options;
     for (const [peer, address] of addresses) {
       if (peer === nodeId) continue;
       const link = new PeerLink(runtime, {
         clusterId,
         self: nodeId,
         peer,
-        incarnation,
+        run,
+        forgot,
         secret,
         address,
         onUp: () => this.#handler.peerReached(peer),
         onDown: () => {},
         onRefused: () => this.#handler.peerLost(peer),
+        onForgot: () => this.#handler.peerRemembers(),
       });
       this.#peers.set(peer, new Peer(link));
       link.start();
@@ -175,7 +186,7 @@ export class Peers implements MessageSink {
   }
 
   #beat(): void {
-    const { runtime, incarnation, heartbeatMs, silenceMsMax } = this.#options;
+    const { runtime, run: { incarnation }, heartbeatMs, silenceMsMax } = this.#options;
     const nowMs = this.#nowMs();
     for (const peer of this.#peers.values()) {
       const { echo, echoIncarnation, link, session } = peer;

@@ -118,6 +118,11 @@ export class Replica implements Timed {
     return this.#leadingTerm !== 0;
   }
 
+  /** It takes no part any more: removed, damaged, or its node stops. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   tick(nowMs: number): void {
     const { raft } = this;
     const { role, leader } = raft;

@@ -23,8 +23,10 @@ import type { NodeConfig } from "./config.ts";
 import { lostOf, mayHaveLostGroups } from "./damage.ts";
 import { type DataFolder, openDataFolder } from "./data-folder.ts";
 import { NodeError } from "./errors.ts";
+import type { Memory } from "./memory.ts";
 import { Partitions } from "./partitions.ts";
 import { ProducerIds } from "./producer-ids.ts";
+import { Recollection } from "./recollection.ts";
 import { ReplicaMover } from "./replica-mover.ts";
 import { Routing } from "./routing.ts";
 
@@ -62,11 +64,13 @@ export class RaftlineNode {
   readonly host: Host;
   readonly peers: Peers;
   readonly log: Log;
+  readonly memory: Memory;
   readonly #folder: DataFolder;
   readonly #metadataReplica: Replica;
   readonly #clientService: ClientService;
   readonly #balance: Balance;
   readonly #mover: ReplicaMover;
+  readonly #recollection: Recollection;
   #rpc: RpcServer | undefined;
   #peerAddress: Address | undefined;
   #adminPort = 0;
@@ -83,6 +87,7 @@ export class RaftlineNode {
   ) {
     const { runtime } = options;
     const { nodeId, clusterId } = config;
+    const memory = this.memory = folder.memory;
     const limits = { ...DEFAULT_HOST_LIMITS, ...options.limits };
     this.config = config;
     this.nodeId = nodeId;
@@ -96,11 +101,14 @@ export class RaftlineNode {
       runtime,
       clusterId,
       nodeId,
-      incarnation: folder.incarnation,
+      run: memory.self,
+      forgot: () => memory.past === "lost",
       secret: config.peerSecret ?? "",
       heartbeatMs: limits.heartbeatMs,
       silenceMsMax: limits.heartbeatMs * SILENT_HEARTBEATS,
     }, {
+      meet: (hello) => memory.meet(hello),
+      peerRemembers: () => this.#recollection.peerRemembers(),
       deliver: (group, message, state) => this.host.deliver(group, message, state),
       peerSpoke: (peer) => this.host.peerSpoke(peer),
       peerReached: (peer) => this.#peerReached(peer),
@@ -117,14 +125,17 @@ export class RaftlineNode {
       sink: this.peers,
       tails,
       onLeader: (group, term, leader) => this.routing.observe(group, term, leader),
+      onVouched: (group) => this.#recollection.vouched(group),
     });
     const { host, peers, metadata, routing } = this;
-    this.partitions = new Partitions({ runtime, nodeId, host, log, metadata, routing });
+    const others = config.nodes.map(({ id }) => id).filter((id) => id !== nodeId);
+    this.#recollection = new Recollection({ runtime, host, memory, others });
+    this.partitions = new Partitions({ runtime, nodeId, host, log, memory, metadata, routing });
     this.#metadataReplica = host.add({
       group: METADATA_SHARD,
       configuration: { voters: config.nodes.map(({ id }) => id), outgoing: [], learners: [], learnersNext: [] },
       machine,
-      vouched: true,
+      vouched: !memory.doubts(METADATA_SHARD),
       campaign: config.nodes.length === 1,
       trimAtCheckpoint: true,
       commitNoticeMs: METADATA_COMMIT_NOTICE_MS,
@@ -170,7 +181,8 @@ export class RaftlineNode {
    */
   static async open(config: NodeConfig, options: NodeOptions): Promise<RaftlineNode> {
     const { runtime } = options;
-    const folder = await openDataFolder(runtime.disk, config.dataFolder, config);
+    const { clusterId, nodeId, nodes } = config;
+    const folder = await openDataFolder(runtime, config.dataFolder, { clusterId, nodeId, isAlone: nodes.length === 1 });
     const undo = [() => folder.lock.release()];
     try {
       const log: Log = await openLog(runtime, `${config.dataFolder}/log`, { limits: options.logLimits ?? {} });
@@ -222,6 +234,8 @@ export class RaftlineNode {
     this.#stopping = true;
     this.#balance.stop();
     this.#mover.stop();
+    this.#recollection.close();
+    this.partitions.close();
     if (handOver) await this.#balance.handOver();
     this.#clientService.close();
     await this.#rpc?.close();
@@ -246,6 +260,7 @@ export class RaftlineNode {
   }
 
   #peerReached(peer: NodeId): void {
+    this.#recollection.peerKnows(peer);
     this.peers.tell(peer, this.routing.own());
     this.host.peerReached(peer);
   }
@@ -277,6 +292,7 @@ export class RaftlineNode {
         await this.metadataService.execute({ type: "barrier" });
         if (!this.#metadataIsCurrent) this.partitions.metadataIsCurrent();
         this.#metadataIsCurrent = true;
+        this.#recollection.groupsAreKnown();
         if (!this.#isRegistered()) await this.metadataService.execute({ type: "registerNode", node: this.#record() });
         return;
       } catch (error) {

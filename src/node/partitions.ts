@@ -7,16 +7,19 @@ import { holdersOf, METADATA_SHARD, type MetadataState, type PartitionRecord } f
 import { PartitionMachine } from "../../shards/partition/machine.ts";
 import { Partition } from "../../shards/partition/partition.ts";
 import { lostOf, mayHaveLostGroups } from "./damage.ts";
+import type { Memory } from "./memory.ts";
 import type { Routing } from "./routing.ts";
 
 /** Followers of a partition are not read. */
 const COMMIT_NOTICE_MS = 200;
+const RETRY_MS = 1_000;
 
 export interface PartitionsOptions {
   readonly runtime: Runtime;
   readonly nodeId: NodeId;
   readonly host: Host;
   readonly log: Log;
+  readonly memory: Memory;
   readonly metadata: MetadataState;
   readonly routing: Routing;
 }
@@ -25,6 +28,9 @@ export class Partitions {
   readonly #options: PartitionsOptions;
   readonly #partitions = new Map<number, Partition>();
   readonly #damaged = new Set<number>();
+  /** Groups about to begin with a mark that is being written. */
+  readonly #doubting = new Set<number>();
+  #closed = false;
   #current = false;
   /** The topics known by now may be older than this run of the node. */
   #isBeforeStart = true;
@@ -45,12 +51,18 @@ export class Partitions {
     return this.#partitions.size;
   }
 
+  /** Its replica here has lost what others have, and takes no part. */
+  isDamaged(shard: number): boolean {
+    return this.#damaged.has(shard);
+  }
+
   /**
    * Makes it so. Cheap when nothing changed. Until the metadata is known to be current, groups that this disk knows
    * nothing of wait: a restarted node applies again what was long undone, and a group that was deleted since must not
    * begin anew.
    */
   reconcile(): void {
+    if (this.#closed) return;
     const { nodeId, metadata, log } = this.#options;
     for (const topic of metadata.topics.values()) {
       for (const record of topic.partitions) {
@@ -68,6 +80,10 @@ export class Partitions {
       this.#end(shard);
       this.#options.routing.forget(shard);
     }
+  }
+
+  close(): void {
+    this.#closed = true;
   }
 
   /** The metadata here is as new as any was when this node began. */
@@ -90,25 +106,44 @@ export class Partitions {
   }
 
   #start(record: PartitionRecord): void {
-    const { host, log, metadata, nodeId } = this.#options;
+    const { host, log, memory, metadata, nodeId } = this.#options;
     const { shard, initial, replicas } = record;
     const found = log.group(shard);
     const lost = found ? lostOf(found) : this.#isBeforeStart && mayHaveLostGroups(log) ? "perhaps all" : undefined;
     if (lost !== undefined) return this.#refuse(shard, lost);
+    if (!found && !this.#isFirstTime(record) && !memory.isDoubted(shard)) return this.#doubt(shard);
     const machine = new PartitionMachine();
     const replica = host.add({
       group: shard,
       configuration: { voters: initial, outgoing: [], learners: [], learnersNext: [] },
       machine,
-      // Whoever moves in may have been here before, and its votes with what it gave up when it moved out.
-      vouched: found !== undefined ||
-        (initial === replicas || initial.join() === replicas.join()) && initial.includes(nodeId),
+      vouched: !memory.doubts(shard),
       campaign: replicas[0] === nodeId && initial.includes(nodeId),
       trimAtCheckpoint: false,
       commitNoticeMs: COMMIT_NOTICE_MS,
     });
     const recordBytesMax = () => metadata.topicOfShard.get(shard)?.recordBytesMax ?? 0;
     this.#partitions.set(shard, new Partition({ host, log, replica, machine, recordBytesMax }));
+  }
+
+  /** A member from the beginning. Whoever moves in may have been here before, and have given up what it promised then. */
+  #isFirstTime({ initial, replicas }: PartitionRecord): boolean {
+    return initial.includes(this.#options.nodeId) && initial.join() === replicas.join();
+  }
+
+  /** That it may have forgotten something must be on the disk before the group begins. */
+  #doubt(shard: number): void {
+    if (this.#doubting.has(shard)) return;
+    const { memory, runtime } = this.#options;
+    const done = () => {
+      this.#doubting.delete(shard);
+      this.reconcile();
+    };
+    this.#doubting.add(shard);
+    memory.doubt(shard).then(done, (error: unknown) => {
+      runtime.log.write("warn", "a replica cannot move in yet", { group: shard, reason: String(error) });
+      runtime.timers.after(RETRY_MS, done);
+    });
   }
 
   #refuse(shard: number, lost: string): void {

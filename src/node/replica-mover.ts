@@ -77,20 +77,30 @@ export class ReplicaMover {
     const newcomers = target.filter((node) => !voters.includes(node));
     const asked = newcomers.every((node) => learners.includes(node)) && learners.length === newcomers.length;
     if (!asked) replica.reconfigure({ voters, learners: newcomers });
-    else if (newcomers.every((node) => this.#isReady(replica, configuration, node))) {
+    else if (newcomers.every((node) => this.#isReady(replica, node))) {
       replica.reconfigure({ voters: target, learners: [] });
-    }
+    } else this.#dropGone(replica, configuration, target);
   }
 
   /**
-   * Has what the leader has, near enough, and may vote at once. The leader can only vouch for it while every voter answers;
-   * where one is away (it may be the reason for the move) the newcomer begins to vote when that one has been replaced.
+   * Has what the leader has, near enough, and its leader has vouched for it: a voter that is not vouched for and another
+   * that loses its disk would be two, and a majority of three could never vote again.
    */
-  #isReady({ raft }: Replica, { voters }: Configuration, node: NodeId): boolean {
-    const { nodeId, peers } = this.#options;
+  #isReady({ raft }: Replica, node: NodeId): boolean {
     const follower = raft.followers().find(({ peer }) => peer === node);
-    if (follower?.state !== "replicate" || raft.commit - follower.match > ENTRIES_BEHIND_MAX) return false;
-    return follower.vouched || voters.some((voter) => voter !== nodeId && !peers.isAlive(voter));
+    if (!follower?.vouched || follower.state !== "replicate") return false;
+    return raft.commit - follower.match <= ENTRIES_BEHIND_MAX;
+  }
+
+  /**
+   * A newcomer is vouched for when every voter has answered. One that is away and shall leave anyway (it may be the reason
+   * for the move) leaves first; until the newcomer votes, a majority needs the same nodes with it or without.
+   */
+  #dropGone(replica: Replica, { voters, learners }: Configuration, target: readonly NodeId[]): void {
+    const { nodeId, peers } = this.#options;
+    const isGone = (node: NodeId) => node !== nodeId && !target.includes(node) && !peers.isAlive(node);
+    const left = voters.filter((node) => !isGone(node));
+    if (left.length < voters.length) replica.reconfigure({ voters: left, learners });
   }
 
   /**

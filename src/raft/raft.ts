@@ -280,6 +280,23 @@ export class Raft<E extends RaftEntry> {
     this.#arm();
   }
 
+  /** The host has learnt that this replica never took part: it has nothing to forget. */
+  trust(nowMs: number): void {
+    this.#core.advance(nowMs);
+    this.#core.vouched = true;
+    this.#arm();
+  }
+
+  /** The host has learnt that its disk is older than what this replica promised; see vouching in README.md. */
+  doubt(nowMs: number): void {
+    const core = this.#core;
+    core.advance(nowMs);
+    if (!core.vouched) return;
+    core.vouched = false;
+    core.messagesAfterPersist = [];
+    if (core.role !== "follower") this.#becomeFollower(core.term, 0);
+  }
+
   hasReady(): boolean {
     const core = this.#core;
     return core.hasUnwritten || core.messages.length > 0 || core.messagesAfterPersist.length > 0 ||

@@ -5,7 +5,7 @@ import type { Runtime, Timer } from "../runtime/runtime.ts";
 import { WireError } from "./errors.ts";
 import { encodeFrame, FrameReader } from "./frames.ts";
 import { HELLO_LIMITS, PEER_UNSENT_BYTES_MAX } from "./limits.ts";
-import { decodePeerHelloAnswer, encodePeerHello, PEER_PROTOCOL_VERSION } from "./peer-protocol.ts";
+import { decodePeerHelloAnswer, encodePeerHello, type NodeRun, PEER_PROTOCOL_VERSION } from "./peer-protocol.ts";
 
 const RETRY_MS_FIRST = 20;
 const RETRY_MS_MAX = 500;
@@ -15,7 +15,9 @@ export interface PeerLinkOptions {
   readonly clusterId: string;
   readonly self: number;
   readonly peer: number;
-  readonly incarnation: number;
+  readonly run: NodeRun;
+  /** Whether this node knows, and its disk says so, that it has forgotten what it promised before. */
+  readonly forgot: () => boolean;
   /** Shared by the nodes of the cluster; "" where none is configured. */
   readonly secret: string;
   readonly address: Address;
@@ -25,6 +27,8 @@ export interface PeerLinkOptions {
   readonly onDown: (reason: string) => void;
   /** Nothing listens there: the peer's process is gone. May come again with every attempt. */
   readonly onRefused: () => void;
+  /** The peer remembers what this node does not. It is dialled again, and let in when `forgot` says so. */
+  readonly onForgot: () => void;
   /** All that was sent has gone to the system. */
   readonly onDrain?: () => void;
 }
@@ -33,7 +37,7 @@ type State = "idle" | "connecting" | "greeting" | "up" | "closed";
 
 /**
  * @example
- * const link = new PeerLink(runtime, { clusterId, self: 1, peer: 2, incarnation, secret: "", address, onUp, onDown, onRefused });
+ * const link = new PeerLink(runtime, { clusterId, self: 1, peer: 2, run, secret: "", address, … });
  * link.start();
  * link.send(encodeHeartbeat(heartbeat));
  */
@@ -138,8 +142,8 @@ export class PeerLink {
       if (attempt === this.#attempt) this.#fail(error?.message ?? "the peer closed the connection");
     };
     this.#timer = this.#runtime.timers.after(CONNECT_MS_MAX, () => this.#fail("no answer to the hello"));
-    const { clusterId, self: from, peer: to, incarnation, secret } = this.#options;
-    const hello = { protocolVersion: PEER_PROTOCOL_VERSION, clusterId, from, to, incarnation, secret };
+    const { clusterId, self: from, peer: to, run, forgot, secret } = this.#options;
+    const hello = { protocolVersion: PEER_PROTOCOL_VERSION, clusterId, from, to, ...run, forgot: forgot(), secret };
     connection.write(encodeFrame(encodePeerHello(hello)));
   }
 
@@ -148,6 +152,10 @@ export class PeerLink {
       throw new WireError("INVALID_MESSAGE", "a peer sent on a connection it did not dial");
     }
     const { code, incarnation } = decodePeerHelloAnswer(head);
+    if (code === "FORGOT") {
+      this.#fail("the peer remembers more of this node than it does itself");
+      return this.#options.onForgot();
+    }
     if (code !== "") {
       const { self, peer } = this.#options;
       this.#runtime.log.write("warn", "a peer refused this node", { code, self, peer });

@@ -17,6 +17,11 @@ export interface PeerListenerOptions {
   readonly incarnation: number;
   /** As in `PeerLinkOptions`; a peer with another one is refused. */
   readonly secret: string;
+  /**
+   * Before a peer is let in: "" when its run is known here for good, else the code it is refused with. A run that is over
+   * must not take the place of the one that followed it.
+   */
+  readonly meet: (hello: PeerHello) => Promise<string>;
   readonly onSessionStart: (session: PeerSession) => void;
   /** A `WireError` or `RecordsError` thrown here ends the session: the bytes were not what they should be. */
   readonly onFrame: (session: PeerSession, head: unknown[], body: Uint8Array) => void;
@@ -82,11 +87,25 @@ export class PeerListener {
 
   #greet(inbound: Inbound, hello: PeerHello): void {
     const code = this.#judge(hello);
-    if (code !== "") {
-      this.#runtime.log.write("warn", "a peer was refused", { code, from: hello.from, host: inbound.remote.host });
-      inbound.refuse(encodeFrame(encodePeerHelloAnswer({ code, incarnation: 0 })));
-      return;
-    }
+    if (code !== "") return this.#refuse(inbound, hello, code);
+    this.#options.meet(hello).then(
+      (met) => {
+        if (inbound.ended) return;
+        if (met !== "") this.#refuse(inbound, hello, met);
+        else this.#letIn(inbound, hello);
+      },
+      () => {
+        if (!inbound.ended) this.#refuse(inbound, hello, "UNAVAILABLE");
+      },
+    );
+  }
+
+  #refuse(inbound: Inbound, { from }: PeerHello, code: string): void {
+    this.#runtime.log.write("warn", "a peer was refused", { code, from, host: inbound.remote.host });
+    inbound.refuse(encodeFrame(encodePeerHelloAnswer({ code, incarnation: 0 })));
+  }
+
+  #letIn(inbound: Inbound, hello: PeerHello): void {
     this.#peers.get(hello.from)?.destroy();
     this.#strangers.delete(inbound);
     this.#peers.set(hello.from, inbound);
@@ -100,9 +119,7 @@ export class PeerListener {
     if (hello.protocolVersion !== PEER_PROTOCOL_VERSION) return "UNSUPPORTED_VERSION";
     if (!sameSecret(hello.secret, secret)) return "NOT_AUTHORIZED";
     if (hello.clusterId !== clusterId || hello.to !== self || hello.from === self) return "INVALID_REQUEST";
-    // A run that is over must not take the place of the one that followed it.
-    const current = this.#peers.get(hello.from);
-    return current !== undefined && current.incarnation > hello.incarnation ? "INVALID_REQUEST" : "";
+    return "";
   }
 
   #remove(inbound: Inbound): void {
@@ -125,12 +142,14 @@ class Inbound implements PeerSession {
   /** 0: not accepted. */
   number = 0;
   incarnation = 0;
+  ended = false;
   readonly #runtime: Runtime;
   readonly #connection: Connection;
   readonly #handler: InboundHandler;
   readonly #reader: FrameReader;
   readonly #helloTimer: Timer;
-  #ended = false;
+  /** Said hello, and waits for the answer. */
+  #greets = false;
 
   constructor(runtime: Runtime, connection: Connection, handler: InboundHandler) {
     this.#runtime = runtime;
@@ -156,7 +175,7 @@ class Inbound implements PeerSession {
   }
 
   answer(frame: Uint8Array[]): void {
-    if (!this.#ended) this.#connection.write(frame);
+    if (!this.ended) this.#connection.write(frame);
   }
 
   /** The hello's timer still runs: it cuts a stranger that does not go. */
@@ -182,8 +201,10 @@ class Inbound implements PeerSession {
   }
 
   #onFrame(head: unknown[], body: Uint8Array): void {
-    if (this.number === 0) this.#handler.onHello(decodePeerHello(head));
-    else this.#handler.onFrame(head, body);
+    if (this.number > 0) return this.#handler.onFrame(head, body);
+    if (this.#greets) throw new WireError("INVALID_MESSAGE", "a peer sent before its hello was answered");
+    this.#greets = true;
+    this.#handler.onHello(decodePeerHello(head));
   }
 
   #guarded(step: () => void): void {
@@ -198,8 +219,8 @@ class Inbound implements PeerSession {
   }
 
   #end(): void {
-    if (this.#ended) return;
-    this.#ended = true;
+    if (this.ended) return;
+    this.ended = true;
     this.#reader.close();
     this.#helloTimer.cancel();
     this.#handler.onEnd();

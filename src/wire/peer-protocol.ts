@@ -6,23 +6,37 @@ import { Type } from "@sinclair/typebox";
 import { WireError } from "./errors.ts";
 import { NodeIdSchema, Text, U16, U32, U53, validator } from "./schemas.ts";
 
-export const PEER_PROTOCOL_VERSION = 1;
+export const PEER_PROTOCOL_VERSION = 2;
+
+/** Runs that a node remembers of itself. If it was not met for longer, it is taken to have forgotten: safe, and slow. */
+export const RUNS_MAX = 48;
 
 /** First item of a message's head. */
 export const PeerMessageType = { raft: 1, heartbeat: 2, leadership: 3, forward: 4, reply: 5 } as const;
 
-export interface PeerHello {
+/** A run of a node's process, and those before it. */
+export interface NodeRun {
+  /** Number of this run on its data folder: rises with every start. */
+  readonly incarnation: number;
+  /** Numbers drawn at each start on this folder, the present one last; of the oldest only some are kept. */
+  readonly runs: readonly number[];
+}
+
+export interface PeerHello extends NodeRun {
   readonly protocolVersion: number;
   readonly clusterId: string;
   readonly from: number;
   readonly to: number;
-  /** Number of this run of the node's process: rises with every start. */
-  readonly incarnation: number;
+  /** The node knows that its folder does not hold all that it promised in earlier runs. */
+  readonly forgot: boolean;
   /** Proves that the sender belongs to the cluster; "" where none is configured. */
   readonly secret: string;
 }
 
-/** Code "" or `UNSUPPORTED_VERSION`, `NOT_AUTHORIZED`, `INVALID_REQUEST`. */
+/**
+ * Code "" or `UNSUPPORTED_VERSION`, `NOT_AUTHORIZED`, `INVALID_REQUEST`; `FORGOT`: the node was met in a run that is not
+ * among those it remembers; `UNAVAILABLE`: that it was met cannot be made durable now.
+ */
 export interface PeerHelloAnswer {
   readonly code: string;
   readonly incarnation: number;
@@ -61,7 +75,11 @@ export interface ForwardedReply {
   readonly result: unknown;
 }
 
-const checkHello = validator("peer hello", Type.Tuple([U16, Text, NodeIdSchema, NodeIdSchema, U53, Text]));
+const RunsSchema = Type.Array(U53, { minItems: 1, maxItems: RUNS_MAX });
+const checkHello = validator(
+  "peer hello",
+  Type.Tuple([U16, Text, NodeIdSchema, NodeIdSchema, U53, RunsSchema, Type.Boolean(), Text]),
+);
 const checkAnswer = validator("peer hello answer", Type.Tuple([Text, U53]));
 const checkHeartbeat = validator("heartbeat", Type.Tuple([Type.Literal(2), U53, U53, U53, U53]));
 const checkLeadership = validator(
@@ -79,14 +97,14 @@ export function peerMessageType(head: readonly unknown[]): number {
 }
 
 export function encodePeerHello(hello: PeerHello): unknown[] {
-  const { protocolVersion, clusterId, from, to, incarnation, secret } = hello;
-  return [protocolVersion, clusterId, from, to, incarnation, secret];
+  const { protocolVersion, clusterId, from, to, incarnation, runs, forgot, secret } = hello;
+  return [protocolVersion, clusterId, from, to, incarnation, runs, forgot, secret];
 }
 
 /** @throws {WireError} `INVALID_MESSAGE`, as all decoders here */
 export function decodePeerHello(head: unknown[]): PeerHello {
-  const [protocolVersion, clusterId, from, to, incarnation, secret] = checkHello(head);
-  return { protocolVersion, clusterId, from, to, incarnation, secret };
+  const [protocolVersion, clusterId, from, to, incarnation, runs, forgot, secret] = checkHello(head);
+  return { protocolVersion, clusterId, from, to, incarnation, runs, forgot, secret };
 }
 
 export function encodePeerHelloAnswer({ code, incarnation }: PeerHelloAnswer): unknown[] {

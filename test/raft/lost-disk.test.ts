@@ -149,6 +149,52 @@ lost("20: one of five may lose its disk under load, and is whole again soon", ()
   assert.equal(cluster.raft(1).followers().map(({ vouched }) => vouched), [true, true, true, true]);
 });
 
+lost("20: a replica that learns late that its disk is old takes back what it has not said yet", () => {
+  const solo = new Solo();
+  solo.slow = true;
+  assert.equal(solo.receive(voteRequest({ from: 2, term: 1 }, [0, 0])), []);
+  solo.raft.doubt(0);
+  assert.equal(solo.receive(voteRequest({ from: 3, term: 2 }, [0, 0])), ["1>3 vote t2 no"]);
+  solo.wait(10 * ELECTION_TIMEOUT_MS);
+  assert.is(solo.raft.role, "follower");
+});
+
+lost("20: a leader that learns that its disk is old leads no more, and says so", () => {
+  const solo = new Solo();
+  solo.lead();
+  solo.raft.doubt(0);
+  assert.equal(solo.sent(), ["1>2 heartbeat-response t1 round 0", "1>3 heartbeat-response t1 round 0"]);
+  assert.is(solo.raft.role, "follower");
+  solo.raft.campaign(0);
+  assert.equal(solo.sent(), []);
+});
+
+lost("20: an old copy of a disk is brought up to date, and then takes part again", () => {
+  const cluster = new Cluster(3);
+  cluster.elect(1);
+  cluster.propose(1, "a");
+  cluster.advance(100);
+  const copy = structuredClone({ ...cluster.member(2).disk, entries: [] });
+  const entries = [...cluster.member(2).disk.entries];
+  cluster.propose(1, "b");
+  cluster.advance(100);
+  cluster.crash(2);
+  cluster.replaceDisk(2, { ...copy, entries });
+  cluster.restart(2);
+  cluster.raft(2).doubt(cluster.nowMs);
+  cluster.advance(5 * ELECTION_TIMEOUT_MS);
+  assert.ok(cluster.raft(2).vouched);
+  for (const id of [1, 2, 3]) assert.equal(cluster.values(id), ["a", "b"]);
+});
+
+lost("20: a replica whose host finds that it was never here votes from then on", () => {
+  const solo = new Solo({ forgot: true });
+  assert.equal(solo.receive(voteRequest({ from: 2, term: 1 }, [0, 0])), ["1>2 vote t1 no"]);
+  solo.raft.trust(0);
+  assert.ok(solo.raft.deadlineMs < Infinity);
+  assert.equal(solo.receive(voteRequest({ from: 2, term: 2 }, [0, 0])), ["1>2 vote t2 yes"]);
+});
+
 lost("a disk that lost the end of its log starts from what is left, and only if nobody vouches for it", () => {
   const state = { log: [1, 1], hardState: { term: 1, commit: 5 } };
   assert.is(new Solo({ ...state, forgot: true }).raft.commit, 2);

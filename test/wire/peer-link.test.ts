@@ -1,13 +1,17 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { encodeFrame } from "../../src/wire/frames.ts";
-import { encodePeerHello, PEER_PROTOCOL_VERSION } from "../../src/wire/peer-protocol.ts";
+import { encodePeerHello, type NodeRun, PEER_PROTOCOL_VERSION, type PeerHello } from "../../src/wire/peer-protocol.ts";
 import { PeerLink } from "../../src/wire/peer-link.ts";
 import { PeerListener, type PeerListenerOptions, type PeerSession } from "../../src/wire/peer-listener.ts";
 import { WireError } from "../../src/wire/errors.ts";
 import { FakeWorld } from "./fake-world.ts";
 
 const ADDRESS = { host: "b", port: 7501 };
+
+function runOf(incarnation: number): NodeRun {
+  return { incarnation, runs: [incarnation * 100] };
+}
 
 /** Node 1 on host "a" dials node 2 on host "b". */
 class Fixture {
@@ -24,6 +28,7 @@ class Fixture {
       self: 2,
       incarnation: 20,
       secret: "s",
+      meet: () => Promise.resolve(""),
       onSessionStart: (session) => {
         this.sessions.push(session);
         this.events.push(`start ${session.from}#${session.number}`);
@@ -34,17 +39,19 @@ class Fixture {
     }));
   }
 
-  link(incarnation = 10, secret = "s"): PeerLink {
+  link(incarnation = 10, secret = "s", forgot = () => false): PeerLink {
     const link = new PeerLink(this.world.runtime("a"), {
       clusterId: "c",
       self: 1,
       peer: 2,
-      incarnation,
+      run: runOf(incarnation),
+      forgot,
       secret,
       address: ADDRESS,
       onUp: (remote) => this.events.push(`up ${remote}`),
       onDown: () => this.events.push("down"),
       onRefused: () => this.events.push("refused"),
+      onForgot: () => this.events.push("forgot"),
     });
     link.start();
     return link;
@@ -132,7 +139,15 @@ links.run();
 const listeners = suite("peer listener");
 
 listeners("refuses who does not belong here", async () => {
-  const hello = { protocolVersion: PEER_PROTOCOL_VERSION, clusterId: "c", from: 1, to: 2, incarnation: 1, secret: "s" };
+  const hello = {
+    protocolVersion: PEER_PROTOCOL_VERSION,
+    clusterId: "c",
+    from: 1,
+    to: 2,
+    ...runOf(1),
+    forgot: false,
+    secret: "s",
+  };
   const wrong = [
     { ...hello, protocolVersion: 99 },
     { ...hello, clusterId: "other" },
@@ -157,14 +172,58 @@ listeners("refuses who does not belong here", async () => {
   assert.match(f.world.log.join("\n"), /a peer refused this node.*NOT_AUTHORIZED/);
 });
 
+listeners("lets a run in when it is met for good; what forgot is let in when it knows that it did", async () => {
+  const f = new Fixture();
+  const met: PeerHello[] = [];
+  let answer = "FORGOT";
+  await f.listen({
+    meet: async (hello) => {
+      met.push(hello);
+      if (answer === "") throw new Error("the disk is full");
+      return hello.forgot ? "" : answer;
+    },
+  });
+  let forgot = false;
+  f.link(10, "s", () => forgot);
+  await f.world.pass(200);
+  assert.ok(f.events.length > 2 && f.events.every((event) => event === "forgot"), f.events.join());
+  assert.equal(met[0], { ...met[0], from: 1, ...runOf(10), forgot: false });
+  answer = "";
+  f.events.length = 0;
+  await f.world.pass(3_000);
+  assert.equal(f.events, [], "nobody is let in whose run could be forgotten");
+  answer = "FORGOT";
+  forgot = true;
+  await f.world.pass(1_000);
+  assert.equal(f.events, ["start 1#1", "up 20"]);
+});
+
+listeners("ends who speaks before its hello is answered", async () => {
+  const f = new Fixture();
+  await f.listen({ meet: () => new Promise(() => {}) });
+  const connection = await f.world.run(f.world.runtime("x").network.connect(ADDRESS, 1_000));
+  let ended = false;
+  connection.onClose = () => ended = true;
+  const names = { clusterId: "c", from: 1, to: 2, ...runOf(1), forgot: false, secret: "s" };
+  connection.write(encodeFrame(encodePeerHello({ protocolVersion: PEER_PROTOCOL_VERSION, ...names })));
+  await f.world.pass(50);
+  assert.not.ok(ended);
+  connection.write(encodeFrame([1, "early"]));
+  await f.world.pass(50);
+  assert.ok(ended);
+});
+
 listeners("keeps one session per peer: the newer run's", async () => {
   const f = new Fixture();
-  await f.listen();
+  let last = 0;
+  await f.listen({
+    meet: ({ incarnation }) => Promise.resolve(incarnation < last ? "FORGOT" : (last = incarnation, "")),
+  });
   f.link(10);
   await f.world.pass(50);
   const newer = f.link(11);
   await f.world.pass(15);
-  assert.equal(f.events.filter((event) => !event.startsWith("up")).slice(0, 3), ["start 1#1", "end 1#1", "start 1#2"]);
+  assert.equal(f.events.filter((event) => /start|end/.test(event)).slice(0, 3), ["start 1#1", "end 1#1", "start 1#2"]);
   await f.world.pass(2_000);
   assert.ok(newer.up);
   assert.is(f.sessions.length, 2);

@@ -3,6 +3,7 @@
  * bug. Each changes one public method of one class for the length of a run and is taken out again.
  */
 import { Membership } from "../../src/raft/membership.ts";
+import { Memory } from "../../src/node/memory.ts";
 import { RaftLog } from "../../src/raft/raft-log.ts";
 import { Raft } from "../../src/raft/raft.ts";
 import type { Message, RaftEntry, Ready } from "../../src/raft/types.ts";
@@ -170,7 +171,11 @@ export const CANARIES: readonly Canary[] = [
         }),
   },
   {
-    name: "begin to vote at once after moving in",
+    name: "let nobody know that it has forgotten",
+    plant: () => patch(Memory.prototype, "meet", () => () => Promise.resolve("" as const)),
+  },
+  {
+    name: "vote at once with a disk that is not what it was",
     plant: () =>
       patch(Host.prototype, "add", (original) =>
         function (this: Host, options) {

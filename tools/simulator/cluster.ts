@@ -69,6 +69,8 @@ export interface ClusterOptions {
   readonly fail: (violation: Violation) => void;
   /** For the timeline that a failure prints. */
   readonly say: (text: string) => void;
+  /** What a node said to be durable need not be there any more. */
+  readonly onReplaced?: (nodeId: MachineId) => void;
   /** A node hands this to its network. */
   readonly onSent?: (nodeId: MachineId, group: number, message: Message<Entry>) => void;
 }
@@ -199,6 +201,17 @@ export class SimulatedCluster {
     disk.flipBit(path, position, random.integer(8));
     this.#machine(id).rotten = true;
     this.#options.say(`node ${id}: a bit of ${path} flips, at ${position} of ${used}`);
+  }
+
+  /** The disk of a node that is down is another one from now on, with these files. */
+  replaceDisk(id: MachineId, files: ReadonlyMap<string, Uint8Array>): void {
+    const machine = this.#machine(id);
+    const { disk } = machine;
+    for (const path of disk.paths()) disk.delete(path);
+    for (const [path, bytes] of files) disk.put(path, bytes);
+    machine.rotten &&= files.size > 0;
+    this.#options.onReplaced?.(id);
+    this.#options.say(`node ${id} has ${files.size === 0 ? "an empty disk" : "an old copy of its disk"}`);
   }
 
   /** From now on the end of a turn may be so far away, everywhere. */

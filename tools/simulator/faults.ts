@@ -25,6 +25,10 @@ export const STRIKES = [
   "moveReplicas",
   "restart",
   "bitRot",
+  /** A node comes back with an empty disk. */
+  "emptyDisk",
+  /** A node comes back with an earlier state of its disk. */
+  "oldCopy",
 ] as const;
 
 /** Faults that colour the whole run. */

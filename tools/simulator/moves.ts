@@ -21,7 +21,24 @@ function drawReplicas(nodes: readonly number[], count: number, random: SeededRan
   return Array.from({ length: count }, () => left.splice(random.integer(left.length), 1)[0]!);
 }
 
-/** Whether all nodes that run know of no partition that is still on its way. */
+/** Whether all nodes that run know of no partition that is still on its way, and could come where it shall be. */
 export function allMoved(cluster: SimulatedCluster): boolean {
-  return cluster.ids.every((id) => (cluster.nodeOf(id)?.metadata.moving.size ?? 0) === 0);
+  const canHold = (id: number, shard: number) => cluster.nodeOf(id)?.partitions.isDamaged(shard) === false;
+  return cluster.ids.every((id) => {
+    const moving = [...cluster.nodeOf(id)?.metadata.moving.values() ?? []];
+    return !moving.some(({ shard, target }) => target.every((node) => canHold(node, shard)));
+  });
+}
+
+/** Whether no replica that takes part anywhere lacks what another one has applied. */
+export function haveTheSame(cluster: SimulatedCluster): boolean {
+  const appliedOf = new Map<number, Set<number>>();
+  for (const id of cluster.ids) {
+    for (const { group, raft, closed } of cluster.nodeOf(id)?.host.replicas() ?? []) {
+      if (closed) continue;
+      const applied = appliedOf.get(group) ?? new Set();
+      appliedOf.set(group, applied.add(raft.applied));
+    }
+  }
+  return [...appliedOf.values()].every((applied) => applied.size === 1);
 }

@@ -11,6 +11,8 @@ interface Promised {
   /** The newest term in which it gave a vote, and to whom. */
   voteTerm: number;
   vote: number;
+  /** The newest term in which it did either, on the disk that it has now. */
+  durableTerm: number;
   /** The newest term in which it acknowledged entries, and up to where. */
   term: number;
   index: number;
@@ -34,10 +36,12 @@ export class Promises {
       }
       promised.voteTerm = message.term;
       promised.vote = message.to;
+      promised.durableTerm = Math.max(promised.durableTerm, message.term);
     } else if (message.type === "append-response" && !message.reject) {
       const promised = this.#of(nodeId, group);
       promised.index = message.term > promised.term ? message.index : Math.max(promised.index, message.index);
       promised.term = message.term;
+      promised.durableTerm = Math.max(promised.durableTerm, message.term);
     }
   }
 
@@ -46,8 +50,8 @@ export class Promises {
     const promised = this.#promised.get(`${nodeId}.${group}`);
     if (!promised || !raft.vouched) return;
     const { term, lastIndex } = raft;
-    if (term < promised.voteTerm || term < promised.term) {
-      const detail = `${Math.max(promised.voteTerm, promised.term)}, starts with ${term}`;
+    if (term < promised.durableTerm) {
+      const detail = `${promised.durableTerm}, starts with ${term}`;
       this.#broken("a term that was said to be durable is gone", nodeId, group, detail);
     }
     // A leader of a later term may have cut off what this one acknowledged to an earlier leader.
@@ -56,10 +60,17 @@ export class Promises {
     }
   }
 
+  /** Its entries and terms are not asked for any more; its votes still bind it. */
+  diskReplaced(nodeId: number): void {
+    for (const [key, promised] of this.#promised) {
+      if (key.startsWith(`${nodeId}.`)) Object.assign(promised, { durableTerm: 0, term: 0, index: 0 });
+    }
+  }
+
   #of(nodeId: number, group: number): Promised {
     const key = `${nodeId}.${group}`;
     let promised = this.#promised.get(key);
-    if (!promised) this.#promised.set(key, promised = { voteTerm: 0, vote: 0, term: 0, index: 0 });
+    if (!promised) this.#promised.set(key, promised = { voteTerm: 0, vote: 0, durableTerm: 0, term: 0, index: 0 });
     return promised;
   }
 

@@ -4,7 +4,7 @@ import { sleep } from "../../src/runtime/sleep.ts";
 import { BarrierLoad } from "./barrier-load.ts";
 import type { FaultName } from "./faults.ts";
 import { TopicHistory, type Violation } from "./history.ts";
-import { allMoved } from "./moves.ts";
+import { allMoved, haveTheSame } from "./moves.ts";
 import { Testbed } from "./testbed.ts";
 import { TopicsHistory } from "./topics-history.ts";
 import { TopicsLoad } from "./topics-load.ts";
@@ -20,7 +20,7 @@ import {
 export const DEFAULT_SECONDS = 15;
 const SETUP_MS_MAX = 30_000;
 const SETTLE_MS_MAX = 90_000;
-const MOVES_POLL_MS = 100;
+const POLL_MS = 100;
 const READ_MS_MAX = 60_000;
 const CONSUMERS = 1;
 const PRODUCERS = 2;
@@ -142,6 +142,7 @@ class Simulation {
     await bed.until("every send has an outcome", SETTLE_MS_MAX, loading);
     for (const consumer of consumers) consumer.stopped = true;
     await bed.until("the replicas are where they shall be", SETTLE_MS_MAX, this.#movesDone());
+    await bed.until("the replicas have the same", SETTLE_MS_MAX, this.#replicasAgree());
     await this.#readBack();
   }
 
@@ -157,7 +158,12 @@ class Simulation {
 
   async #movesDone(): Promise<void> {
     const { runtime } = this.#workload();
-    while (!allMoved(this.#bed.cluster)) await sleep(runtime, MOVES_POLL_MS);
+    while (!allMoved(this.#bed.cluster)) await sleep(runtime, POLL_MS);
+  }
+
+  async #replicasAgree(): Promise<void> {
+    const { runtime } = this.#workload();
+    while (!haveTheSame(this.#bed.cluster)) await sleep(runtime, POLL_MS);
   }
 
   async #setUp(): Promise<void> {

@@ -4,6 +4,7 @@ import type { SimulatedCluster } from "./cluster.ts";
 import { Cuts } from "./cuts.ts";
 import { SURVIVALS } from "./disk-file.ts";
 import { type FaultName, type FaultPlan, type StrikeName, STRIKES } from "./faults.ts";
+import { LostDisks } from "./lost-disks.ts";
 import { strikeMove } from "./moves.ts";
 import type { MachineId } from "./network.ts";
 import type { SeededRandom } from "./random.ts";
@@ -35,8 +36,9 @@ export class Striker {
   readonly #options: StrikerOptions;
   readonly #possible: readonly StrikeName[];
   readonly #cuts: Cuts;
-  /** The one node whose disk rots: of each entry that is committed a good copy remains. */
+  /** The one node whose disk rots or is lost: of each entry that is committed a good copy remains. */
   readonly #rotten: MachineId;
+  readonly #lostDisks: LostDisks;
   #next: Timer | undefined;
   #healed = false;
 
@@ -46,6 +48,7 @@ export class Striker {
     this.#possible = STRIKES.filter((name) => plan.on.has(name));
     this.#cuts = new Cuts(cluster.network, cluster.ids, random);
     this.#rotten = random.pick(cluster.ids);
+    this.#lostDisks = new LostDisks(cluster, this.#rotten);
   }
 
   start(): void {
@@ -151,6 +154,12 @@ export class Striker {
         return this.#restart(id);
       case "bitRot":
         return this.#rot();
+      case "emptyDisk":
+        this.#lostDisks.empty();
+        return this.#later(RESTART_MS_MAX, () => cluster.start(this.#rotten));
+      case "oldCopy":
+        this.#lostDisks.rollBack();
+        return this.#later(RESTART_MS_MAX, () => cluster.start(this.#rotten));
     }
   }
 

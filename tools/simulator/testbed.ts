@@ -49,7 +49,8 @@ export class Testbed {
     const nodes = options.nodes ?? drawnNodes;
     const promises = new Promises(fail);
     const onSent = promises.sent.bind(promises);
-    this.cluster = new SimulatedCluster({ nodes, scheduler, random: random.fork(), fail, say, onSent });
+    const onReplaced = promises.diskReplaced.bind(promises);
+    this.cluster = new SimulatedCluster({ nodes, scheduler, random: random.fork(), fail, say, onSent, onReplaced });
     this.plan = drawFaults(random.fork(), options.faults);
     this.striker = new Striker({ cluster: this.cluster, scheduler, random: random.fork(), plan: this.plan, say });
     this.invariants = new Invariants(fail, say, {

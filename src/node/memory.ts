@@ -1,0 +1,132 @@
+/**
+ * What this node knows of its own past, and of the others' runs. A node that comes back with an empty folder, or with an
+ * old copy of it, has forgotten votes and acknowledgements, and does not know. The others do: every node keeps the last
+ * run of each other that it met, durably before it lets it in; and every folder keeps the runs begun on it (README.md).
+ */
+import type { GroupId } from "../log/types.ts";
+import type { NodeId } from "../raft/types.ts";
+import { DiskError } from "../runtime/disk.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { NodeRun, PeerHello } from "../wire/peer-protocol.ts";
+import { type NodeFileContent, writeNodeFile } from "./node-file.ts";
+
+/**
+ * unproven: the folder is new, and not all others have said yet that they never met this node.
+ * lost: it was here before, or later, and does not remember; its groups do not vote before they are vouched for.
+ */
+export type Past = NodeFileContent["past"];
+
+export class Memory {
+  readonly self: NodeRun;
+  readonly #runtime: Runtime;
+  readonly #folder: string;
+  readonly #owner: { readonly clusterId: string; readonly nodeId: NodeId };
+  /** The last run of each other node that was let in. */
+  readonly #met: Map<NodeId, number>;
+  /** Groups that came back to this node after it had given them up: not vouched for yet. */
+  readonly #doubted: Set<GroupId>;
+  /** As it is on the disk, and as the next write will make it. */
+  #past: Past;
+  #nextPast: Past;
+  #changes = 0;
+  #changesSaved = 0;
+  #writing: Promise<void> | undefined;
+
+  constructor(runtime: Runtime, folder: string, content: NodeFileContent) {
+    const { clusterId, nodeId, incarnation, runs, met, doubted, past } = content;
+    this.#runtime = runtime;
+    this.#folder = folder;
+    this.#owner = { clusterId, nodeId };
+    this.self = { incarnation, runs };
+    this.#met = new Map(met.map(({ id, run }) => [id, run]));
+    this.#doubted = new Set(doubted);
+    this.#past = past;
+    this.#nextPast = past;
+  }
+
+  /** As it is on the disk. */
+  get past(): Past {
+    return this.#past;
+  }
+
+  /** Whether this node may have forgotten what it promised as a member of the group. */
+  doubts(group: GroupId): boolean {
+    return this.#past !== "whole" || this.#doubted.has(group);
+  }
+
+  isDoubted(group: GroupId): boolean {
+    return this.#doubted.has(group);
+  }
+
+  /**
+   * A run of another node says hello. Gives "" when it is known here, durably; or `FORGOT`: that node was met in a run
+   * that this one does not remember, and it does not say that it knows.
+   */
+  async meet({ from, runs, forgot }: PeerHello): Promise<"" | "FORGOT"> {
+    const known = this.#met.get(from);
+    const run = runs.at(-1)!;
+    if (known === run) {
+      await this.#saved();
+      return "";
+    }
+    if (known !== undefined && !forgot && !runs.includes(known)) return "FORGOT";
+    this.#met.set(from, run);
+    await this.#save();
+    return "";
+  }
+
+  /** @throws {DiskError} `DISK_FULL`, as all changes: it is in memory then, and goes with the next one */
+  async setPast(past: Past): Promise<void> {
+    if (this.#past === past && this.#nextPast === past) return;
+    this.#nextPast = past;
+    await this.#save();
+  }
+
+  async doubt(group: GroupId): Promise<void> {
+    this.#doubted.add(group);
+    try {
+      await this.#save();
+    } catch (error) {
+      this.#doubted.delete(group);
+      throw error;
+    }
+  }
+
+  async trust(group: GroupId): Promise<void> {
+    if (this.#doubted.delete(group)) await this.#save();
+  }
+
+  async #save(): Promise<void> {
+    this.#changes += 1;
+    await this.#saved();
+  }
+
+  /** Resolves when all that was changed before is durable. One write at a time: it takes along what waited for it. */
+  async #saved(): Promise<void> {
+    const changes = this.#changes;
+    while (this.#changesSaved < changes) {
+      this.#writing ??= this.#write();
+      await this.#writing;
+    }
+  }
+
+  async #write(): Promise<void> {
+    const changes = this.#changes;
+    const past = this.#nextPast;
+    const met = [...this.#met].map(([id, run]) => ({ id, run }));
+    const { incarnation, runs } = this.self;
+    const content = { ...this.#owner, incarnation, runs: [...runs], past, doubted: [...this.#doubted], met };
+    try {
+      await writeNodeFile(this.#runtime.disk, this.#folder, content);
+      this.#changesSaved = changes;
+      this.#past = past;
+    } catch (error) {
+      if (!(error instanceof DiskError && error.code === "DISK_FULL")) {
+        this.#runtime.fatal("cannot write what this node must remember", error);
+      }
+      throw error;
+    } finally {
+      this.#writing = undefined;
+    }
+  }
+}

@@ -1,0 +1,82 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { openDataFolder } from "../../src/node/data-folder.ts";
+import type { Memory } from "../../src/node/memory.ts";
+import type { Runtime } from "../../src/runtime/runtime.ts";
+import { createNodeRuntime } from "../../src/runtime/node-runtime.ts";
+import { makeTemporaryFolder, removeFolder } from "../../src/runtime/temporary-folder.ts";
+import { type PeerHello, RUNS_MAX } from "../../src/wire/peer-protocol.ts";
+
+const memory = suite("what a node remembers of itself and of others");
+
+let folder: string;
+const runtime: Runtime = createNodeRuntime({ logLevel: "error" });
+
+memory.before.each(() => {
+  folder = makeTemporaryFolder("raftline-test-");
+});
+
+memory.after.each(() => removeFolder(folder));
+
+async function restart(isAlone = false): Promise<Memory> {
+  const opened = await openDataFolder(runtime, folder, { clusterId: "test", nodeId: 1, isAlone });
+  await opened.lock.release();
+  return opened.memory;
+}
+
+function hello(runs: readonly number[], forgot = false): PeerHello {
+  const incarnation = runs.length;
+  return { protocolVersion: 2, clusterId: "test", from: 2, to: 1, incarnation, runs, forgot, secret: "" };
+}
+
+memory("every start has a higher incarnation, and remembers those before it", async () => {
+  const runs = [(await restart()).self, (await restart()).self, (await restart()).self];
+  assert.equal(runs.map(({ incarnation }) => incarnation), [1, 2, 3]);
+  assert.equal(runs[2]!.runs.slice(0, 2), runs[1]!.runs);
+  assert.is(new Set(runs[2]!.runs).size, 3);
+  for (let start = 0; start < RUNS_MAX; start++) await restart();
+  assert.is((await restart()).self.runs.length, RUNS_MAX);
+});
+
+memory("a new folder is unproven, also after a restart, unless the node is alone", async () => {
+  assert.is((await restart()).past, "unproven");
+  const again = await restart();
+  assert.ok(again.doubts(1));
+  await again.setPast("whole");
+  assert.is((await restart()).past, "whole");
+  await removeFolder(folder);
+  assert.is((await restart(true)).past, "whole");
+});
+
+memory("who comes again, or in a later run, is let in", async () => {
+  const own = await restart();
+  for (const runs of [[7], [7], [7, 8], [7, 8, 9, 10, 11]]) assert.is(await own.meet(hello(runs)), "");
+});
+
+memory(
+  "an empty folder and an old copy are told so, over restarts, until they know; then they are who they say",
+  async () => {
+    const own = await restart();
+    assert.is(await own.meet(hello([1, 2, 3])), "");
+    const later = await restart();
+    for (const runs of [[4], [4, 5, 6, 7], [1, 2], [1, 2, 8], [1, 2, 8, 9, 10]]) {
+      assert.is(await later.meet(hello(runs)), "FORGOT", runs.join());
+    }
+    assert.is(await later.meet(hello([4], true)), "");
+    const last = await restart();
+    assert.is(await last.meet(hello([4, 5])), "");
+    assert.is(await last.meet(hello([1, 2, 3, 8])), "FORGOT");
+  },
+);
+
+memory("many changes at once are all there at the next start", async () => {
+  const own = await restart();
+  await own.setPast("whole");
+  const groups = Array.from({ length: 50 }, (_, at) => 1_000 + at);
+  await Promise.all(groups.map((group) => own.doubt(group)));
+  await Promise.all(groups.slice(10).map((group) => own.trust(group)));
+  const again = await restart();
+  assert.equal(groups.filter((group) => again.doubts(group)), groups.slice(0, 10));
+});
+
+memory.run();
