@@ -49,9 +49,9 @@ export class Memory {
     return this.#past;
   }
 
-  /** Whether this node may have forgotten what it promised as a member of the group. */
+  /** Whether this node may have forgotten what it promised as a member of the group; from the moment it is known. */
   doubts(group: GroupId): boolean {
-    return this.#past !== "whole" || this.#doubted.has(group);
+    return this.#past !== "whole" || this.#nextPast !== "whole" || this.#doubted.has(group);
   }
 
   isDoubted(group: GroupId): boolean {

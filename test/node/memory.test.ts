@@ -48,6 +48,18 @@ memory("a new folder is unproven, also after a restart, unless the node is alone
   assert.is((await restart(true)).past, "whole");
 });
 
+memory("what it learns to have lost it doubts at once, before the disk says so", async () => {
+  const own = await restart(true);
+  assert.not.ok(own.doubts(1));
+  const written = own.setPast("lost");
+  assert.equal([own.past, own.doubts(1)], ["whole", true]);
+  await written;
+  const found = own.setPast("whole");
+  assert.ok(own.doubts(1), "and until the disk has it that nothing is lacking");
+  await found;
+  assert.not.ok(own.doubts(1));
+});
+
 memory("who comes again, or in a later run, is let in", async () => {
   const own = await restart();
   for (const runs of [[7], [7], [7, 8], [7, 8, 9, 10, 11]]) assert.is(await own.meet(hello(runs)), "");
