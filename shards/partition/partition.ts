@@ -171,7 +171,7 @@ export class Partition {
     this.#proposed = undefined;
     if (leads) {
       this.#proposed = new ProducerTable();
-      this.#proposed.load(this.#machine.capture());
+      this.#proposed.load(this.#machine.producers.encode());
     }
     const waiting = this.#duplicates;
     this.#duplicates = [];

@@ -10,7 +10,6 @@ import type { GroupWrite } from "../../src/log/types.ts";
 import { EntryKind } from "../../src/records/entry.ts";
 import { Host } from "../../shards/host/host.ts";
 import { Replica } from "../../shards/host/replica.ts";
-import { PartitionMachine } from "../../shards/partition/machine.ts";
 import { Partition } from "../../shards/partition/partition.ts";
 import { ProducerTable } from "../../shards/partition/producer-table.ts";
 import { SimulatedDisk } from "./disk.ts";
@@ -183,7 +182,10 @@ export const CANARIES: readonly Canary[] = [
   },
   {
     name: "forget the producers at a checkpoint",
-    plant: () => patch(PartitionMachine.prototype, "capture", () => () => new ProducerTable().encode()),
+    plant: () => {
+      const nobody = new ProducerTable().encode();
+      return patch(ProducerTable.prototype, "encode", () => () => nobody);
+    },
   },
   {
     name: "skip an entry when reading",
