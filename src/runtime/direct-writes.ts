@@ -65,9 +65,9 @@ export class DirectWrites {
         source.reset(restartAt);
         continue;
       }
+      this.#dataEnd = Math.max(this.#dataEnd, this.#windowAt + this.#lengthWithoutZeros());
       at = stop;
     }
-    this.#dataEnd = Math.max(this.#dataEnd, end);
     return true;
   }
 
@@ -123,6 +123,14 @@ export class DirectWrites {
       bytes.set(this.#memory!.bytes.subarray(at, known - this.#windowAt));
     } else await this.#calls.read(bytes.subarray(0, known - from), from);
     return bytes;
+  }
+
+  /** Zeros written ahead, to be overwritten soon, are not read back to be written again. */
+  #lengthWithoutZeros(): number {
+    const { bytes } = this.#memory!;
+    let length = this.#windowBytes;
+    while (length > 0 && bytes[length - 1] === 0) length -= 1;
+    return length;
   }
 
   async #writeWindow(from: number): Promise<void> {
