@@ -25,6 +25,7 @@ import { type DataFolder, openDataFolder } from "./data-folder.ts";
 import { NodeError } from "./errors.ts";
 import { Partitions } from "./partitions.ts";
 import { ProducerIds } from "./producer-ids.ts";
+import { RetentionLoop } from "./retention.ts";
 import { Routing } from "./routing.ts";
 
 const LOOPBACK = "127.0.0.1";
@@ -65,6 +66,7 @@ export class RaftlineNode {
   readonly #metadataReplica: Replica;
   readonly #clientService: ClientService;
   readonly #balance: Balance;
+  readonly #retention: RetentionLoop;
   #rpc: RpcServer | undefined;
   #peerAddress: Address | undefined;
   #adminPort = 0;
@@ -117,7 +119,8 @@ export class RaftlineNode {
       onLeader: (group, term, leader) => this.routing.observe(group, term, leader),
     });
     const { host, peers, metadata, routing } = this;
-    this.partitions = new Partitions({ runtime, nodeId, host, log, metadata, routing });
+    const partitions = new Partitions({ runtime, nodeId, host, log, metadata, routing });
+    this.partitions = partitions;
     this.#metadataReplica = host.add({
       group: METADATA_SHARD,
       configuration: { voters: config.nodes.map(({ id }) => id), outgoing: [], learners: [], learnersNext: [] },
@@ -150,6 +153,7 @@ export class RaftlineNode {
       admin: this.admin,
     });
     this.#balance = new Balance({ runtime, nodeId, host, peers, delayMs: limits.balanceDelayMs });
+    this.#retention = new RetentionLoop({ runtime, log, metadata, partitions, lookMs: limits.retentionLookMs });
     this.partitions.reconcile();
   }
 
@@ -188,6 +192,7 @@ export class RaftlineNode {
     this.#adminPort = adminPort;
     this.peers.start(peers);
     this.#balance.start();
+    this.#retention.start();
     this.#register();
   }
 
@@ -209,6 +214,7 @@ export class RaftlineNode {
     if (this.#stopping) return;
     this.#stopping = true;
     this.#balance.stop();
+    this.#retention.stop();
     if (handOver) await this.#balance.handOver();
     this.#clientService.close();
     await this.#rpc?.close();

@@ -149,8 +149,8 @@ export const CANARIES: readonly Canary[] = [
     name: "forget the high watermark at a checkpoint",
     plant: () =>
       patch(Replica.prototype, "checkpoint", (original) =>
-        function (this: Replica, trim) {
-          const write = original.call(this, trim);
+        function (this: Replica) {
+          const write = original.call(this);
           return { ...write, checkpoint: { ...write.checkpoint, nextOffset: 0 } };
         }),
   },
@@ -186,6 +186,14 @@ export const CANARIES: readonly Canary[] = [
       const nobody = new ProducerTable().encode();
       return patch(ProducerTable.prototype, "encode", () => () => nobody);
     },
+  },
+  {
+    name: "delete more than was asked",
+    plant: () =>
+      patch(Partition.prototype, "trim", (original) =>
+        function (this: Partition, offset, reason) {
+          return original.call(this, Math.min(offset + 3, this.highWatermark), reason);
+        }),
   },
   {
     name: "skip an entry when reading",

@@ -11,18 +11,23 @@ interface TopicFlags {
   readonly replicas?: number;
   readonly retentionMs?: number;
   readonly retentionBytes?: number;
+  readonly partition?: number;
+  readonly before?: number;
   readonly json?: boolean;
 }
 
 export function topicCommand(cli: CAC): void {
-  cli.command("topic <action> [name]", "create, list, describe, alter or delete topics")
+  cli.command("topic <action> [name]", "create, list, describe, alter, trim or delete topics")
     .option(...BOOTSTRAP_OPTION)
     .option("--partitions <n>", "Partitions of a new topic")
     .option("--replicas <n>", "Replicas of each partition")
     .option("--retention-ms <ms>", "Records may go when they are older")
     .option("--retention-bytes <bytes>", "Per partition: the oldest may go above it")
+    .option("--partition <n>", "The partition to trim")
+    .option("--before <offset>", "Trim: records below it are deleted, for good")
     .option("--json", "One JSON document")
     .example("raftline topic create orders --partitions 16")
+    .example("raftline topic trim orders --partition 0 --before 1000")
     .example("raftline topic describe orders --json")
     .action(runTopic);
 }
@@ -44,14 +49,23 @@ function workOf(action: string, name: string | undefined, flags: TopicFlags): (a
       return (admin) => admin.describeTopic(topic);
     case "alter":
       return (admin) => admin.alterTopic(topic, { retention: retentionOf(flags) });
+    case "trim":
+      return trimOf(topic, flags);
     case "delete":
       return async (admin) => {
         await admin.deleteTopic(topic);
         return { deleted: topic };
       };
     default:
-      throw new UsageError(`topic ${action}: not one of create, list, describe, alter, delete`);
+      throw new UsageError(`topic ${action}: not one of create, list, describe, alter, trim, delete`);
   }
+}
+
+function trimOf(topic: string, { partition, before }: TopicFlags): (admin: AdminClient) => Promise<object> {
+  if (partition === undefined || before === undefined) {
+    throw new UsageError("topic trim wants --partition and --before");
+  }
+  return async (admin) => ({ topic, partition, startOffset: await admin.deleteRecords(topic, partition, before) });
 }
 
 function named(name: string | undefined): string {
