@@ -3,7 +3,8 @@
  * once for all of them hand their new entries to the log as one write, and one frame to each peer.
  */
 import type { GroupId, GroupWrite, Log } from "../../src/log/types.ts";
-import type { Configuration, Message, NodeId } from "../../src/raft/types.ts";
+import { invariant } from "../../src/raft/invariant.ts";
+import type { Configuration, Message, NodeId, SnapshotRequest } from "../../src/raft/types.ts";
 import { type Entry, EntryKind } from "../../src/records/entry.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
 import { Deadlines } from "./deadlines.ts";
@@ -256,6 +257,23 @@ export class Host implements ReplicaHost {
     return new Promise((resolve) => this.#options.log.write(writes, resolve));
   }
 
+  /**
+   * The log of a group before `firstIndex`, whose first record is at `startOffset`, may go. What was applied from it is
+   * made durable with it: a restart begins there.
+   */
+  trim(replica: Replica, firstIndex: number, startOffset: number): void {
+    const { log } = this.#options;
+    const { group, raft } = replica;
+    const hosted = this.#groups.get(group);
+    if (hosted?.replica !== replica || firstIndex <= raft.log.firstIndex) return;
+    invariant(firstIndex <= raft.applied, `group ${group}: trimmed to ${firstIndex}, and ${raft.applied} is applied`);
+    const known = log.group(group)?.checkpoint;
+    if (!known || known.index < firstIndex) log.write([this.#checkpoint(hosted)], () => {});
+    log.trim(group, firstIndex, startOffset);
+    const { applied: index, configuration } = raft;
+    replica.trimmed(firstIndex, { index, term: raft.log.term(index)!, configuration });
+  }
+
   damaged(replica: Replica, reason: unknown): void {
     this.#deadlines.remove(replica);
     replica.close();
@@ -318,12 +336,26 @@ export class Host implements ReplicaHost {
 
   #send(replica: Replica, message: Message<Entry>): void {
     if (message.type !== "snapshot") return this.#options.sink.queue(replica.group, message, undefined);
+    if (!this.#groups.get(replica.group)?.trimAtCheckpoint) return void this.#sendStart(replica, message);
     const checkpoint = this.#options.log.group(replica.group)?.checkpoint;
     // A newer checkpoint may have taken its place: the core has been told, and offers that one next.
     if (checkpoint?.index !== message.snapshot.index) return replica.raft.snapshotFailed(message.to, this.nowMs());
     const { index, nextOffset, state } = checkpoint;
     this.#options.sink.queue(replica.group, message, { index, nextOffset, state });
     replica.raft.snapshotSent(message.to, this.nowMs());
+  }
+
+  /** A snapshot at the log's start: the state to it is made when it is asked for. */
+  async #sendStart(replica: Replica, message: SnapshotRequest): Promise<void> {
+    const state = await replica.stateAt(message.snapshot.index).catch(() => undefined);
+    if (this.#groups.get(replica.group)?.replica !== replica || this.#closed) return;
+    if (state) {
+      this.#options.sink.queue(replica.group, message, state);
+      replica.raft.snapshotSent(message.to, this.nowMs());
+    } else {
+      replica.raft.snapshotFailed(message.to, this.nowMs());
+    }
+    this.wake(replica);
   }
 
   #checkpointIfDue(hosted: Hosted, writes: GroupWrite[]): void {
@@ -334,9 +366,12 @@ export class Host implements ReplicaHost {
   }
 
   #checkpoint({ replica, trimAtCheckpoint }: Hosted): GroupWrite {
-    const write = replica.checkpoint(trimAtCheckpoint);
+    const write = replica.checkpoint();
     const { index, nextOffset } = write.checkpoint;
-    if (trimAtCheckpoint) this.#options.log.trim(replica.group, index + 1, nextOffset);
+    if (trimAtCheckpoint) {
+      this.#options.log.trim(replica.group, index + 1, nextOffset);
+      replica.trimmed(index + 1, write.checkpoint);
+    }
     return write;
   }
 

@@ -16,6 +16,8 @@ export interface HostLimits {
   readonly applyReadBytesMax: number;
   /** How long a leader that is not the preferred one waits before it hands over. */
   readonly balanceDelayMs: number;
+  /** How often a leader looks for records that need no longer be kept. */
+  readonly retentionLookMs: number;
 }
 
 export const DEFAULT_HOST_LIMITS: HostLimits = {
@@ -27,4 +29,5 @@ export const DEFAULT_HOST_LIMITS: HostLimits = {
   checkpointEntries: 10_000,
   applyReadBytesMax: 4 * 1024 * 1024,
   balanceDelayMs: 5_000,
+  retentionLookMs: 5_000,
 };

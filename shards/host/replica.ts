@@ -1,7 +1,15 @@
 /** One group on this node: its consensus core, its state machine, and what waits between the two. */
 import type { Checkpoint, GroupId, GroupLog, GroupWrite } from "../../src/log/types.ts";
 import { Raft, type RaftOptions } from "../../src/raft/raft.ts";
-import type { Configuration, ConfigurationChange, HardState, Message, NodeId, Ready } from "../../src/raft/types.ts";
+import type {
+  Configuration,
+  ConfigurationChange,
+  HardState,
+  Message,
+  NodeId,
+  Ready,
+  SnapshotMeta,
+} from "../../src/raft/types.ts";
 import type { Entry } from "../../src/records/entry.ts";
 import { createEntryFactory, decodeConfiguration } from "./entries.ts";
 import { Proposals } from "./proposals.ts";
@@ -33,6 +41,8 @@ export interface ReplicaOptions {
   readonly commitNoticeMs: number;
   /** False: it may have been here before and lost what it knew. It neither votes nor counts until its leader vouches. */
   readonly vouched: boolean;
+  /** The log before a checkpoint goes: it is what a lagging follower is given. Else that is given the log's start. */
+  readonly trimAtCheckpoint: boolean;
   /** Its last entry, if the log goes on after the checkpoint. */
   readonly tail: Entry | undefined;
 }
@@ -101,6 +111,7 @@ export class Replica implements Timed {
       peerHeardMs: (peer) => host.heardMs(peer),
       vouched: options.vouched && recovered?.suspect !== true,
       limits: { commitNoticeMs: options.commitNoticeMs },
+      snapshotAt: options.trimAtCheckpoint ? "checkpoint" : "start",
     });
   }
 
@@ -207,16 +218,12 @@ export class Replica implements Timed {
     this.#host.wake(this);
   }
 
-  /**
-   * A checkpoint of the state as applied now, and the counting starts anew. `trim`: it holds all that the log before it
-   * says, which may go.
-   */
-  checkpoint(trim: boolean): GroupWrite & { readonly checkpoint: Checkpoint } {
+  /** A checkpoint of the state as applied now, and the counting starts anew. */
+  checkpoint(): GroupWrite & { readonly checkpoint: Checkpoint } {
     this.appliedBytes = 0;
     this.appliedEntries = 0;
     const index = this.raft.applied;
     const meta = { index, term: this.raft.log.term(index) ?? 0, configuration: this.raft.configuration };
-    this.raft.compacted(trim ? index + 1 : this.raft.log.firstIndex, meta);
     return {
       group: this.group,
       hardState: undefined,
@@ -227,6 +234,20 @@ export class Replica implements Timed {
     };
   }
 
+  /** The log before `firstIndex` is given up; `checkpoint` is where a restart begins. */
+  trimmed(firstIndex: number, checkpoint: SnapshotMeta): void {
+    this.raft.compacted(firstIndex, checkpoint);
+  }
+
+  /**
+   * For a follower whose log shall begin after `index`, where this one's does: the state as it is now. What it says of
+   * entries after `index` it has already, and takes no harm from applying them. @throws {LogError}
+   */
+  async stateAt(index: number): Promise<IncomingState> {
+    const nextOffset = await this.#nextOffsetAt(index);
+    return { index, nextOffset, state: this.machine.capture() };
+  }
+
   close(): void {
     this.#closed = true;
     this.proposals.failAll("CLOSED");
@@ -234,6 +255,13 @@ export class Replica implements Timed {
     const waiters = this.#appliedWaiters;
     this.#appliedWaiters = [];
     for (const { wake } of waiters) wake(false);
+  }
+
+  /** Offset of the first record after `index`, which is applied. */
+  async #nextOffsetAt(index: number): Promise<number> {
+    if (index === this.raft.applied) return this.#nextOffset;
+    const entry = this.raft.log.entry(index + 1) ?? (await this.#host.load(this.group, index + 1, index + 1, 1))[0]!;
+    return entry.baseOffset;
   }
 
   #answerRead(context: number, index: number): void {

@@ -1,35 +1,68 @@
 /**
- * A partition's state machine. Its records are the log itself; the state beside it is only the producer table and the
- * high watermark.
+ * A partition's state machine. Its records are the log itself; the state beside it is small: the producer table, where
+ * the records begin, the high watermark.
  */
+import { Decoder, Encoder } from "cbor-x";
 import { type Entry, EntryKind } from "../../src/records/entry.ts";
 import type { StateMachine } from "../host/state-machine.ts";
+import { decodePartitionCommand, type PartitionCommand } from "./commands.ts";
 import { ProducerTable } from "./producer-table.ts";
+
+const STATE_VERSION = 1;
+const NO_GROUPS = new Uint8Array(0);
+
+const encoder = new Encoder({ useRecords: false, tagUint8Array: false });
+const decoder = new Decoder({ useRecords: false });
+
+/** As captured; `groups` is the seam for what consumer groups and queues keep in a partition. */
+type CapturedState = [
+  version: number,
+  producers: Uint8Array,
+  startOffset: number,
+  groups: Uint8Array,
+  stateIndex: number,
+];
 
 export class PartitionMachine implements StateMachine {
   /** First offset that is not committed. */
   highWatermark = 0;
+  /** First offset that was not trimmed away. Above the high watermark only while a lagging follower catches up. */
+  startOffset = 0;
   /** As of what is applied: the same on every replica. */
   readonly producers = new ProducerTable();
+  /**
+   * The state is as of this index: usually of the entry applied last. A lagging follower starts from where the log
+   * begins with a state as it was later (its leader has no other one): what it then applies up to here is in it already.
+   */
+  #stateIndex = 0;
   /** Called when the high watermark has risen. */
   onAdvanced: () => void = () => {};
   /** Called when this replica begins or ceases to lead. */
   onLeadership: (leads: boolean) => void = () => {};
+  /** Called when `startOffset` has risen: the bytes below may be given back. */
+  onTrim: (startOffset: number) => void = () => {};
 
-  apply(entry: Entry): undefined {
+  apply(entry: Entry): unknown {
     this.highWatermark = entry.nextOffset;
-    if (entry.kind !== EntryKind.batch) return;
-    if (entry.producerId !== 0) this.producers.record(entry);
-    this.onAdvanced();
+    const isBatch = entry.kind === EntryKind.batch;
+    const result = entry.index > this.#stateIndex ? this.#change(entry) : undefined;
+    if (isBatch) this.onAdvanced();
+    return result;
   }
 
   capture(): Uint8Array {
-    return this.producers.encode();
+    const { producers, startOffset } = this;
+    const state: CapturedState = [STATE_VERSION, producers.encode(), startOffset, NO_GROUPS, this.#stateIndex];
+    return encoder.encode(state);
   }
 
   restore(state: Uint8Array, nextOffset: number): void {
-    this.producers.load(state);
+    const [version, producers, startOffset, , stateIndex] = decoder.decode(state) as CapturedState;
+    if (version !== STATE_VERSION) throw new Error(`version ${version} of a partition's state is not known`);
+    this.producers.load(producers);
+    this.startOffset = startOffset;
     this.highWatermark = nextOffset;
+    this.#stateIndex = stateIndex;
   }
 
   onLeading(): void {
@@ -38,5 +71,30 @@ export class PartitionMachine implements StateMachine {
 
   onFollowing(): void {
     this.onLeadership(false);
+  }
+
+  #change(entry: Entry): unknown {
+    this.#stateIndex = entry.index;
+    if (entry.kind === EntryKind.command) return this.#execute(decodePartitionCommand(entry));
+    if (entry.kind === EntryKind.batch && entry.producerId !== 0) this.producers.record(entry);
+    return undefined;
+  }
+
+  /** What it returns goes to the proposer. */
+  #execute(command: PartitionCommand): unknown {
+    switch (command.type) {
+      case "trim":
+        return this.#trim(command.offset);
+    }
+  }
+
+  /** Where the records begin now. */
+  #trim(offset: number): number {
+    const startOffset = Math.min(offset, this.highWatermark);
+    if (startOffset > this.startOffset) {
+      this.startOffset = startOffset;
+      this.onTrim(startOffset);
+    }
+    return this.startOffset;
   }
 }

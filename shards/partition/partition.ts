@@ -7,6 +7,8 @@ import { BATCH_BYTES_MAX } from "../../src/wire/limits.ts";
 import type { Host } from "../host/host.ts";
 import type { Replica } from "../host/replica.ts";
 import type { ProposalCode } from "../host/state-machine.ts";
+import { encodePartitionCommand, type TrimReason } from "./commands.ts";
+import { LogTrimmer } from "./log-trimmer.ts";
 import type { PartitionMachine } from "./machine.ts";
 import { ProducerTable } from "./producer-table.ts";
 
@@ -19,6 +21,12 @@ export type ProduceDone = (code: string, baseOffset: number) => void;
 interface DuplicateWaiting {
   readonly baseOffset: number;
   readonly done: ProduceDone;
+}
+
+/** `startOffset` has meaning when `code` is empty. */
+export interface TrimResult {
+  readonly code: ProposalCode;
+  readonly startOffset: number;
 }
 
 export interface PartitionOptions {
@@ -38,6 +46,8 @@ export class Partition {
   #proposed: ProducerTable | undefined;
   #duplicates: DuplicateWaiting[] = [];
   readonly #tailReaders = new Set<() => void>();
+  readonly #trimmer: LogTrimmer;
+  #oldest: { readonly startOffset: number; readonly timestampMs: number } | undefined;
 
   constructor(options: PartitionOptions) {
     this.#options = options;
@@ -45,6 +55,10 @@ export class Partition {
     this.#machine = options.machine;
     this.#machine.onAdvanced = () => this.#advanced();
     this.#machine.onLeadership = (leads) => this.#leadership(leads);
+    this.#trimmer = new LogTrimmer(options);
+    this.#machine.onTrim = () => this.#trimmer.wake();
+    // The process may have ended between a trim and what followed from it.
+    this.#trimmer.wake();
   }
 
   get leads(): boolean {
@@ -59,9 +73,10 @@ export class Partition {
     return this.#machine.highWatermark;
   }
 
-  /** First offset that still exists. */
+  /** First offset that still exists. The log may begin before (at a batch's start), or after while this replica lags. */
   get startOffset(): number {
-    return this.#options.log.group(this.replica.group)?.startOffset ?? 0;
+    const { log } = this.#options;
+    return Math.max(this.#machine.startOffset, log.group(this.replica.group)?.startOffset ?? 0);
   }
 
   get sizeBytes(): number {
@@ -105,11 +120,43 @@ export class Partition {
   }
 
   async offsetAtTime(timeMs: number): Promise<number> {
+    const index = await this.#options.log.seekTime(this.replica.group, timeMs);
+    return Math.max(this.startOffset, await this.offsetAtIndex(index));
+  }
+
+  /** Of the first record at `index` or after it; the high watermark if none is committed. */
+  async offsetAtIndex(index: number): Promise<number> {
     const { group, raft } = this.replica;
-    const index = await this.#options.log.seekTime(group, timeMs);
     if (index > raft.applied) return this.highWatermark;
-    const [entry] = await this.#options.log.read(group, index, index, 1);
+    const entry = raft.log.entry(index) ?? (await this.#options.log.read(group, index, index, 1))[0];
     return entry?.baseOffset ?? this.highWatermark;
+  }
+
+  /** Where the batch that holds `offset` begins. The caller has checked that it is in range. */
+  async batchStart(offset: number): Promise<number> {
+    const [batch] = await this.read(offset, 1);
+    return batch?.baseOffset ?? offset;
+  }
+
+  /** Of the batch at the start; there must be one. */
+  async oldestTimestampMs(): Promise<number> {
+    const { startOffset } = this;
+    if (this.#oldest?.startOffset !== startOffset) {
+      const [batch] = await this.read(startOffset, 1);
+      this.#oldest = { startOffset, timestampMs: batch?.maxTimestampMs ?? Infinity };
+    }
+    return this.#oldest.timestampMs;
+  }
+
+  /** Records below `offset` may go. Resolves when a majority has it on disk, with where the records begin then. */
+  trim(offset: number, reason: TrimReason): Promise<TrimResult> {
+    const { host } = this.#options;
+    return new Promise((resolve) => {
+      host.propose(this.replica, encodePartitionCommand({ type: "trim", offset, reason }), {
+        settled: (code, _entry, startOffset) =>
+          resolve({ code, startOffset: (startOffset as number | undefined) ?? 0 }),
+      });
+    });
   }
 
   /** Calls `wake` whenever the high watermark rises or the leader changes. Returns how to stop. */
@@ -171,7 +218,7 @@ export class Partition {
     this.#proposed = undefined;
     if (leads) {
       this.#proposed = new ProducerTable();
-      this.#proposed.load(this.#machine.capture());
+      this.#proposed.load(this.#machine.producers.encode());
     }
     const waiting = this.#duplicates;
     this.#duplicates = [];

@@ -10,6 +10,7 @@ import type { NodeService, RaftlineNode } from "../node/node.ts";
 import { serveHttp } from "../runtime/node-http.ts";
 import { ClusterDescriptionSchema, NodeDescriptionSchema } from "../wire/admin-commands.ts";
 import { createMetrics } from "./metrics.ts";
+import { OwnClient } from "./own-client.ts";
 import { problem, problemOf } from "./problems.ts";
 import { answers, HealthSchema, ReadySchema } from "./schemas.ts";
 import { topicRoutes } from "./topics.ts";
@@ -20,10 +21,10 @@ const OPEN_PATHS = ["/v1/health", "/v1/ready"];
 /**
  * @example
  * ```ts
- * const response = await createAdminApp(node).request("/v1/topics");
+ * const response = await createAdminApp(node, new OwnClient(node)).request("/v1/topics");
  * ```
  */
-export function createAdminApp(node: RaftlineNode): Hono {
+export function createAdminApp(node: RaftlineNode, client: OwnClient): Hono {
   const app = new Hono();
   app.onError((error, context) => {
     node.runtime.log.write("warn", "an admin request failed", { path: context.req.path, reason: String(error) });
@@ -37,7 +38,7 @@ export function createAdminApp(node: RaftlineNode): Hono {
   }));
   authenticate(app, node);
   describeNode(app, node);
-  app.route("/v1/topics", topicRoutes(node));
+  app.route("/v1/topics", topicRoutes(node, client));
   const metrics = createMetrics(node);
   app.get("/metrics", async (context) => {
     return context.text(await metrics.metrics(), 200, { "content-type": metrics.contentType });
@@ -52,10 +53,16 @@ export function createAdminApp(node: RaftlineNode): Hono {
 }
 
 /** The admin API beside a node, on its admin port. */
-export const adminService: NodeService = (node) => {
+export const adminService: NodeService = async (node) => {
   const { host = "127.0.0.1", adminPort = 0 } = node.config;
-  const app = createAdminApp(node);
-  return serveHttp({ host, port: adminPort }, (request) => app.fetch(request));
+  const client = new OwnClient(node);
+  const app = createAdminApp(node, client);
+  const server = await serveHttp({ host, port: adminPort }, (request) => app.fetch(request));
+  const close = async () => {
+    await server.close();
+    await client.close();
+  };
+  return { address: server.address, close };
 };
 
 /** Everything but "is it alive" asks for credentials where the node has any. */

@@ -27,6 +27,7 @@ export const PartitionStatusSchema = Type.Object({
   highWatermark: Type.Union([U53, Type.Null()]),
   sizeBytes: Type.Union([U53, Type.Null()]),
 });
+export const DeletedRecordsSchema = Type.Object({ topic: Name, partition: U32, startOffset: U53 });
 
 /** A JSON answer of an OpenAPI description. TypeBox schemas are JSON schemas. */
 export function answers(description: string, schema: TSchema): Record<string, unknown> {

@@ -12,11 +12,12 @@ import {
   TopicSummarySchema,
 } from "../wire/admin-commands.ts";
 import { RaftlineError } from "../wire/errors.ts";
-import { answers, CreateTopicSchema, PartitionStatusSchema } from "./schemas.ts";
+import type { OwnClient } from "./own-client.ts";
+import { answers, CreateTopicSchema, DeletedRecordsSchema, PartitionStatusSchema } from "./schemas.ts";
 
 const createChecker = TypeCompiler.Compile(CreateTopicSchema);
 
-export function topicRoutes(node: RaftlineNode): Hono {
+export function topicRoutes(node: RaftlineNode, client: OwnClient): Hono {
   const app = new Hono();
   const run = (command: string, args: Record<string, unknown>) => node.admin.execute(decodeAdminCommand(command, args));
 
@@ -64,6 +65,19 @@ export function topicRoutes(node: RaftlineNode): Hono {
       return context.json(await run("moveReplicas", args) as object, 202);
     },
   );
+  app.delete(
+    "/:topic/partitions/:partition/records",
+    describe("Delete a partition's records below an offset", answers("what is left", DeletedRecordsSchema), undefined, [
+      { name: "before", in: "query", required: true, schema: { type: "integer", minimum: 0 } },
+    ]),
+    async (context) => {
+      const topic = context.req.param("topic");
+      const partition = wholeNumber(context.req.param("partition"), "partition");
+      const before = wholeNumber(context.req.query("before"), "before");
+      const { admin } = await client.get();
+      return context.json({ topic, partition, startOffset: await admin.deleteRecords(topic, partition, before) });
+    },
+  );
   return app;
 }
 
@@ -71,9 +85,19 @@ function describe(
   summary: string,
   responses: Record<string, unknown>,
   body?: TSchema,
+  parameters?: readonly object[],
 ): ReturnType<typeof describeRoute> {
   const requestBody = body ? { requestBody: { content: { "application/json": { schema: body } } } } : {};
-  return describeRoute({ summary, responses, ...requestBody } as Parameters<typeof describeRoute>[0]);
+  return describeRoute(
+    { summary, responses, ...requestBody, ...(parameters && { parameters }) } as Parameters<typeof describeRoute>[0],
+  );
+}
+
+/** @throws {RaftlineError} `INVALID_REQUEST` */
+function wholeNumber(text: string | undefined, name: string): number {
+  const value = /^\d{1,16}$/.test(text ?? "") ? Number(text) : NaN;
+  if (Number.isSafeInteger(value)) return value;
+  throw new RaftlineError("INVALID_REQUEST", `${name} must be a whole number from 0 on, not ${text ?? "left out"}`);
 }
 
 async function jsonBody(context: Context): Promise<unknown> {

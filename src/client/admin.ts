@@ -13,6 +13,7 @@ import {
 } from "../wire/admin-commands.ts";
 import { RaftlineError } from "../wire/errors.ts";
 import type { Cluster } from "./cluster.ts";
+import { deleteRecords } from "./delete-records.ts";
 
 const RETRIES = 8;
 const RETRY_MS_FIRST = 50;
@@ -64,6 +65,21 @@ export class AdminClient {
   /** @throws {RaftlineError} `UNKNOWN_TOPIC` */
   describeTopic(name: string): Promise<TopicDescription> {
     return this.#execute("describeTopic", { name });
+  }
+
+  /**
+   * Deletes the records of one partition below `beforeOffset`, for every reader and for good; resolves with the first
+   * offset that is left. What is below is gone at once for readers, and from the disks within seconds.
+   *
+   * @throws {RaftlineError} `OFFSET_OUT_OF_RANGE` (beyond the end), `UNKNOWN_TOPIC`, `UNKNOWN_PARTITION`, `TIMED_OUT`
+   * @example
+   * await client.admin.deleteRecords("orders", 0, 1_000);
+   */
+  async deleteRecords(topic: string, partition: number, beforeOffset: number): Promise<number> {
+    if (!Number.isSafeInteger(beforeOffset) || beforeOffset < 0) {
+      throw new RaftlineError("INVALID_REQUEST", `an offset is a whole number from 0 on, not ${beforeOffset}`);
+    }
+    return await deleteRecords(this.#cluster, topic, partition, beforeOffset);
   }
 
   listTopics(): Promise<TopicSummary[]> {

@@ -20,6 +20,16 @@ export interface ConsumerOptions {
   readonly prefetchBytesMax?: number;
   /** How long a node may hold an empty answer back. Default: 1,000. */
   readonly maxWaitMs?: number;
+  /** Records were deleted (by retention, or by hand) before they were read: reading goes on at `toOffset`. */
+  readonly onTrimmed?: (gap: TrimmedGap) => void;
+}
+
+/** Records from `fromOffset` on, below `toOffset`, that were gone before this consumer came to them. */
+export interface TrimmedGap {
+  readonly topic: string;
+  readonly partition: number;
+  readonly fromOffset: number;
+  readonly toOffset: number;
 }
 
 /** A batch being given out record by record: made one at a time, so that they can be forgotten as soon as they are read. */
@@ -62,6 +72,9 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
       },
       onMoved: () => this.#tell(),
       onFailed: (error) => this.#fail(error),
+      onTrimmed: ({ route: { topic, partition }, fetchOffset: fromOffset }, toOffset) => {
+        options.onTrimmed?.({ topic, partition, fromOffset, toOffset });
+      },
     });
   }
 

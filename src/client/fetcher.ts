@@ -32,6 +32,8 @@ export interface FetcherSettings {
   /** A cursor has moved without a record: it may be at its end. */
   readonly onMoved: () => void;
   readonly onFailed: (error: RaftlineError) => void;
+  /** Records were deleted before this cursor came to them: it goes on at `toOffset`. */
+  readonly onTrimmed: (cursor: PartitionCursor, toOffset: number) => void;
 }
 
 interface Asked {
@@ -180,6 +182,7 @@ export class Fetcher {
   /** Retention has removed what was asked for: go on at what is left. */
   #skipTrimmed(cursor: PartitionCursor, part: FetchResult): void {
     cursor.fetching = false;
+    this.#settings.onTrimmed(cursor, part.startOffset);
     cursor.fetchOffset = part.startOffset;
     if (!cursor.hasBatch) cursor.position = part.startOffset;
     this.#settings.onMoved();

@@ -82,6 +82,10 @@ export class GroupState implements GroupLog {
     return bytes;
   }
 
+  get newestTimestampMs(): number {
+    return this.extents.reduce((newest, extent) => Math.max(newest, extent.maxTimestampMs), 0);
+  }
+
   /** The log is empty and starts after `index`. */
   reset(index: number, startOffset: number): void {
     this.dropAll();

@@ -138,6 +138,10 @@ export class LogEngine implements Log {
     return await this.#reader.seekTime(this.#stateOrThrow(group), timestampMs);
   }
 
+  async seekSize(group: GroupId, bytes: number): Promise<number> {
+    return await this.#reader.seekSize(this.#stateOrThrow(group), bytes);
+  }
+
   trim(group: GroupId, firstIndex: number, startOffset?: number): void {
     const state = this.#state(group);
     if (state ? firstIndex <= state.firstIndex : !this.#tails.has(group)) return;

@@ -99,6 +99,24 @@ export class Reader {
     return after;
   }
 
+  async seekSize(state: GroupState, bytes: number): Promise<number> {
+    let left = bytes;
+    for (const extent of [...state.extents].reverse()) {
+      if (extent.bytes <= left) {
+        left -= extent.bytes;
+        continue;
+      }
+      const table = await this.#tableOf(extent, state.group);
+      let from = extent.lastIndex + 1;
+      for (let row = table.rowOfIndex(extent.lastIndex); row >= 0 && table.bytesOf(row) <= left; row--) {
+        left -= table.bytesOf(row);
+        from = table.firstIndexOf(row);
+      }
+      return Math.max(state.firstIndex, from);
+    }
+    return state.firstIndex;
+  }
+
   /** When nothing is being read any more. */
   async close(): Promise<void> {
     await this.#lane.onIdle();

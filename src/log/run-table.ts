@@ -96,6 +96,10 @@ export class RunTable {
     return max;
   }
 
+  bytesOf(row: number): number {
+    return this.#runs[row * FIELDS + BYTES]!;
+  }
+
   firstIndexOf(row: number): number {
     return this.#runs[row * FIELDS + FIRST_INDEX]!;
   }

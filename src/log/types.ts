@@ -42,6 +42,8 @@ export interface GroupLog {
   readonly hardState: HardState;
   readonly checkpoint: Checkpoint | undefined;
   readonly sizeBytes: number;
+  /** Of all readable entries; 0 when there is none with a time. */
+  readonly newestTimestampMs: number;
   /** Entries that were durable once and are damaged on this disk; clipped by truncation, trim and reset. */
   readonly damage: readonly IndexRange[];
   /**
@@ -101,6 +103,8 @@ export interface Log {
   seekOffset(group: GroupId, offset: number): Promise<number>;
   /** Index of the first entry whose max timestamp is at or after `timestampMs`; lastIndex + 1 if none. */
   seekTime(group: GroupId, timestampMs: number): Promise<number>;
+  /** The first index from which on the group's entries have at most `bytes`, about: where a trim to that size begins. */
+  seekSize(group: GroupId, bytes: number): Promise<number>;
   /**
    * The log before `firstIndex` may go. Durable with a later write; forgotten by a crash before. `startOffset`: of the
    * first record kept; without it the engine takes what it knows from memory (the checkpoint before `firstIndex`, or

@@ -1,5 +1,6 @@
 /** Answers the client protocol: what a request asks, from the partitions and the metadata of this node. */
 import type { Runtime } from "../runtime/runtime.ts";
+import { handleDeleteRecords } from "../../shards/partition/delete-records.ts";
 import { handleOffsets } from "../../shards/partition/offsets.ts";
 import { FetchService } from "../../shards/partition/fetch.ts";
 import { ProduceService } from "../../shards/partition/produce.ts";
@@ -76,6 +77,11 @@ export class ClientService implements RpcHandler {
       case "offsets": {
         const partitionOf = (shard: number) => this.#options.partitions.get(shard);
         return this.#later(exchange, handleOffsets(exchange as Exchange<typeof request>, partitionOf, this.#missing));
+      }
+      case "deleteRecords": {
+        const partitionOf = (shard: number) => this.#options.partitions.get(shard);
+        const answering = handleDeleteRecords(exchange as Exchange<typeof request>, partitionOf, this.#missing);
+        return this.#later(exchange, answering);
       }
       case "producerId":
         return this.#later(exchange, this.#answerProducerId(exchange as Exchange<typeof request>));

@@ -28,6 +28,7 @@ import { Partitions } from "./partitions.ts";
 import { ProducerIds } from "./producer-ids.ts";
 import { Recollection } from "./recollection.ts";
 import { ReplicaMover } from "./replica-mover.ts";
+import { RetentionLoop } from "./retention.ts";
 import { Routing } from "./routing.ts";
 
 const LOOPBACK = "127.0.0.1";
@@ -71,6 +72,7 @@ export class RaftlineNode {
   readonly #balance: Balance;
   readonly #mover: ReplicaMover;
   readonly #recollection: Recollection;
+  readonly #retention: RetentionLoop;
   #rpc: RpcServer | undefined;
   #peerAddress: Address | undefined;
   #adminPort = 0;
@@ -130,7 +132,8 @@ export class RaftlineNode {
     const { host, peers, metadata, routing } = this;
     const others = config.nodes.map(({ id }) => id).filter((id) => id !== nodeId);
     this.#recollection = new Recollection({ runtime, host, memory, others });
-    this.partitions = new Partitions({ runtime, nodeId, host, log, memory, metadata, routing });
+    const partitions = new Partitions({ runtime, nodeId, host, log, memory, metadata, routing });
+    this.partitions = partitions;
     this.#metadataReplica = host.add({
       group: METADATA_SHARD,
       configuration: { voters: config.nodes.map(({ id }) => id), outgoing: [], learners: [], learnersNext: [] },
@@ -172,6 +175,7 @@ export class RaftlineNode {
       peers,
     });
     this.#balance = new Balance({ runtime, nodeId, host, peers, delayMs: limits.balanceDelayMs });
+    this.#retention = new RetentionLoop({ runtime, log, metadata, partitions, lookMs: limits.retentionLookMs });
     this.partitions.reconcile();
   }
 
@@ -212,6 +216,7 @@ export class RaftlineNode {
     this.peers.start(peers);
     this.#balance.start();
     this.#mover.start();
+    this.#retention.start();
     this.#register();
   }
 
@@ -236,6 +241,7 @@ export class RaftlineNode {
     this.#mover.stop();
     this.#recollection.close();
     this.partitions.close();
+    this.#retention.stop();
     if (handOver) await this.#balance.handOver();
     this.#clientService.close();
     await this.#rpc?.close();

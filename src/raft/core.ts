@@ -34,7 +34,7 @@ export class Core<E extends RaftEntry> {
   deadlineMs = Infinity;
   /** False after the disk was lost: neither votes nor counts, see README.md. */
   vouched: boolean;
-  /** What a follower behind the log's start is given. */
+  /** The checkpoint that the host has told of last. */
   snapshot: SnapshotMeta;
   /** A received snapshot that the host has not been told of. */
   restored: SnapshotMeta | undefined;
@@ -48,6 +48,7 @@ export class Core<E extends RaftEntry> {
   #applied: number;
   #hardStateChanged = false;
   #commitWritten: number;
+  readonly #snapshotAt: "checkpoint" | "start";
 
   constructor(options: RaftOptions<E>) {
     const { hardState, applied, log } = options;
@@ -59,6 +60,7 @@ export class Core<E extends RaftEntry> {
     this.entries = options.entries;
     this.nowMs = options.nowMs;
     this.vouched = options.vouched ?? true;
+    this.#snapshotAt = options.snapshotAt ?? "checkpoint";
     this.log = new RaftLog(log);
     this.ledger = new WriteLedger(hardState, log.lastIndex);
     this.membership = new Membership(options.configuration, log.lastIndex);
@@ -107,6 +109,18 @@ export class Core<E extends RaftEntry> {
 
   get hasUnwritten(): boolean {
     return this.#hardStateChanged || this.restored !== undefined || this.log.hasUnsaved;
+  }
+
+  /**
+   * What a follower behind the log's start is given; undefined while there is none that reaches it. At the start it
+   * brings the configuration of now: those that follow in the log are applied over it, as by any follower that lags.
+   */
+  get offeredSnapshot(): SnapshotMeta | undefined {
+    const { log, snapshot, configuration } = this;
+    if (this.#snapshotAt === "checkpoint") return log.term(snapshot.index) === undefined ? undefined : snapshot;
+    const before = log.firstIndex - 1;
+    const index = log.term(before) === undefined ? log.firstIndex : before;
+    return index > this.#applied ? undefined : { index, term: log.term(index)!, configuration };
   }
 
   /** Time goes on; a clock that lags behind what was seen changes nothing. */

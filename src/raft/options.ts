@@ -30,4 +30,9 @@ export interface RaftOptions<E extends RaftEntry> {
    * know any more. It takes part again when its leader vouches for it; see {@link Raft.vouched}.
    */
   readonly vouched?: boolean;
+  /**
+   * What a follower behind the log's start is given. "checkpoint" (if left out): the last one, and its log begins there.
+   * "start": the log's own start, so that all replicas' logs begin alike; for a host that can give a state for it.
+   */
+  readonly snapshotAt?: "checkpoint" | "start";
 }

@@ -220,8 +220,9 @@ export class Raft<E extends RaftEntry> {
   }
 
   /**
-   * The log before `firstIndex` is gone, and `snapshot` is what a follower that needs it is given from now on. To be told
-   * of every checkpoint that may be sent, also when the log's start stays where it is. Older news than known is ignored.
+   * The log before `firstIndex` is gone, and `snapshot` is what a follower that needs it is given from now on (unless it
+   * is given the log's start). To be told of every checkpoint that may be sent, also when the log's start stays where it
+   * is. Older news than known is ignored.
    */
   compacted(firstIndex: number, snapshot: SnapshotMeta): void {
     const core = this.#core;

@@ -253,9 +253,8 @@ export class Replication<E extends RaftEntry> {
   }
 
   #sendSnapshot(follower: Progress): void {
-    const { id, term, snapshot, nowMs, messages } = this.#core;
-    // Until the host has told of a snapshot that reaches the log's start there is none to give.
-    if (this.#core.log.term(snapshot.index) === undefined) return;
+    const { id, term, offeredSnapshot: snapshot, nowMs, messages } = this.#core;
+    if (!snapshot) return;
     follower.becomeSnapshot(snapshot, nowMs);
     follower.nudge = false;
     messages.push({ type: "snapshot", from: id, to: follower.peer, term, snapshot });

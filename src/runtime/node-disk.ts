@@ -1,6 +1,8 @@
 /** The real disk, over `node:fs`, for Node and Deno alike. */
 import fs from "node:fs";
 import { dirname } from "node:path";
+import { AlignedMemoryPool } from "./aligned-memory.ts";
+import { DirectWrites } from "./direct-writes.ts";
 import { type Disk, type DiskEntry, DiskError, type DiskErrorCode, type DiskFile, type DiskLock } from "./disk.ts";
 import { lockFolder } from "./folder-lock.ts";
 
@@ -8,6 +10,8 @@ const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL } = fs.constants;
 const FLAGS = { create: O_RDWR | O_CREAT | O_EXCL, write: O_RDWR, read: O_RDONLY } as const;
 /** Absent where the system has none: a write there is followed by fdatasync. */
 const O_DSYNC: number | undefined = fs.constants.O_DSYNC;
+/** Around the page cache; absent where the system has none. */
+const O_DIRECT: number | undefined = fs.constants.O_DIRECT;
 
 const CODES: Readonly<Record<string, DiskErrorCode>> = {
   ENOENT: "NOT_FOUND",
@@ -21,12 +25,15 @@ const CODES: Readonly<Record<string, DiskErrorCode>> = {
 };
 
 export function createNodeDisk(): Disk {
+  const memories = new AlignedMemoryPool();
   return {
     async open(path, mode, writes): Promise<DiskFile> {
       const durable = writes === "durable";
       const flags = FLAGS[mode] | (durable ? O_DSYNC ?? 0 : 0);
       const fd = await call<number>(path, "open", (done) => fs.open(path, flags, 0o600, done));
-      return new NodeFile(path, fd, durable && O_DSYNC === undefined);
+      const file = new NodeFile(path, fd, durable && O_DSYNC === undefined);
+      if (durable) await file.openDirect(memories);
+      return file;
     },
     makeFolder: (path) => makeFolder(path),
     async list(path): Promise<DiskEntry[]> {
@@ -76,11 +83,32 @@ class NodeFile implements DiskFile {
   readonly path: string;
   readonly #fd: number;
   readonly #syncEachWrite: boolean;
+  #direct: { readonly fd: number; readonly writes: DirectWrites } | undefined;
+  /** The write under way, if it goes around the page cache: those have to come one after the other. */
+  #turn: Promise<void> = Promise.resolve();
 
   constructor(path: string, fd: number, syncEachWrite: boolean) {
     this.path = path;
     this.#fd = fd;
     this.#syncEachWrite = syncEachWrite;
+  }
+
+  /** Durable writes go around the page cache from now on, where the file system lets them. */
+  async openDirect(memories: AlignedMemoryPool): Promise<void> {
+    if (O_DSYNC === undefined || O_DIRECT === undefined) return;
+    const flags = O_RDWR | O_DSYNC | O_DIRECT;
+    const fd = await new Promise<number | undefined>((resolve) => {
+      fs.open(this.path, flags, (error, opened) => resolve(error ? undefined : opened));
+    });
+    if (fd === undefined) return;
+    const calls = {
+      writeDirect: (bytes: Uint8Array, position: number) =>
+        new Promise<number>((resolve, reject) => {
+          fs.write(fd, bytes, 0, bytes.length, position, (error, count) => error ? reject(error) : resolve(count));
+        }),
+      read: (into: Uint8Array, position: number) => this.read(into, position),
+    };
+    this.#direct = { fd, writes: new DirectWrites(calls, memories, await this.sizeBytes()) };
   }
 
   async sizeBytes(): Promise<number> {
@@ -103,8 +131,25 @@ class NodeFile implements DiskFile {
   }
 
   async write(chunks: readonly Uint8Array[], position: number): Promise<void> {
+    if (this.#direct) {
+      const turn = this.#turn.then(() => this.#writeDirect(chunks, position));
+      this.#turn = turn.catch(() => {});
+      return turn;
+    }
     await this.#writeAll(chunks, position);
     if (this.#syncEachWrite) await this.sync();
+  }
+
+  async #writeDirect(chunks: readonly Uint8Array[], position: number): Promise<void> {
+    const { writes } = this.#direct!;
+    const byteLength = byteLengthOf(chunks);
+    try {
+      if (await writes.write(chunks, position, byteLength)) return;
+    } catch (error) {
+      throw error instanceof DiskError ? error : toDiskError(this.path, "write", error as NodeJS.ErrnoException);
+    }
+    await this.#writeAll(chunks, position);
+    writes.wroteOtherwise(position + byteLength);
   }
 
   async #writeAll(chunks: readonly Uint8Array[], position: number): Promise<void> {
@@ -130,12 +175,20 @@ class NodeFile implements DiskFile {
     return call<void>(this.path, "fdatasync", (done) => fs.fdatasync(this.#fd, done));
   }
 
-  truncate(sizeBytes: number): Promise<void> {
-    return call<void>(this.path, "truncate", (done) => fs.ftruncate(this.#fd, sizeBytes, done));
+  async truncate(sizeBytes: number): Promise<void> {
+    await call<void>(this.path, "truncate", (done) => fs.ftruncate(this.#fd, sizeBytes, done));
+    this.#direct?.writes.truncated(sizeBytes);
   }
 
-  close(): Promise<void> {
-    return call<void>(this.path, "close", (done) => fs.close(this.#fd, done));
+  async close(): Promise<void> {
+    const direct = this.#direct;
+    this.#direct = undefined;
+    if (direct) {
+      await this.#turn;
+      direct.writes.close();
+      await call<void>(this.path, "close", (done) => fs.close(direct.fd, done));
+    }
+    await call<void>(this.path, "close", (done) => fs.close(this.#fd, done));
   }
 }
 

@@ -1,4 +1,5 @@
 /** The real network, over `node:net`, for Node and Deno alike. */
+import { Buffer } from "node:buffer";
 import net from "node:net";
 import {
   type Address,
@@ -62,6 +63,9 @@ function connect(address: Address, timeoutMs: number): Promise<Connection> {
 
 const ignore = () => {};
 
+/** Below it, copying is cheaper than a vector of buffers through the stream and the system. */
+const TOGETHER_BYTES_MAX = 4_096;
+
 class NodeConnection implements Connection {
   readonly remote: Address;
   onData: (chunk: Uint8Array) => void = ignore;
@@ -89,6 +93,11 @@ class NodeConnection implements Connection {
     const socket = this.#socket;
     if (!socket.writable || chunks.length === 0) return;
     const last = chunks.length - 1;
+    const small = last > 0 ? together(chunks) : undefined;
+    if (small) {
+      socket.write(small, this.#written);
+      return;
+    }
     if (last > 0) socket.cork();
     for (let i = 0; i < last; i++) socket.write(chunks[i]!);
     socket.write(chunks[last]!, this.#written);
@@ -116,6 +125,22 @@ class NodeConnection implements Connection {
   destroy(): void {
     this.#socket.destroy();
   }
+}
+
+/** Few bytes in many chunks cost less as one; undefined when they are more. */
+function together(chunks: readonly Uint8Array[]): Uint8Array | undefined {
+  let byteLength = 0;
+  for (const chunk of chunks) {
+    byteLength += chunk.length;
+    if (byteLength > TOGETHER_BYTES_MAX) return undefined;
+  }
+  const whole = Buffer.allocUnsafe(byteLength);
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.length;
+  }
+  return whole;
 }
 
 function format(address: Address): string {

@@ -21,6 +21,7 @@ export const RequestType = {
   producerId: 5,
   offsets: 6,
   admin: 7,
+  deleteRecords: 8,
 } as const;
 
 export type RequestName = keyof typeof RequestType;
@@ -92,6 +93,17 @@ export interface OffsetsPart {
 /** `timeMs`: the first record of the first batch whose max timestamp is at or after it; the end if there is none. */
 export type OffsetsAt = "earliest" | "latest" | { readonly timeMs: number };
 
+/** Records below each part's offset may go, for every reader. */
+export interface DeleteRecordsRequest {
+  readonly type: "deleteRecords";
+  readonly parts: readonly DeleteRecordsPart[];
+}
+
+export interface DeleteRecordsPart {
+  readonly shard: number;
+  readonly beforeOffset: number;
+}
+
 /** See admin-commands.ts for the commands and their arguments. */
 export interface AdminRequest {
   readonly type: "admin";
@@ -106,7 +118,8 @@ export type Request =
   | FetchRequest
   | ProducerIdRequest
   | OffsetsRequest
-  | AdminRequest;
+  | AdminRequest
+  | DeleteRecordsRequest;
 
 const helloSchema = Type.Tuple([
   Type.Literal(RequestType.hello),
@@ -151,6 +164,11 @@ const adminSchema = Type.Tuple([
   Text,
   Type.Record(Type.String(), Type.Unknown()),
 ]);
+const deleteRecordsSchema = Type.Tuple([
+  Type.Literal(RequestType.deleteRecords),
+  U32,
+  Type.Array(Type.Tuple([U32, U53]), { minItems: 1, maxItems: REQUEST_PARTS_MAX }),
+]);
 
 const validators = {
   hello: validator("hello", helloSchema),
@@ -160,6 +178,7 @@ const validators = {
   producerId: validator("producerId", producerIdSchema),
   offsets: validator("offsets", offsetsSchema),
   admin: validator("admin", adminSchema),
+  deleteRecords: validator("deleteRecords", deleteRecordsSchema),
 };
 
 /** A whole frame, as chunks for one write. Batches go by reference. */
@@ -185,6 +204,8 @@ export function encodeRequest(correlationId: number, request: Request): Uint8Arr
       return encodeFrame([type, correlationId, request.parts.map((part) => [part.shard, part.at])]);
     case "admin":
       return encodeFrame([type, correlationId, request.command, request.args]);
+    case "deleteRecords":
+      return encodeFrame([type, correlationId, request.parts.map((part) => [part.shard, part.beforeOffset])]);
   }
 }
 
@@ -233,6 +254,10 @@ function decodeFields(head: unknown[], body: Uint8Array): Request {
     case RequestType.admin: {
       const [, , command, args] = checked(validators.admin, head);
       return { type: "admin", command, args };
+    }
+    case RequestType.deleteRecords: {
+      const parts = checked(validators.deleteRecords, head)[2];
+      return { type: "deleteRecords", parts: parts.map(([shard, beforeOffset]) => ({ shard, beforeOffset })) };
     }
     default:
       throw new WireError("INVALID_MESSAGE", `request type ${String(type)} is not known`);

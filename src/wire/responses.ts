@@ -94,6 +94,18 @@ export interface AdminResponse {
   readonly result: unknown;
 }
 
+/** One result per part of the request, in its order. */
+export interface DeleteRecordsResponse {
+  readonly parts: readonly DeleteRecordsResult[];
+}
+
+export interface DeleteRecordsResult {
+  readonly code: string;
+  /** First offset that still exists. */
+  readonly startOffset: number;
+  readonly leaderHint: number;
+}
+
 /** Which answer belongs to which request. */
 export interface Responses {
   readonly hello: HelloResponse;
@@ -103,6 +115,7 @@ export interface Responses {
   readonly producerId: ProducerIdResponse;
   readonly offsets: OffsetsResponse;
   readonly admin: AdminResponse;
+  readonly deleteRecords: DeleteRecordsResponse;
 }
 
 const Code = Type.String({ maxLength: 64 });
@@ -134,6 +147,10 @@ const validators = {
   producerId: validator("producerId response", Type.Tuple([U32, Ok, U53, U16])),
   offsets: validator("offsets response", Type.Tuple([U32, Ok, Type.Array(Type.Tuple([Code, U53, NodeIdSchema]))])),
   admin: validator("admin response", Type.Tuple([U32, Ok, Type.Unknown()])),
+  deleteRecords: validator(
+    "deleteRecords response",
+    Type.Tuple([U32, Ok, Type.Array(Type.Tuple([Code, U53, NodeIdSchema]))]),
+  ),
 };
 
 type Decoders = { readonly [T in keyof Responses]: (head: unknown[], body: Uint8Array) => Responses[T] };
@@ -169,6 +186,13 @@ const decoders: Decoders = {
     parts: validators.offsets(head)[2].map(([code, offset, leaderHint]) => ({ code, offset, leaderHint })),
   }),
   admin: (head) => ({ result: validators.admin(head)[2] }),
+  deleteRecords: (head) => ({
+    parts: validators.deleteRecords(head)[2].map(([code, startOffset, leaderHint]) => ({
+      code,
+      startOffset,
+      leaderHint,
+    })),
+  }),
 };
 
 function decodeFetch(head: unknown[], body: Uint8Array): FetchResponse {
@@ -221,6 +245,8 @@ const encoders: Encoders = {
   producerId: (id, { producerId, epoch }) => encodeFrame([id, "", producerId, epoch]),
   offsets: (id, { parts }) => encodeFrame([id, "", parts.map((part) => [part.code, part.offset, part.leaderHint])]),
   admin: (id, { result }) => encodeFrame([id, "", result]),
+  deleteRecords: (id, { parts }) =>
+    encodeFrame([id, "", parts.map((part) => [part.code, part.startOffset, part.leaderHint])]),
 };
 
 /** A whole frame, as chunks for one write; a fetch's entries go by reference. */

@@ -70,6 +70,7 @@ admin("metrics for Prometheus, and an OpenAPI document that has every route", as
     "/v1/topics",
     "/v1/topics/{topic}",
     "/v1/topics/{topic}/partitions",
+    "/v1/topics/{topic}/partitions/{partition}/records",
     "/v1/topics/{topic}/partitions/{partition}/replicas",
   ]);
 });

@@ -17,6 +17,7 @@ export interface ClusterOptions {
   /** Started as well, though not (yet) in the configuration. */
   readonly extra?: readonly NodeId[];
   readonly limits?: Partial<RaftLimits>;
+  readonly snapshotAt?: "checkpoint" | "start";
   readonly seed?: number;
   /** Disks to start from; others are empty. */
   readonly disks?: Readonly<Record<NodeId, TestDisk>>;
@@ -48,6 +49,7 @@ export class Cluster {
   /** What was durable on them when it was acknowledged counts: one disk may be lost. */
   readonly #lostDisks: [NodeId, TestDisk][] = [];
   readonly #limits: Partial<RaftLimits>;
+  readonly #snapshotAt: "checkpoint" | "start";
   /** Links that lose everything, `from>to`. */
   readonly #cut = new Set<string>();
   readonly #heardMs = new Map<string, number>();
@@ -59,6 +61,7 @@ export class Cluster {
   constructor(size: number, options: ClusterOptions = {}) {
     this.random = seeded(options.seed ?? 1);
     this.#limits = options.limits ?? {};
+    this.#snapshotAt = options.snapshotAt ?? "checkpoint";
     const nodes = Array.from({ length: size }, (_, at) => at + 1);
     this.configuration = options.configuration ?? group(...nodes);
     for (const id of [...nodes, ...(options.extra ?? [])]) {
@@ -305,6 +308,7 @@ export class Cluster {
       random: this.random,
       peerHeardMs: (peer) => this.#heardMs.get(`${id}<${peer}`) ?? -Infinity,
       limits: this.#limits,
+      snapshotAt: this.#snapshotAt,
     };
     const world = {
       send: (letter: Letter) => void this.letters.push(letter),

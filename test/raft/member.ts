@@ -45,7 +45,10 @@ export function emptyDisk(configuration: Configuration): TestDisk {
   };
 }
 
-export type MemberSettings = Pick<RaftOptions<TestEntry>, "electionTimeoutMs" | "random" | "peerHeardMs" | "limits">;
+export type MemberSettings = Pick<
+  RaftOptions<TestEntry>,
+  "electionTimeoutMs" | "random" | "peerHeardMs" | "limits" | "snapshotAt"
+>;
 
 interface Write {
   readonly ready: Ready<TestEntry>;

@@ -25,6 +25,41 @@ snapshots("31: a follower behind the log's start is given a snapshot, then the r
   assert.is(cluster.delivered.filter(({ type }) => type === "snapshot").length, 1);
 });
 
+snapshots(
+  "31: where logs begin alike, the follower's begins where the leader's does, and not at the newest checkpoint",
+  () => {
+    const cluster = new Cluster(3, { snapshotAt: "start" });
+    cluster.elect(1);
+    cluster.isolate(3);
+    cluster.propose(1, "a", "b", "c", "d");
+    cluster.advance(20);
+    cluster.member(1).checkpoint(3);
+    cluster.heal();
+    cluster.advance(50);
+    assert.equal(cluster.values(3), ["a", "b", "c", "d"]);
+    assert.is(cluster.raft(1).log.firstIndex, 3);
+    assert.is(cluster.raft(3).log.firstIndex, 3);
+  },
+);
+
+snapshots("31: after a restart the term before the start is not known: then the first entry is the snapshot's", () => {
+  const cluster = new Cluster(3, { snapshotAt: "start" });
+  cluster.elect(1);
+  cluster.isolate(3);
+  cluster.propose(1, "a", "b", "c", "d");
+  cluster.advance(20);
+  for (const id of [1, 2]) cluster.member(id).checkpoint(3);
+  for (const id of [1, 2]) {
+    cluster.member(id).disk.start = { index: 2, term: 0 };
+    cluster.crash(id);
+    cluster.restart(id);
+  }
+  cluster.heal();
+  cluster.advance(5000);
+  assert.equal(cluster.values(3), ["a", "b", "c", "d"]);
+  assert.is(cluster.raft(3).log.firstIndex, 4);
+});
+
 snapshots("31: a snapshot that fails is offered again", () => {
   const cluster = new Cluster(3);
   cluster.elect(1);

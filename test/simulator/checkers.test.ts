@@ -75,11 +75,48 @@ checkers("a loss, a double, a gap, a wrong place, a wrong order and what was nev
 checkers("a consumer that skips or goes back is seen", () => {
   for (const offsets of [[0, 2], [0, 1, 1], [1]]) {
     const found = findings((fail) => {
-      const view = new ConsumerView(1, fail);
+      const view = new ConsumerView(1, new TopicHistory(1, fail), fail);
       for (const offset of offsets) view.read(0, offset);
     });
     assert.is(found[0], "a consumer skipped or went back", offsets.join());
   }
+});
+
+checkers("what was deleted may be missing, but no more than was asked, and it does not come back", () => {
+  const clean = topicLog((history) => {
+    history.acked("a", 0, 0);
+    history.acked("b", 0, 1);
+    history.trimming(0, 1);
+    history.trimmed(0, 1);
+    history.startsAt(0, 1);
+    history.read(0, 1, "b");
+    history.checkComplete([2]);
+  });
+  assert.equal(clean, []);
+  const more = topicLog((history) => {
+    history.trimming(0, 1);
+    history.trimmed(0, 2);
+  });
+  assert.equal(more, ["deleted more than was asked"]);
+  const lost = topicLog((history) => {
+    history.acked("b", 0, 1);
+    history.trimming(0, 1);
+    history.checkComplete([2]);
+  });
+  assert.equal(lost, ["a gap in the offsets", "acknowledged and lost"]);
+  const back = topicLog((history) => {
+    history.trimming(0, 1);
+    history.trimmed(0, 1);
+    history.startsAt(0, 0);
+  });
+  assert.equal(back, ["deleted records came back"]);
+  const skipped = findings((fail) => {
+    const history = new TopicHistory(1, fail);
+    history.trimming(0, 2);
+    const view = new ConsumerView(1, history, fail);
+    for (const offset of [0, 2, 4]) view.read(0, offset);
+  });
+  assert.is(skipped.length, 1, "from 0 to 2 is deleted, 3 is not");
 });
 
 function createTopic(name: string, mark: number): MetadataCommand {

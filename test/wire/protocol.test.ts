@@ -78,6 +78,10 @@ const request: fc.Arbitrary<Request> = fc.oneof(
       { minLength: 1 },
     ),
   }),
+  fc.record({
+    type: type("deleteRecords"),
+    parts: fc.array(fc.record({ shard: u32, beforeOffset: u53 }), { minLength: 1 }),
+  }),
   fc.record({ type: type("admin"), command: fc.string(), args: fc.dictionary(name, fc.oneof(u53, name)) }),
 );
 
@@ -102,6 +106,7 @@ const responses = {
   produce: fc.record({ parts: fc.array(fc.record({ code, baseOffset: u53, leaderHint: u32 })) }),
   producerId: fc.record({ producerId: u53, epoch: fc.integer({ min: 0, max: 65_535 }) }),
   offsets: fc.record({ parts: fc.array(fc.record({ code, offset: u53, leaderHint: u32 })) }),
+  deleteRecords: fc.record({ parts: fc.array(fc.record({ code, startOffset: u53, leaderHint: u32 })) }),
   admin: fc.record({ result: fc.oneof(name, fc.dictionary(name, u32), fc.array(u32), fc.constant(null)) }),
 };
 

@@ -1,11 +1,8 @@
 /** `bench latency`: one record at a time at a fixed rate, from send to acknowledgement, beside the bare pipeline. */
-import fs from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import { connect } from "../../src/client/client.ts";
-import { temporaryFolder } from "../processes/temporary-folder.ts";
-import { NodeProcesses } from "../processes/node-processes.ts";
 import { pace, runLimit } from "./limit.ts";
 import { round, Samples } from "./statistics.ts";
+import { withNodes } from "./with-nodes.ts";
 
 const WARM_UP_MS = 4_000;
 /** Faster than what is measured, so that the runtime has compiled what a broker runs all day. */
@@ -32,11 +29,8 @@ export interface LatencyResult {
 export async function runLatency({ rate, seconds, recordBytes, onProgress }: LatencyOptions): Promise<LatencyResult> {
   onProgress("the bare pipeline");
   const limit = await runLimit({ frameBytes: recordBytes, recordBytes, seconds, framesInFlight: 1, rate });
-  const folder = temporaryFolder("raftline-bench-");
   onProgress("three nodes");
-  const processes = await NodeProcesses.start({ folder, logLevel: "error" });
-  try {
-    const client = await connect(processes.bootstrap());
+  return withNodes(async ({ client }) => {
     await client.admin.createTopic("bench", { partitions: 16, replicas: 3 });
     const producer = client.producer();
     const value = new Uint8Array(recordBytes).fill(120);
@@ -56,7 +50,6 @@ export async function runLatency({ rate, seconds, recordBytes, onProgress }: Lat
     await delay(seconds * 1000);
     clearInterval(pacer);
     await producer.close();
-    await client.close();
     const ackMsP50 = round(samples.percentile(50));
     const ackMsP99 = round(samples.percentile(99));
     return {
@@ -68,8 +61,5 @@ export async function runLatency({ rate, seconds, recordBytes, onProgress }: Lat
       ratioP50: round(ackMsP50 / limit.ackMsP50),
       ratioP99: round(ackMsP99 / limit.ackMsP99),
     };
-  } finally {
-    await processes.stop();
-    fs.rmSync(folder, { recursive: true, force: true });
-  }
+  });
 }

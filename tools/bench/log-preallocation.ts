@@ -6,9 +6,10 @@
 import fs from "node:fs";
 import { tmpdir } from "node:os";
 import process from "node:process";
+import { AlignedMemory } from "../../src/runtime/aligned-memory.ts";
 
 const parent = process.argv[2] ?? tmpdir();
-const FILE_BYTES = 64 * 1024 * 1024;
+const FILE_BYTES = 128 * 1024 * 1024;
 const TURN_MS = 300;
 const ROUNDS = 7;
 const ZEROS = new Uint8Array(1024 * 1024);
@@ -17,6 +18,8 @@ interface Way {
   readonly name: string;
   readonly length: "grows" | "sparse" | "zeros";
   readonly dsync: boolean;
+  /** Around the page cache, copied into aligned memory first. */
+  readonly direct?: boolean;
   readonly leadBytes: number;
 }
 
@@ -34,6 +37,15 @@ const WAYS: readonly Way[] = [
   { name: "sparse, O_DSYNC, 128 KiB of zeros ahead", length: "sparse", dsync: true, leadBytes: 128 * 1024 },
   { name: "zeros, fdatasync", length: "zeros", dsync: false, leadBytes: 0 },
   { name: "zeros, O_DSYNC", length: "zeros", dsync: true, leadBytes: 0 },
+  { name: "sparse, O_DSYNC, O_DIRECT", length: "sparse", dsync: true, direct: true, leadBytes: 0 },
+  {
+    name: "sparse, O_DSYNC, O_DIRECT, 128 KiB ahead",
+    length: "sparse",
+    dsync: true,
+    direct: true,
+    leadBytes: 128 * 1024,
+  },
+  { name: "zeros, O_DSYNC, O_DIRECT", length: "zeros", dsync: true, direct: true, leadBytes: 0 },
 ];
 
 async function turn(way: Way, bytes: number): Promise<Result> {
@@ -51,7 +63,8 @@ async function turn(way: Way, bytes: number): Promise<Result> {
       chunks.push(ZEROS.subarray(0, way.leadBytes));
       leadEnd = position + bytes + way.leadBytes;
     }
-    await call((done) => fs.writev(fd, chunks, position, done));
+    const out = way.direct ? [together(chunks)] : chunks;
+    await call((done) => fs.writev(fd, out, position, done));
     if (!way.dsync) await call((done) => fs.fdatasync(fd, done));
     times.push(performance.now() - before);
     position += bytes;
@@ -67,22 +80,36 @@ async function turn(way: Way, bytes: number): Promise<Result> {
   };
 }
 
-function openFile(path: string, { length, dsync }: Way): number {
-  const { O_CREAT, O_RDWR, O_DSYNC } = fs.constants;
-  const fd = fs.openSync(path, O_CREAT | O_RDWR | (dsync ? O_DSYNC : 0));
+const aligned = new AlignedMemory(8 * 1024 * 1024);
+
+function together(chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  let at = 0;
+  for (const chunk of chunks) {
+    aligned.bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return aligned.bytes.subarray(0, at);
+}
+
+function openFile(path: string, { length, dsync, direct }: Way): number {
+  const { O_CREAT, O_RDWR, O_DSYNC, O_DIRECT } = fs.constants;
+  const flags = O_CREAT | O_RDWR | (dsync ? O_DSYNC : 0);
+  const fd = fs.openSync(path, flags);
   if (length === "sparse") fs.ftruncateSync(fd, FILE_BYTES);
   for (let at = 0; length === "zeros" && at < FILE_BYTES; at += ZEROS.length) {
     fs.writeSync(fd, ZEROS, 0, ZEROS.length, at);
   }
   fs.fsyncSync(fd);
-  return fd;
+  if (!direct) return fd;
+  fs.closeSync(fd);
+  return fs.openSync(path, flags | O_DIRECT);
 }
 
 function call(start: (done: (error: Error | null) => void) => void): Promise<void> {
   return new Promise((resolve, reject) => start((error) => error ? reject(error) : resolve()));
 }
 
-for (const bytes of [512, 4096, 65_536, 1_048_576]) {
+for (const bytes of [512, 4096, 65_536, 1_048_576, 4_194_304]) {
   const results = WAYS.map(() => [] as Result[]);
   for (let round = 0; round < ROUNDS; round++) {
     for (const [at, way] of WAYS.entries()) results[at]!.push(await turn(way, bytes));

@@ -3,6 +3,7 @@ import process from "node:process";
 import { cac } from "cac";
 import { reportFailure } from "../cli/failure.ts";
 import { UsageError } from "../cli/errors.ts";
+import { runDrain } from "./drain.ts";
 import { runFailover } from "./failover.ts";
 import { runGroups } from "./groups.ts";
 import { runLatency } from "./latency.ts";
@@ -16,6 +17,7 @@ interface BenchFlags {
   readonly partitions: number;
   readonly seconds: number;
   readonly rate?: number;
+  readonly records: number;
   readonly kills: number;
   readonly groups: number;
   readonly bytes: number;
@@ -28,6 +30,7 @@ const BENCHES: Readonly<Record<string, (flags: BenchFlags) => Promise<object>>> 
   limit: (flags) => runLimit({ ...flags, framesInFlight: 64 }),
   publish: (flags) => runPublish({ ...flags, onProgress }),
   latency: (flags) => runLatency({ ...flags, rate: flags.rate ?? 200, onProgress }),
+  drain: (flags) => runDrain({ ...flags, onProgress }),
   failover: (flags) => runFailover({ ...flags, rate: flags.rate ?? 2_000, onProgress }),
   groups: (flags) => runGroups({ ...flags, onProgress }),
   restart: (flags) => runRestart({ ...flags, onProgress }),
@@ -40,6 +43,7 @@ cli.command("<name>", `one of ${Object.keys(BENCHES).join(", ")}`)
   .option("--partitions <n>", "publish: partitions of the topic", { default: 16 })
   .option("--seconds <n>", "How long each is measured", { default: 10 })
   .option("--rate <n>", "latency (200), failover (2000), limit: records a second")
+  .option("--records <n>", "drain: records of the backlog", { default: 8_000_000 })
   .option("--kills <n>", "failover: how many", { default: 20 })
   .option("--groups <n>", "groups: partitions to create", { default: 1_000 })
   .option("--bytes <n>", "restart: bytes to publish before", { default: 1_000_000_000 })

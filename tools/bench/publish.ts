@@ -1,11 +1,10 @@
 /** `bench publish`: how fast one client process publishes to three node processes, beside the bare pipeline. */
-import fs from "node:fs";
-import { type Client, connect } from "../../src/client/client.ts";
-import { temporaryFolder } from "../processes/temporary-folder.ts";
-import { NodeProcesses } from "../processes/node-processes.ts";
+import type { Client } from "../../src/client/client.ts";
+import type { NodeProcesses } from "../processes/node-processes.ts";
 import { cpuSeconds, rssBytes } from "../processes/usage.ts";
 import { runLimit } from "./limit.ts";
 import { round, Samples } from "./statistics.ts";
+import { withNodes } from "./with-nodes.ts";
 
 const CHUNK_RECORDS = 1_000;
 const CHUNKS_IN_FLIGHT = 64;
@@ -36,20 +35,12 @@ export interface PublishResult {
 
 export async function runPublish(options: PublishOptions): Promise<PublishResult> {
   const { partitions, recordBytes, seconds, onProgress } = options;
-  const folder = temporaryFolder("raftline-bench-");
   onProgress("starting three nodes");
-  const processes = await NodeProcesses.start({ folder, logLevel: "error" });
-  let measured: Measured;
-  try {
-    const client = await connect(processes.bootstrap());
+  const measured = await withNodes(async ({ processes, client }) => {
     await client.admin.createTopic("bench", { partitions, replicas: 3 });
     onProgress("publishing");
-    measured = await publishFor(client, processes, recordBytes, seconds);
-    await client.close();
-  } finally {
-    await processes.stop();
-    fs.rmSync(folder, { recursive: true, force: true });
-  }
+    return await publishFor(client, processes, recordBytes, seconds);
+  });
   onProgress("the bare pipeline");
   const frameBytes = Math.max(FRAME_BYTES_AT_LEAST, Math.round(measured.batchBytes));
   const limit = await runLimit({ frameBytes, recordBytes, seconds, framesInFlight: 64 });

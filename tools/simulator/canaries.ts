@@ -12,7 +12,6 @@ import type { GroupWrite } from "../../src/log/types.ts";
 import { EntryKind } from "../../src/records/entry.ts";
 import { Host } from "../../shards/host/host.ts";
 import { Replica } from "../../shards/host/replica.ts";
-import { PartitionMachine } from "../../shards/partition/machine.ts";
 import { Partition } from "../../shards/partition/partition.ts";
 import { ProducerTable } from "../../shards/partition/producer-table.ts";
 import { SimulatedDisk } from "./disk.ts";
@@ -154,8 +153,8 @@ export const CANARIES: readonly Canary[] = [
     name: "forget the high watermark at a checkpoint",
     plant: () =>
       patch(Replica.prototype, "checkpoint", (original) =>
-        function (this: Replica, trim) {
-          const write = original.call(this, trim);
+        function (this: Replica) {
+          const write = original.call(this);
           return { ...write, checkpoint: { ...write.checkpoint, nextOffset: 0 } };
         }),
   },
@@ -207,7 +206,18 @@ export const CANARIES: readonly Canary[] = [
   },
   {
     name: "forget the producers at a checkpoint",
-    plant: () => patch(PartitionMachine.prototype, "capture", () => () => new ProducerTable().encode()),
+    plant: () => {
+      const nobody = new ProducerTable().encode();
+      return patch(ProducerTable.prototype, "encode", () => () => nobody);
+    },
+  },
+  {
+    name: "delete more than was asked",
+    plant: () =>
+      patch(Partition.prototype, "trim", (original) =>
+        function (this: Partition, offset, reason) {
+          return original.call(this, Math.min(offset + 3, this.highWatermark), reason);
+        }),
   },
   {
     name: "skip an entry when reading",

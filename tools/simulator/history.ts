@@ -27,12 +27,52 @@ export class TopicHistory {
   readonly #read: Map<number, Seen>[] = [];
   readonly #placeOf = new Map<string, string>();
   readonly #fail: (violation: Violation) => void;
+  /** By partition: below the first one records may be deleted, below the second they are. */
+  readonly #trims: { asked: number; done: number }[] = [];
+  readonly #ends: number[] = [];
   acknowledged = 0;
   unknown = 0;
 
   constructor(partitions: number, fail: (violation: Violation) => void) {
-    for (let i = 0; i < partitions; i++) this.#read.push(new Map());
+    for (let i = 0; i < partitions; i++) {
+      this.#read.push(new Map());
+      this.#trims.push({ asked: 0, done: 0 });
+      this.#ends.push(0);
+    }
     this.#fail = fail;
+  }
+
+  /** Behind the last record that was acknowledged. */
+  endOf(partition: number): number {
+    return this.#ends[partition]!;
+  }
+
+  trimming(partition: number, beforeOffset: number): void {
+    const trims = this.#trims[partition]!;
+    trims.asked = Math.max(trims.asked, beforeOffset);
+  }
+
+  trimmed(partition: number, startOffset: number): void {
+    const trims = this.#trims[partition]!;
+    trims.done = Math.max(trims.done, startOffset);
+    if (startOffset > trims.asked) {
+      const detail = `partition ${partition} begins at ${startOffset}, asked for was ${trims.asked}`;
+      this.#fail({ invariant: "deleted more than was asked", detail });
+    }
+  }
+
+  /** A consumer that begins or goes on at `offset` where `expected` came next. */
+  maySkip(partition: number, expected: number, offset: number): boolean {
+    return offset > expected && offset <= this.#trims[partition]!.asked;
+  }
+
+  /** The first record that somebody found who began to read after everything was over. */
+  startsAt(partition: number, offset: number): void {
+    const { done } = this.#trims[partition]!;
+    if (offset < done) {
+      const detail = `partition ${partition} begins at ${offset}, and was trimmed to ${done}`;
+      this.#fail({ invariant: "deleted records came back", detail });
+    }
   }
 
   get sends(): number {
@@ -47,6 +87,7 @@ export class TopicHistory {
     const sent = this.#sent.get(value)!;
     sent.partition = partition;
     sent.offset = offset;
+    this.#ends[partition] = Math.max(this.#ends[partition]!, offset + 1);
     this.acknowledged += 1;
     const there = this.#read[partition]!.get(offset);
     if (there && there.value !== value) {
@@ -88,7 +129,8 @@ export class TopicHistory {
   checkComplete(ends: readonly number[]): void {
     this.#checkDense(ends);
     for (const [value, { partition, offset }] of this.#sent) {
-      if (offset >= 0 && this.#read[partition]!.get(offset)?.value !== value) {
+      if (offset < 0 || offset < this.#trims[partition]!.asked) continue;
+      if (this.#read[partition]!.get(offset)?.value !== value) {
         this.#fail({ invariant: "acknowledged and lost", detail: `${value} acknowledged at ${partition}/${offset}` });
       }
     }
@@ -97,7 +139,7 @@ export class TopicHistory {
 
   #checkDense(ends: readonly number[]): void {
     ends.forEach((end, partition) => {
-      for (let offset = 0; offset < end; offset++) {
+      for (let offset = this.#trims[partition]!.asked; offset < end; offset++) {
         if (!this.#read[partition]!.has(offset)) {
           this.#fail({
             invariant: "a gap in the offsets",
@@ -130,19 +172,21 @@ export class TopicHistory {
   }
 }
 
-/** One consumer's own view: offsets come one after the other, none left out, none twice. */
+/** One consumer's own view: offsets come one after the other, none left out but what was deleted, none twice. */
 export class ConsumerView {
   readonly #next: number[];
+  readonly #history: TopicHistory;
   readonly #fail: (violation: Violation) => void;
 
-  constructor(partitions: number, fail: (violation: Violation) => void) {
+  constructor(partitions: number, history: TopicHistory, fail: (violation: Violation) => void) {
     this.#next = new Array<number>(partitions).fill(0);
+    this.#history = history;
     this.#fail = fail;
   }
 
   read(partition: number, offset: number): void {
     const expected = this.#next[partition]!;
-    if (offset !== expected) {
+    if (offset !== expected && !this.#history.maySkip(partition, expected, offset)) {
       this.#fail({
         invariant: "a consumer skipped or went back",
         detail: `partition ${partition}: ${offset} after ${expected - 1}`,

@@ -1,4 +1,5 @@
 /** One seed, one run: a cluster, clients, faults; then healing, and everything is held against what was promised. */
+import { Buffer } from "node:buffer";
 import { METADATA_SHARD } from "../../shards/metadata/state.ts";
 import { sleep } from "../../src/runtime/sleep.ts";
 import { BarrierLoad } from "./barrier-load.ts";
@@ -8,6 +9,7 @@ import { allMoved, haveTheSame } from "./moves.ts";
 import { Testbed } from "./testbed.ts";
 import { TopicsHistory } from "./topics-history.ts";
 import { TopicsLoad } from "./topics-load.ts";
+import { TrimLoad } from "./trim-load.ts";
 import {
   connectPatiently,
   ConsumerLoad,
@@ -26,6 +28,7 @@ const CONSUMERS = 1;
 const PRODUCERS = 2;
 const TOPICS_CLIENTS = 2;
 const TOPICS_CHANCE = 0.35;
+const TRIMS_CHANCE = 0.5;
 const CONSUMER_PAUSE_MS_MAX = 60;
 
 export interface SimulationOptions {
@@ -72,6 +75,7 @@ class Simulation {
   readonly #partitions: number;
   readonly #replicas: number;
   readonly #hasTopicsLoad: boolean;
+  readonly #hasTrims: boolean;
 
   constructor(options: SimulationOptions) {
     this.#options = options;
@@ -86,6 +90,7 @@ class Simulation {
     this.#partitions = 1 + random.integer(3);
     this.#replicas = random.chance(0.5) ? nodes : Math.min(3, nodes);
     this.#hasTopicsLoad = random.chance(TOPICS_CHANCE);
+    this.#hasTrims = random.chance(TRIMS_CHANCE);
     this.#history = new TopicHistory(this.#partitions, fail);
     this.#topics = new TopicsHistory(fail);
   }
@@ -129,7 +134,8 @@ class Simulation {
     const pauseMsMax = on.has("slowConsumer") ? CONSUMER_PAUSE_MS_MAX : 0;
     const consumers = Array.from({ length: CONSUMERS }, () => new ConsumerLoad(this.#workload(), pauseMsMax));
     const topics = this.#topicsLoads();
-    const loading = Promise.all([...producers, ...topics].map((load) => load.run()));
+    const trims = this.#hasTrims ? [new TrimLoad(this.#workload())] : [];
+    const loading = Promise.all([...producers, ...topics, ...trims].map((load) => load.run()));
     for (const consumer of consumers) void consumer.run();
     const barriers = new BarrierLoad({ ...bed, random: bed.random.fork() });
     barriers.start();
@@ -137,7 +143,7 @@ class Simulation {
     await bed.runFor((this.#options.seconds ?? DEFAULT_SECONDS) * 1000);
     bed.striker.heal();
     bed.timeline.say("healed");
-    for (const load of [...producers, ...topics]) load.stopped = true;
+    for (const load of [...producers, ...topics, ...trims]) load.stopped = true;
     barriers.stopped = true;
     await bed.until("every send has an outcome", SETTLE_MS_MAX, loading);
     for (const consumer of consumers) consumer.stopped = true;
@@ -153,7 +159,26 @@ class Simulation {
       ends = read;
     });
     await this.#bed.until("everything is read back", READ_MS_MAX, reading);
-    if (!this.#bed.violation) this.#history.checkComplete(ends);
+    if (this.#bed.violation) return;
+    this.#history.checkComplete(ends);
+    this.#checkStates();
+  }
+
+  /** Replicas that have applied the same have the same state. */
+  #checkStates(): void {
+    const { cluster, fail } = this.#bed;
+    const states = new Map<string, Uint8Array>();
+    for (const id of cluster.alive) {
+      for (const { group, raft, machine } of cluster.nodeOf(id)?.host.replicas() ?? []) {
+        const place = `group ${group} at ${raft.applied}`;
+        const state = machine.capture();
+        const other = states.get(place) ?? state;
+        states.set(place, state);
+        if (Buffer.compare(state, other) !== 0) {
+          fail({ invariant: "replicas' states differ", detail: `${place}, on node ${id}` });
+        }
+      }
+    }
   }
 
   async #movesDone(): Promise<void> {

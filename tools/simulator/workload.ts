@@ -111,7 +111,7 @@ export class ConsumerLoad {
     const { runtime, random, partitions, history, fail } = this.#options;
     while (!this.stopped) {
       const client = await connectPatiently(this.#options);
-      const view = new ConsumerView(partitions, fail);
+      const view = new ConsumerView(partitions, history, fail);
       try {
         for await (const record of client.consumer({ topics: [TOPIC], from: "earliest" })) {
           view.read(record.partition, record.offset);
@@ -132,8 +132,9 @@ export async function readAll(options: WorkloadOptions): Promise<number[]> {
   const { partitions, history, fail } = options;
   const client = await connectPatiently(options);
   const ends = new Array<number>(partitions).fill(0);
-  const view = new ConsumerView(partitions, fail);
+  const view = new ConsumerView(partitions, history, fail);
   for await (const record of client.consumer({ topics: [TOPIC], from: "earliest", until: "end" })) {
+    if (ends[record.partition] === 0) history.startsAt(record.partition, record.offset);
     view.read(record.partition, record.offset);
     history.read(record.partition, record.offset, record.text());
     ends[record.partition] = record.offset + 1;

@@ -13,20 +13,23 @@ interface TopicFlags {
   readonly retentionBytes?: number;
   readonly partition?: number;
   readonly nodes?: string | number;
+  readonly before?: number;
   readonly json?: boolean;
 }
 
 export function topicCommand(cli: CAC): void {
-  cli.command("topic <action> [name]", "create, list, describe, alter, move or delete topics")
+  cli.command("topic <action> [name]", "create, list, describe, alter, move, trim or delete topics")
     .option(...BOOTSTRAP_OPTION)
     .option("--partitions <n>", "Partitions of a new topic")
     .option("--replicas <n>", "Replicas of each partition")
     .option("--retention-ms <ms>", "Records may go when they are older")
     .option("--retention-bytes <bytes>", "Per partition: the oldest may go above it")
-    .option("--partition <n>", "The partition to move")
+    .option("--partition <n>", "The partition to move or trim")
     .option("--nodes <ids>", "Where its replicas shall be; the first should lead")
+    .option("--before <offset>", "Trim: records below it are deleted, for good")
     .option("--json", "One JSON document")
     .example("raftline topic create orders --partitions 16")
+    .example("raftline topic trim orders --partition 0 --before 1000")
     .example("raftline topic describe orders --json")
     .example("raftline topic move orders --partition 0 --nodes 4,2,3")
     .action(runTopic);
@@ -51,13 +54,15 @@ function workOf(action: string, name: string | undefined, flags: TopicFlags): (a
       return (admin) => admin.alterTopic(topic, { retention: retentionOf(flags) });
     case "move":
       return moveOf(topic, flags);
+    case "trim":
+      return trimOf(topic, flags);
     case "delete":
       return async (admin) => {
         await admin.deleteTopic(topic);
         return { deleted: topic };
       };
     default:
-      throw new UsageError(`topic ${action}: not one of create, list, describe, alter, move, delete`);
+      throw new UsageError(`topic ${action}: not one of create, list, describe, alter, move, trim, delete`);
   }
 }
 
@@ -67,6 +72,13 @@ function moveOf(topic: string, { partition, nodes }: TopicFlags): (admin: AdminC
   }
   const replicas = String(nodes).split(",").map(Number);
   return (admin) => admin.moveReplicas(topic, partition, replicas);
+}
+
+function trimOf(topic: string, { partition, before }: TopicFlags): (admin: AdminClient) => Promise<object> {
+  if (partition === undefined || before === undefined) {
+    throw new UsageError("topic trim wants --partition and --before");
+  }
+  return async (admin) => ({ topic, partition, startOffset: await admin.deleteRecords(topic, partition, before) });
 }
 
 function named(name: string | undefined): string {

@@ -1,0 +1,23 @@
+/** Three fresh node processes and a client, for the time of one measurement. */
+import fs from "node:fs";
+import { type Client, connect } from "../../src/client/client.ts";
+import { NodeProcesses } from "../processes/node-processes.ts";
+import { temporaryFolder } from "../processes/temporary-folder.ts";
+
+export interface BenchCluster {
+  readonly processes: NodeProcesses;
+  readonly client: Client;
+}
+
+/** Everything is stopped and removed when `measure` ends, however it ends. */
+export async function withNodes<T>(measure: (cluster: BenchCluster) => Promise<T>): Promise<T> {
+  const folder = temporaryFolder("raftline-bench-");
+  const processes = await NodeProcesses.start({ folder, logLevel: "error" });
+  try {
+    await using client = await connect(processes.bootstrap());
+    return await measure({ processes, client });
+  } finally {
+    await processes.stop();
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
+}
