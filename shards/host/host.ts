@@ -158,14 +158,22 @@ export class Host implements ReplicaHost {
     return this.#unvouched.size;
   }
 
-  /** Nothing was forgotten: this node never took part. Where nobody leads yet, its groups ask at once. */
+  /** Nothing was forgotten: this node never took part. */
   trustAll(isDoubted: (group: GroupId) => boolean): void {
     for (const { replica } of this.#groups.values()) {
       const { raft, group } = replica;
       if (raft.vouched || isDoubted(group) || this.#options.log.group(group)?.suspect) continue;
       raft.trust(this.nowMs());
       this.#unvouched.delete(group);
-      if (raft.leader === 0) raft.campaign(this.nowMs());
+      this.wake(replica);
+    }
+  }
+
+  /** Groups that nobody leads ask for votes now, not when their patience ends. */
+  campaignWhereNobodyLeads(): void {
+    for (const { replica } of this.#groups.values()) {
+      if (replica.raft.leader !== 0) continue;
+      replica.raft.campaign(this.nowMs());
       this.wake(replica);
     }
   }

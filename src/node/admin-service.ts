@@ -102,7 +102,9 @@ export class AdminService {
 
   #cluster(): ClusterDescription {
     const { metadata, metadataService, clusterId, isAlive } = this.#options;
-    const nodes: NodeDescription[] = [...metadata.nodes.values()].map(({ id, host, clientPort }) => ({
+    const nodes: NodeDescription[] = [...metadata.nodes.values()].sort((a, b) => a.id - b.id).map((
+      { id, host, clientPort },
+    ) => ({
       id,
       host,
       port: clientPort,

@@ -131,7 +131,7 @@ export class RaftlineNode {
     });
     const { host, peers, metadata, routing } = this;
     const others = config.nodes.map(({ id }) => id).filter((id) => id !== nodeId);
-    this.#recollection = new Recollection({ runtime, host, memory, others });
+    this.#recollection = new Recollection({ runtime, nodeId, host, memory, others });
     const partitions = new Partitions({ runtime, nodeId, host, log, memory, metadata, routing });
     this.partitions = partitions;
     this.#metadataReplica = host.add({

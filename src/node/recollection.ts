@@ -6,9 +6,11 @@ import type { Host } from "../../shards/host/host.ts";
 import type { Memory, Past } from "./memory.ts";
 
 const RETRY_MS = 1_000;
+const TURN_MS = 25;
 
 export interface RecollectionOptions {
   readonly runtime: Runtime;
+  readonly nodeId: NodeId;
   readonly host: Host;
   readonly memory: Memory;
   readonly others: readonly NodeId[];
@@ -37,12 +39,20 @@ export class Recollection {
 
   /** A peer let this node in. */
   peerKnows(peer: NodeId): void {
-    const { memory, others, host } = this.#options;
+    const { memory, others, host, runtime } = this.#options;
     this.#know.add(peer);
     if (memory.past !== "unproven" || this.#lost || !others.every((node) => this.#know.has(node))) return;
     this.#write("whole", () => {
-      if (!this.#lost) host.trustAll((group) => memory.isDoubted(group));
+      if (this.#lost) return;
+      host.trustAll((group) => memory.isDoubted(group));
+      this.#timer = runtime.timers.after(this.#turnMs(), () => host.campaignWhereNobodyLeads());
     });
+  }
+
+  /** A new cluster's nodes take turns: those that asked all at once would split the votes. */
+  #turnMs(): number {
+    const { others, nodeId } = this.#options;
+    return others.filter((node) => node < nodeId).length * TURN_MS;
   }
 
   /** A peer has met this node with another folder, or in a later run. */
