@@ -97,6 +97,8 @@ async function runBench(name: string, flags: BenchFlags): Promise<void> {
   else for (const [field, value] of Object.entries(result)) console.log(`${field.padEnd(24)} ${JSON.stringify(value)}`);
 }
 
+// Every program and folder of a run has a listener for its end.
+process.setMaxListeners(0);
 // What was started is stopped, and what was written removed, as the process exits.
 process.on("SIGINT", () => process.exit(130));
 process.on("SIGTERM", () => process.exit(143));

@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import fs from "node:fs";
 import process from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Kafka } from "kafkajs";
+import type { Admin, Kafka } from "kafkajs";
 import { freePorts } from "../../processes/ports.ts";
 import type { Peer, PeerPublisher, PeerSystem, PublisherOptions, RunningPeer } from "./peer.ts";
 import { outputOf, Program } from "./processes.ts";
@@ -15,6 +15,7 @@ const NODES = 3;
 const START_MS_MAX = 60_000;
 const UNIT_RECORDS = 1_000;
 const UNITS_IN_FLIGHT = 4;
+const SETTLE_MS = 1_000;
 const HEAP = "-Xmx512m";
 
 export const kafka: Peer = {
@@ -37,7 +38,7 @@ export const kafka: Peer = {
       for (const [at, program] of programs.entries()) await program.listens(ports[at * 2]!, START_MS_MAX);
       const { Kafka, logLevel } = await import("kafkajs");
       const brokers = [0, 1, 2].map((at) => `127.0.0.1:${ports[at * 2]}`);
-      const client = new Kafka({ clientId: "bench", brokers, logLevel: logLevel.NOTHING });
+      const client = new Kafka({ clientId: "bench", brokers, logLevel: logLevel.NOTHING, retry: { retries: 12 } });
       return {
         version: versionOf(`${process.env.KAFKA_HOME}/libs`),
         pids: programs.map(({ pid }) => pid),
@@ -105,8 +106,19 @@ class KafkaSystem implements PeerSystem {
       waitForLeaders: true,
       topics: [{ topic: this.#topic, numPartitions: count, replicationFactor: 3, configEntries }],
     });
+    await this.#whenServed(admin, count);
     await admin.disconnect();
-    await delay(1_000);
+  }
+
+  /** A new topic's brokers do not know of it at once, whatever its creator was told. */
+  async #whenServed(admin: Admin, count: number): Promise<void> {
+    const deadlineMs = performance.now() + START_MS_MAX;
+    while (performance.now() < deadlineMs) {
+      await delay(SETTLE_MS);
+      const offsets = await admin.fetchTopicOffsets(this.#topic).catch(() => []);
+      if (offsets.length === count) return;
+    }
+    throw new Error(`Kafka does not serve the ${count} partitions of a new topic`);
   }
 
   async publisher({ recordBytes, purpose }: PublisherOptions): Promise<PeerPublisher> {

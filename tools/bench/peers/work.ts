@@ -68,10 +68,15 @@ export async function latencyFor(
   await system.prepare(1);
   const publisher = await system.publisher({ recordBytes, purpose: "latency" });
   const samples = new Samples();
-  const warming = pace(rate * 5, () => publisher.send(0, () => {}));
-  await delay(WARM_UP_MS);
+  let waiting = 0;
+  const warming = pace(rate * 2, () => {
+    waiting += 1;
+    publisher.send(0, () => waiting -= 1);
+  });
+  await delay(2 * WARM_UP_MS);
   clearInterval(warming);
-  await delay(500);
+  const settledBy = performance.now() + STUCK_MS;
+  while (waiting > 0 && performance.now() < settledBy) await delay(50);
   const pacer = pace(rate, () => {
     const sentMs = performance.now();
     publisher.send(0, () => samples.add(performance.now() - sentMs));
