@@ -2,17 +2,23 @@
 import type { CursorState } from "./cursor-state.ts";
 import type { GroupCommand } from "./group-commands.ts";
 import type { GroupTable } from "./group-table.ts";
-import type { Lease } from "./leases.ts";
 import type { QueueState } from "./queue-state.ts";
 
 /** A refusal has a code, and changed nothing but what the code's own words say. */
 export interface GroupResult {
   /** "" or an error code. */
   readonly code: string;
-  /** Of a lease: what was given. */
-  readonly lease?: Lease;
+  /** Of a lease: what was given; absent where nothing was free. */
+  readonly lease?: GivenLease;
   /** Of a claim or a commit: the cursor as it is. */
   readonly cursor?: CursorState;
+}
+
+/** As given: what becomes of it later does not show. */
+export interface GivenLease {
+  readonly leaseId: number;
+  /** Flat: start, end, deliveries of each part. */
+  readonly held: readonly number[];
 }
 
 const DONE: GroupResult = { code: "" };
@@ -60,7 +66,7 @@ function applyToQueue(groups: GroupTable, queue: QueueState, command: QueueComma
   switch (command.op) {
     case "lease": {
       const lease = queue.lease(groups.nextLeaseId(), command.consumer, command.leaseMs, command.ranges, end);
-      return lease === undefined ? DONE : { code: "", lease };
+      return lease === undefined ? DONE : { code: "", lease: { leaseId: lease.leaseId, held: [...lease.held] } };
     }
     case "ack":
       return { code: queue.ack(command.leaseId, command.consumer, command.ranges) };

@@ -103,15 +103,16 @@ export class OffsetSet {
     return Infinity;
   }
 
-  /** The first offset at `from` or after it that is no member. */
-  nextOut(from: number): number {
+  /** The first offset at `from` or after it that is no member; `limit` if there is none before it. */
+  nextOut(from: number, limit = Infinity): number {
     for (let at = from;;) {
+      if (at >= limit) return limit;
       const number = Math.floor(at / CHUNK_OFFSETS);
       const chunk = this.#chunks.get(number);
       if (chunk === undefined) return at;
       const base = number * CHUNK_OFFSETS;
       const out = nextBit(chunk.bits, at - base, false);
-      if (out < CHUNK_OFFSETS) return base + out;
+      if (out < CHUNK_OFFSETS) return Math.min(base + out, limit);
       at = base + CHUNK_OFFSETS;
     }
   }
@@ -123,7 +124,7 @@ export class OffsetSet {
       const base = number * CHUNK_OFFSETS;
       const inside: Ranges = [];
       for (let at = this.nextIn(base); at < base + CHUNK_OFFSETS; at = this.nextIn(at)) {
-        const end = Math.min(this.nextOut(at), base + CHUNK_OFFSETS);
+        const end = this.nextOut(at, base + CHUNK_OFFSETS);
         inside.push(at, end);
         at = end;
       }

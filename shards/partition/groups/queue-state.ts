@@ -80,6 +80,11 @@ export class QueueState {
     return offset < this.floor || this.#done.has(offset);
   }
 
+  /** Whether this lease is over, and nothing of it is remembered: whoever names it is late. */
+  isOver(leaseId: number): boolean {
+    return leaseId <= this.#lastLeaseId && !this.leases.has(leaseId) && !this.#ended.has(leaseId);
+  }
+
   /** Gives what is free of `wanted` to a consumer. Undefined if nothing is. */
   lease(leaseId: number, consumer: string, leaseMs: number, wanted: Readonly<Ranges>, end: number): Lease | undefined {
     const held: number[] = [];
@@ -296,7 +301,7 @@ export class QueueState {
   #areDone(ranges: Readonly<Ranges>): boolean {
     for (let i = 0; i < ranges.length; i += 2) {
       const end = ranges[i + 1]!;
-      if (end > this.floor && this.#done.nextOut(Math.max(ranges[i]!, this.floor)) < end) return false;
+      if (end > this.floor && this.#done.nextOut(Math.max(ranges[i]!, this.floor), end) < end) return false;
     }
     return true;
   }

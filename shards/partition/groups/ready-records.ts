@@ -42,7 +42,7 @@ export class ReadyRecords {
     const parts: [number, number, number][] = [];
     for (const [deliveries, offsets] of [...this.#byDeliveries]) {
       for (let at = offsets.nextIn(start); at < end;) {
-        const to = Math.min(end, offsets.nextOut(at));
+        const to = offsets.nextOut(at, end);
         parts.push([at, to, deliveries]);
         at = offsets.nextIn(to);
       }
