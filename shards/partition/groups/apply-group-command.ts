@@ -1,5 +1,4 @@
 /** What each operation does to the groups. Deterministic: groups, operation and the high watermark alone decide. */
-import type { CursorState } from "./cursor-state.ts";
 import type { GroupCommand } from "./group-commands.ts";
 import type { GroupTable } from "./group-table.ts";
 import type { QueueState } from "./queue-state.ts";
@@ -10,8 +9,8 @@ export interface GroupResult {
   readonly code: string;
   /** Of a lease: what was given; absent where nothing was free. */
   readonly lease?: GivenLease;
-  /** Of a claim or a commit: the cursor as it is. */
-  readonly cursor?: CursorState;
+  /** Of a claim or a commit: the cursor as it is then. */
+  readonly cursor?: { readonly committed: number; readonly metadata: string; readonly generation: number };
 }
 
 /** As given: what becomes of it later does not show. */
@@ -48,18 +47,14 @@ type CursorCommand = Extract<GroupCommand, { op: "claim" | "commit" | "resetCurs
 type QueueCommand = Exclude<GroupCommand, CursorCommand | { op: "open" | "remove" }>;
 
 function applyToCursor(groups: GroupTable, command: CursorCommand, end: number): GroupResult {
-  const cursor = groups.openCursor(command.group);
-  if (typeof cursor === "string") return { code: cursor };
-  switch (command.op) {
-    case "claim":
-      return { code: cursor.claim(command.generation, command.memberId), cursor };
-    case "commit":
-      return { code: cursor.commit(command.generation, command.offset, command.metadata, end), cursor };
-    case "resetCursor":
-      if (command.offset > end) return { code: "OFFSET_OUT_OF_RANGE" };
-      cursor.reset(command.offset);
-      return { code: "", cursor };
-  }
+  const found = groups.openCursor(command.group);
+  if (typeof found === "string") return { code: found };
+  let code = "";
+  if (command.op === "claim") code = found.claim(command.generation, command.memberId);
+  else if (command.op === "commit") code = found.commit(command.generation, command.offset, command.metadata, end);
+  else code = found.reset(command.offset, end);
+  const { committed, metadata, generation } = found;
+  return { code, cursor: { committed, metadata, generation } };
 }
 
 function applyToQueue(groups: GroupTable, queue: QueueState, command: QueueCommand, end: number): GroupResult {

@@ -35,9 +35,11 @@ export class CursorState {
   }
 
   /** Whatever generation is there: the members go on from here when they claim it anew. */
-  reset(offset: number): void {
+  reset(offset: number, end: number): CursorCode {
+    if (offset > end) return "OFFSET_OUT_OF_RANGE";
     this.committed = offset;
     this.metadata = "";
+    return "";
   }
 
   encode(): EncodedCursor {

@@ -50,11 +50,11 @@ export type GroupCommand =
     readonly group: string;
     readonly consumer: string;
     readonly leaseMs: number;
-    readonly ranges: Ranges;
+    readonly ranges: Readonly<Ranges>;
   }
-  | { readonly op: "ack" | "release" } & OfLease & { readonly ranges: Ranges }
+  | { readonly op: "ack" | "release" } & OfLease & { readonly ranges: Readonly<Ranges> }
   | { readonly op: "nack" } & OfLease & {
-    readonly ranges: Ranges;
+    readonly ranges: Readonly<Ranges>;
     /** 0: at once. */
     readonly parcelId: number;
     readonly delayMs: number;
@@ -68,9 +68,9 @@ export type GroupCommand =
     readonly group: string;
     readonly parcelId: number;
     readonly atMs: number;
-    readonly ranges: Ranges;
+    readonly ranges: Readonly<Ranges>;
   }
-  | { readonly op: "drop"; readonly group: string; readonly ranges: Ranges }
+  | { readonly op: "drop"; readonly group: string; readonly ranges: Readonly<Ranges> }
   | { readonly op: "deadProducer"; readonly group: string; readonly producerId: number }
   | { readonly op: "forwarded"; readonly group: string; readonly producerId: number; readonly sequence: number }
   | { readonly op: "resetQueue"; readonly group: string; readonly offset: number; readonly force: boolean }
@@ -150,7 +150,14 @@ export function fromFields([code, name, ...fields]: unknown[]): GroupCommand {
       return { op: "release", group, leaseId: first, consumer: text[1]!, ranges: rangesIn(fields[2]) };
     case OpCode.nack: {
       const lease = { leaseId: first, consumer: text[1]! };
-      return { op: "nack", group, ...lease, ranges: rangesIn(fields[2]), parcelId: fourth, delayMs: fields[4] as number };
+      return {
+        op: "nack",
+        group,
+        ...lease,
+        ranges: rangesIn(fields[2]),
+        parcelId: fourth,
+        delayMs: fields[4] as number,
+      };
     }
     case OpCode.extend:
       return { op: "extend", group, leaseId: first, consumer: text[1]!, leaseMs: third };

@@ -37,6 +37,12 @@ export class ReadyRecords {
     return next;
   }
 
+  /** Where the ones in a row from `start` on, which is one, end; at `limit` at the latest. */
+  endOf(start: number, limit: number): number {
+    for (const offsets of this.#byDeliveries.values()) if (offsets.has(start)) return offsets.nextOut(start, limit);
+    return start;
+  }
+
   /** Takes out what there is of `start` to `end`, in the order of the offsets. */
   take(start: number, end: number, onPart: OnPart): void {
     const parts: [number, number, number][] = [];

@@ -32,8 +32,9 @@ export class NaiveQueue {
       this.#set(record, "leased", leaseId);
       const last = parts.length - 3;
       // New ones come as one part; of those that come again a part is what lies together with one count.
-      if (last >= 0 && parts[last + 1] === offset && parts[last + 2] === record.deliveries) parts[last + 1] = offset + 1;
-      else parts.push(offset, offset + 1, record.deliveries);
+      if (last >= 0 && parts[last + 1] === offset && parts[last + 2] === record.deliveries) {
+        parts[last + 1] = offset + 1;
+      } else parts.push(offset, offset + 1, record.deliveries);
     }
     if (parts.length > 0) this.#leases.set(leaseId, consumer);
     return parts;
@@ -122,7 +123,9 @@ export class NaiveQueue {
     });
     const lastNew = free.findLast((offset) => this.#records[offset]!.state === "new");
     for (let offset = 0; offset < (lastNew ?? 0); offset++) {
-      if (this.#records[offset]!.state === "new" && !free.includes(offset)) this.#set(this.#records[offset]!, "ready", 0);
+      if (this.#records[offset]!.state === "new" && !free.includes(offset)) {
+        this.#set(this.#records[offset]!, "ready", 0);
+      }
     }
     return free;
   }

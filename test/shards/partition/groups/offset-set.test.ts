@@ -11,30 +11,33 @@ const range = fc.tuple(fc.nat(SPAN), fc.oneof(fc.nat(5), fc.nat(CHUNK_OFFSETS * 
 const change = fc.record({ add: fc.boolean(), range });
 
 sets("holds what a naive set holds, through any additions and removals", () => {
-  fc.assert(fc.property(fc.array(change, { maxLength: 10 }), fc.nat(SPAN), (changes, probe) => {
-    const set = new OffsetSet();
-    const naive = new Set<number>();
-    for (const { add, range: [start, length] } of changes) {
-      const before = naive.size;
-      for (let offset = start; offset < start + length; offset++) {
-        if (add) naive.add(offset);
-        else naive.delete(offset);
+  fc.assert(
+    fc.property(fc.array(change, { maxLength: 10 }), fc.nat(SPAN), (changes, probe) => {
+      const set = new OffsetSet();
+      const naive = new Set<number>();
+      for (const { add, range: [start, length] } of changes) {
+        const before = naive.size;
+        for (let offset = start; offset < start + length; offset++) {
+          if (add) naive.add(offset);
+          else naive.delete(offset);
+        }
+        const changed = add ? set.add(start, start + length) : set.remove(start, start + length);
+        assert.is(changed, Math.abs(naive.size - before));
+        assert.is(set.size, naive.size);
       }
-      const changed = add ? set.add(start, start + length) : set.remove(start, start + length);
-      assert.is(changed, Math.abs(naive.size - before));
-      assert.is(set.size, naive.size);
-    }
-    const members = [...naive].sort((a, b) => a - b);
-    assert.is(set.has(probe), naive.has(probe));
-    assert.is(set.nextIn(probe), members.find((offset) => offset >= probe) ?? Infinity);
-    let out = probe;
-    while (naive.has(out)) out += 1;
-    assert.is(set.nextOut(probe), out);
-    const again = new OffsetSet();
-    again.load(set.encode());
-    assert.equal(again.encode(), set.encode());
-    assert.is(again.size, set.size);
-  }), { numRuns: 60 });
+      const members = [...naive].sort((a, b) => a - b);
+      assert.is(set.has(probe), naive.has(probe));
+      assert.is(set.nextIn(probe), members.find((offset) => offset >= probe) ?? Infinity);
+      let out = probe;
+      while (naive.has(out)) out += 1;
+      assert.is(set.nextOut(probe), out);
+      const again = new OffsetSet();
+      again.load(set.encode());
+      assert.equal(again.encode(), set.encode());
+      assert.is(again.size, set.size);
+    }),
+    { numRuns: 60 },
+  );
 });
 
 sets("every second of a million offsets takes a bit each, and in a checkpoint the same", () => {

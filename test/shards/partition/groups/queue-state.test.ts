@@ -145,7 +145,20 @@ const CONSUMERS = ["a", "b", "c"];
 const SPAN = 40;
 const offsets = fc.uniqueArray(fc.nat(SPAN), { minLength: 1, maxLength: 12 });
 const step = fc.record({
-  op: fc.constantFrom("lease", "ack", "nack", "later", "release", "expire", "leave", "due", "park", "drop", "forwarded", "trim"),
+  op: fc.constantFrom(
+    "lease",
+    "ack",
+    "nack",
+    "later",
+    "release",
+    "expire",
+    "leave",
+    "due",
+    "park",
+    "drop",
+    "forwarded",
+    "trim",
+  ),
   consumer: fc.constantFrom(...CONSUMERS),
   offsets,
   pick: fc.nat(),
