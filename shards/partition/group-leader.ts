@@ -20,11 +20,21 @@ export interface GroupLeaderOptions {
   readonly propose: Propose;
 }
 
+/** One who waits for records to lease. */
+export interface LeaseWatcher {
+  readonly group: string;
+  readonly consumer: string;
+  /** There may be something to lease. */
+  readonly wake: () => void;
+  /** The consumer is leaving: it must not be given anything any more. */
+  readonly left: () => void;
+}
+
 export class GroupLeader {
   readonly #options: GroupLeaderOptions;
   readonly #proposals: GroupProposals;
   readonly #queues = new Map<string, QueueLeader>();
-  readonly #watchers = new Set<() => void>();
+  readonly #watchers = new Set<LeaseWatcher>();
   #sweep: Timer | undefined;
   #sweepAtMs = Infinity;
   #closed = false;
@@ -57,6 +67,12 @@ export class GroupLeader {
 
   /** Replicates one change; hears once. */
   submit(command: GroupCommand, done: GroupDone): void {
+    // What is on its way for one who leaves comes before this in the log, and is given back by it.
+    if (command.op === "leave") {
+      for (const watcher of [...this.#watchers]) {
+        if (watcher.consumer === command.consumer && watcher.group === command.group) watcher.left();
+      }
+    }
     this.#proposals.submit(command, (result) => {
       this.#changed(command, result);
       done(result);
@@ -71,15 +87,15 @@ export class GroupLeader {
     this.#armSweep();
   }
 
-  /** Calls `wake` whenever there may be something to lease. Returns how to stop. */
-  watch(wake: () => void): () => void {
-    this.#watchers.add(wake);
-    return () => this.#watchers.delete(wake);
+  /** Returns how to stop. */
+  watch(watcher: LeaseWatcher): () => void {
+    this.#watchers.add(watcher);
+    return () => this.#watchers.delete(watcher);
   }
 
   /** The partition has new records, or something was given back. */
   wake(): void {
-    for (const wake of this.#watchers) wake();
+    for (const { wake } of this.#watchers) wake();
   }
 
   /** This node leads no more. */

@@ -52,6 +52,7 @@ class OpenLease {
   #asked = 0;
   #decided = false;
   #expired = false;
+  #left = false;
   #ended = false;
   #again = false;
 
@@ -73,9 +74,11 @@ class OpenLease {
   start(): void {
     this.#look();
     if (this.#ended) return;
-    for (const { shard } of this.#exchange.request.parts) {
+    const { parts, group, consumer } = this.#exchange.request;
+    const watcher = { group, consumer, wake: () => this.#wake(), left: () => this.#leave() };
+    for (const { shard } of parts) {
       const groups = this.#partitionOf(shard)?.groups;
-      if (groups) this.#unwatch.push(groups.watch(() => this.#wake()));
+      if (groups) this.#unwatch.push(groups.watch(watcher));
     }
     this.#timer = this.#runtime.timers.after(this.#exchange.request.maxWaitMs, () => this.expire());
   }
@@ -84,6 +87,11 @@ class OpenLease {
   expire(): void {
     this.#expired = true;
     this.#endIfDue();
+  }
+
+  #leave(): void {
+    this.#left = true;
+    this.expire();
   }
 
   /** Several queues may change in one turn: they are looked at together at its end. */
@@ -97,7 +105,7 @@ class OpenLease {
   }
 
   #look(): void {
-    if (this.#ended || this.#asked > 0) return;
+    if (this.#ended || this.#asked > 0 || this.#left) return;
     // What is leased for one who is gone would wait for the lease's end.
     if (!this.#exchange.open) return this.#end();
     const { parts, consumer, bytesMax } = this.#exchange.request;

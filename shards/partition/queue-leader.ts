@@ -21,7 +21,7 @@ import type { GroupProposals } from "./group-proposals.ts";
 import { QueueDeadlines } from "./queue-deadlines.ts";
 import { QueueWindow } from "./queue-window.ts";
 
-const READ_BYTES_MAX = 1024 * 1024;
+const READ_BYTES_MAX = 2 * 1024 * 1024;
 
 export interface LeaseWish {
   readonly consumer: string;

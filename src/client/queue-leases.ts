@@ -31,6 +31,10 @@ export class QueueLeases {
     return this.#leases.size;
   }
 
+  all(): ClientLease[] {
+    return [...this.#leases];
+  }
+
   add(lease: ClientLease): void {
     this.#leases.add(lease);
     this.#unsettled += lease.unsettled;

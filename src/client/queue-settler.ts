@@ -178,9 +178,11 @@ export class QueueSettler {
     const parts = [...byShard].map(([shard, settlements]) => ({ shard, items: settlements.map(toItem) }));
     const leftMs = Math.min(...sent.map(({ untilMs }) => untilMs)) - this.#nowMs();
     const timeoutMs = Math.ceil(Math.max(ATTEMPT_MS_MIN, Math.min(ATTEMPT_MS_MAX, leftMs)));
+    // A leaving must not overtake the last lease request.
+    const lane = sent.some(({ kind }) => kind === "leave") ? "read" : "write";
     try {
       const request = { type: "settle", group, consumer, parts } as const;
-      const answer = await this.#cluster.request(nodeId, "write", request, timeoutMs);
+      const answer = await this.#cluster.request(nodeId, lane, request, timeoutMs);
       [...byShard.values()].forEach((settlements, part) => {
         const result = answer.parts[part];
         settlements.forEach((settlement, i) => {

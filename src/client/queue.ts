@@ -330,6 +330,7 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
     this.#sweep?.cancel();
     this.#tell();
     for (const records of this.#buffer.splice(0)) this.#giveBack(records);
+    for (const lease of this.#leases.all()) void this.#settler.settle(lease, "nack", [], 0);
     if (!this.#cluster.closed) {
       // What was acked stays acked, whatever comes first: an ack that arrives after the leaving is refused.
       await this.#settled();

@@ -11,6 +11,7 @@ import { runLimit } from "./limit.ts";
 import { type PeersResult, runPeers } from "./peers/run.ts";
 import { writeReport } from "./peers/report.ts";
 import { runPublish } from "./publish.ts";
+import { runQueue } from "./queue.ts";
 import { runRestart } from "./restart.ts";
 
 interface BenchFlags {
@@ -26,6 +27,8 @@ interface BenchFlags {
   readonly rounds: number;
   readonly only?: string;
   readonly out?: string;
+  readonly records: number;
+  readonly backlog: number;
   readonly json?: boolean;
 }
 
@@ -42,6 +45,7 @@ const BENCHES: Readonly<Record<string, (flags: BenchFlags) => Promise<object>>> 
   peers: benchPeers,
   failover: (flags) => runFailover({ ...flags, rate: flags.rate ?? 2_000, onProgress }),
   groups: (flags) => runGroups({ ...flags, onProgress }),
+  queue: (flags) => runQueue({ ...flags, onProgress }),
   restart: (flags) => runRestart({ ...flags, onProgress }),
 };
 
@@ -59,6 +63,8 @@ cli.command("<name>", `one of ${Object.keys(BENCHES).join(", ")}`)
   .option("--rounds <n>", "peers: how often each is measured", { default: 3 })
   .option("--only <names>", "peers: raftline, rabbitmq, nats, kafka; comma between them")
   .option("--out <folder>", "peers: where peers.json and the charts go")
+  .option("--records <n>", "queue: for each rate", { default: 1_000_000 })
+  .option("--backlog <n>", "queue: waiting records, of which every second one is acked first", { default: 1_000_000 })
   .option("--json", "The last line is one JSON object")
   .example("npm run bench -- publish --partitions 16 --record-bytes 100 --seconds 10")
   .example("npm run bench -- latency --rate 200 --json")

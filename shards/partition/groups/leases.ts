@@ -33,26 +33,35 @@ export class Lease {
     return this.#held;
   }
 
-  /** Takes out what it holds of `start` to `end`; returns how many that were. */
-  take(start: number, end: number, onPart: OnPart): number {
+  /** Takes out what it holds of the ranges, which ascend; returns how many that were. */
+  take(ranges: Readonly<Ranges>, onPart: OnPart): number {
     const held = this.#held;
+    const from = ranges.length > 0 ? this.#firstEndingAfter(ranges[0]!) : held.length;
+    // What is not touched stays as it is; the rest is gone through once, however many ranges there are.
+    const kept: number[] = [];
     let taken = 0;
-    for (let i = this.#firstEndingAfter(start); i < held.length && held[i]! < end;) {
-      const partStart = held[i]!;
+    let range = 0;
+    let i = from;
+    for (; i < held.length && range < ranges.length; i += 3) {
+      let at = held[i]!;
       const partEnd = held[i + 1]!;
       const deliveries = held[i + 2]!;
-      const from = Math.max(start, partStart);
-      const to = Math.min(end, partEnd);
-      if (from === partStart && to === partEnd) held.splice(i, 3);
-      else {
-        if (from === partStart) held[i] = to;
-        else held[i + 1] = from;
-        if (from > partStart && to < partEnd) held.splice(i + 3, 0, to, partEnd, deliveries);
-        i += 3;
+      while (range < ranges.length && ranges[range + 1]! <= at) range += 2;
+      while (range < ranges.length && ranges[range]! < partEnd) {
+        const start = Math.max(at, ranges[range]!);
+        const end = Math.min(partEnd, ranges[range + 1]!);
+        if (start > at) kept.push(at, start, deliveries);
+        onPart(start, end, deliveries);
+        taken += end - start;
+        at = end;
+        if (ranges[range + 1]! > partEnd) break;
+        range += 2;
       }
-      taken += to - from;
-      onPart(from, to, deliveries);
+      if (at < partEnd) kept.push(at, partEnd, deliveries);
     }
+    this.#held = kept.length === i - from
+      ? overwrite(held, from, kept)
+      : held.slice(0, from).concat(kept, held.slice(i));
     this.#size -= taken;
     return taken;
   }
@@ -62,17 +71,6 @@ export class Lease {
     this.#held = [];
     this.#size = 0;
     for (let i = 0; i < held.length; i += 3) onPart(held[i]!, held[i + 1]!, held[i + 2]!);
-  }
-
-  holdsAll(ranges: Readonly<Ranges>): boolean {
-    for (let i = 0; i < ranges.length; i += 2) {
-      let at = ranges[i]!;
-      for (let part = this.#firstEndingAfter(at); at < ranges[i + 1]!; part += 3) {
-        if (part >= this.#held.length || this.#held[part]! > at) return false;
-        at = this.#held[part + 1]!;
-      }
-    }
-    return true;
   }
 
   encode(): EncodedLease {
@@ -90,4 +88,9 @@ export class Lease {
     }
     return low * 3;
   }
+}
+
+function overwrite(held: number[], from: number, parts: readonly number[]): number[] {
+  for (let i = 0; i < parts.length; i++) held[from + i] = parts[i]!;
+  return held;
 }

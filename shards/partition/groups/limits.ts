@@ -13,8 +13,8 @@ export const LEASED_RECORDS_PER_CONSUMER_MAX = 100_000;
 /** Records of one lease. */
 export const LEASE_RECORDS_MAX = 10_000;
 
-/** Ranges in one lease: where what is left is scattered, a lease is smaller. */
-export const LEASE_RANGES_MAX = 2_000;
+/** Ranges in one lease. */
+export const LEASE_RANGES_MAX = 10_000;
 
 export const LEASE_MS_MIN = 10;
 export const LEASE_MS_MAX = 12 * 3_600_000;

@@ -3,11 +3,11 @@
  * commands alone decide, and no clock; the leader says when a lease has expired. Memory follows what is scattered, not
  * the backlog: what was never leased is one number, what is done below the first open record is another.
  */
-import type { Ranges } from "../../../src/records/offset-ranges.ts";
+import { countOffsets, type Ranges } from "../../../src/records/offset-ranges.ts";
 import { DeadLetters, type DeadReason, type EncodedDead } from "./dead-letters.ts";
 import { type EncodedLease, Lease, type OnPart } from "./leases.ts";
 import { ENDED_LEASES_KEPT } from "./limits.ts";
-import { type EncodedOffsets, OffsetSet } from "./offset-set.ts";
+import { CHUNK_OFFSETS, type EncodedOffsets, OffsetSet } from "./offset-set.ts";
 import { type EncodedParcel, Parcel, type ParcelKind } from "./parcels.ts";
 import { type EncodedReady, ReadyRecords } from "./ready-records.ts";
 
@@ -105,13 +105,16 @@ export class QueueState {
   ack(leaseId: number, consumer: string, ranges: Readonly<Ranges>): SettleCode {
     const lease = this.#leaseOf(leaseId, consumer);
     if (lease === undefined) {
-      const again = this.#ended.get(leaseId) === consumer && this.#areDone(ranges);
+      const again = this.#ended.get(leaseId) === consumer && this.#countDone(ranges) === countOffsets(ranges);
       return again ? "" : this.#codeOf(leaseId);
     }
-    return this.#settle(lease, ranges, (from, to) => this.#finish(from, to));
+    return this.#settle(lease, ranges, true, (from, to) => this.#finish(from, to));
   }
 
-  /** These are to be delivered again, those of `parcelId` 0 at once; or they were delivered often enough and are dead. */
+  /**
+   * These are to be delivered again, those of `parcelId` 0 at once; or they were delivered often enough and are dead.
+   * Without ranges it is all that the lease holds.
+   */
   nack(
     leaseId: number,
     consumer: string,
@@ -121,18 +124,20 @@ export class QueueState {
   ): SettleCode {
     const lease = this.#leaseOf(leaseId, consumer);
     if (lease === undefined) return this.#codeOf(leaseId);
-    return this.#settle(lease, ranges, (from, to, deliveries) => {
+    const given = ranges.length > 0 ? ranges : [0, this.next];
+    const code = this.#settle(lease, given, false, (from, to, deliveries) => {
       if (this.#isLast(deliveries)) this.#bury(from, to, deliveries, "nacked");
       else if (parcelId === 0) this.ready.add(from, to, deliveries);
       else this.#parcelOf(parcelId, "delay", delayMs).add(from, to, deliveries);
     });
+    return ranges.length > 0 ? code : "";
   }
 
   /** These were never looked at: they go back, and this delivery does not count. */
   release(leaseId: number, consumer: string, ranges: Readonly<Ranges>): SettleCode {
     const lease = this.#leaseOf(leaseId, consumer);
     if (lease === undefined) return this.#codeOf(leaseId);
-    return this.#settle(lease, ranges, (from, to, deliveries) => this.ready.add(from, to, deliveries - 1));
+    return this.#settle(lease, ranges, false, (from, to, deliveries) => this.ready.add(from, to, deliveries - 1));
   }
 
   /** The lease's time begins anew, with this length. */
@@ -154,10 +159,16 @@ export class QueueState {
     });
   }
 
-  /** The consumer is gone: what it holds is for the others, at once. */
+  /**
+   * The consumer is gone. It has given back what it has seen; what it still holds never reached it, is for the others at
+   * once, and does not count as delivered.
+   */
   leave(consumer: string): void {
     for (const lease of [...this.leases.values()]) {
-      if (lease.consumer === consumer) this.expire(lease.leaseId);
+      if (lease.consumer !== consumer) continue;
+      this.leases.delete(lease.leaseId);
+      this.#countLeased(consumer, -lease.size);
+      lease.takeAll((from, to, deliveries) => this.ready.add(from, to, deliveries - 1));
     }
   }
 
@@ -205,12 +216,13 @@ export class QueueState {
     if (startOffset <= this.floor) return;
     this.next = Math.max(this.next, startOffset);
     this.ready.take(0, startOffset, () => {});
-    for (const lease of [...this.leases.values()]) this.#settle(lease, [0, startOffset], () => {});
+    for (const lease of [...this.leases.values()]) this.#settle(lease, [0, startOffset], false, () => {});
     this.#finish(this.floor, startOffset);
   }
 
   encode(): EncodedQueue {
     const { leaseMs, deliveriesMax, deadLetter, keyOrdered } = this.settings;
+    this.#done.remove(0, this.floor);
     return [
       [leaseMs, deliveriesMax, deadLetter, keyOrdered],
       [this.floor, this.next, this.#lastLeaseId],
@@ -253,19 +265,14 @@ export class QueueState {
     return leaseId > this.#lastLeaseId || this.leases.has(leaseId) ? "UNKNOWN_LEASE" : "LEASE_EXPIRED";
   }
 
-  #settle(lease: Lease, ranges: Readonly<Ranges>, onPart: OnPart): SettleCode {
-    let code: SettleCode = "";
-    let taken = 0;
-    for (let i = 0; i < ranges.length; i += 2) {
-      const start = ranges[i]!;
-      const end = ranges[i + 1]!;
-      const found = lease.take(start, end, onPart);
-      taken += found;
-      if (found < end - start && !this.#areDone([start, end])) code = "LEASE_EXPIRED";
-    }
+  #settle(lease: Lease, ranges: Readonly<Ranges>, finishes: boolean, onPart: OnPart): SettleCode {
+    const taken = lease.take(ranges, onPart);
     this.#countLeased(lease.consumer, -taken);
     if (lease.size === 0) this.#end(lease);
-    return code;
+    const missing = countOffsets(ranges) - taken;
+    if (missing === 0) return "";
+    // What this consumer acked before may come again. What it acks now is done by now, and not missing.
+    return this.#countDone(ranges) - (finishes ? taken : 0) === missing ? "" : "LEASE_EXPIRED";
   }
 
   #end({ leaseId, consumer }: Lease): void {
@@ -294,16 +301,24 @@ export class QueueState {
   #finish(start: number, end: number): void {
     this.#done.add(start, end);
     if (start > this.floor) return;
+    const chunk = Math.floor(this.floor / CHUNK_OFFSETS);
     this.floor = this.#done.nextOut(this.floor);
-    this.#done.remove(0, this.floor);
+    // Bits below the floor say nothing any more; they go a chunk at a time.
+    if (Math.floor(this.floor / CHUNK_OFFSETS) > chunk) this.#done.remove(0, this.floor);
   }
 
-  #areDone(ranges: Readonly<Ranges>): boolean {
+  #countDone(ranges: Readonly<Ranges>): number {
+    let count = 0;
     for (let i = 0; i < ranges.length; i += 2) {
       const end = ranges[i + 1]!;
-      if (end > this.floor && this.#done.nextOut(Math.max(ranges[i]!, this.floor), end) < end) return false;
+      count += Math.max(0, Math.min(end, this.floor) - ranges[i]!);
+      for (let at = this.#done.nextIn(Math.max(ranges[i]!, this.floor)); at < end; at = this.#done.nextIn(at)) {
+        const to = this.#done.nextOut(at, end);
+        count += to - at;
+        at = to;
+      }
     }
-    return true;
+    return count;
   }
 
   #isLast(deliveries: number): boolean {

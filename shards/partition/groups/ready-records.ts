@@ -45,14 +45,15 @@ export class ReadyRecords {
 
   /** Takes out what there is of `start` to `end`, in the order of the offsets. */
   take(start: number, end: number, onPart: OnPart): void {
+    if (start >= end) return;
     const parts: [number, number, number][] = [];
-    for (const [deliveries, offsets] of [...this.#byDeliveries]) {
-      for (let at = offsets.nextIn(start); at < end;) {
+    for (const [deliveries, offsets] of this.#byDeliveries) {
+      for (let at = offsets.nextIn(start); at < end; at = offsets.nextIn(at)) {
         const to = offsets.nextOut(at, end);
         parts.push([at, to, deliveries]);
-        at = offsets.nextIn(to);
+        offsets.remove(at, to);
+        at = to;
       }
-      if (parts.length > 0) offsets.remove(start, end);
       if (offsets.size === 0) this.#byDeliveries.delete(deliveries);
     }
     if (parts.length > 1) parts.sort((a, b) => a[0] - b[0]);

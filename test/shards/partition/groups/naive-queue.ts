@@ -65,7 +65,12 @@ export class NaiveQueue {
   }
 
   leave(consumer: string): void {
-    for (const [leaseId, who] of [...this.#leases]) if (who === consumer) this.expire(leaseId);
+    for (const [leaseId, who] of [...this.#leases]) if (who === consumer) this.#leases.delete(leaseId);
+    for (const record of this.#records) {
+      if (record.state !== "leased" || this.#leases.has(record.of)) continue;
+      record.deliveries -= 1;
+      this.#set(record, "ready", 0);
+    }
   }
 
   due(parcel: number): void {

@@ -41,12 +41,14 @@ queues("an acknowledgement that comes twice is fine; one of an expired or a fore
   assert.is(queue.ack(2, "a", [4, 8]), "LEASE_EXPIRED", "somebody else acknowledged them");
 });
 
-queues("what is released was not delivered; what is handed back by leaving was", () => {
+queues("what is released, or held when its consumer leaves, was not delivered; what is nacked was", () => {
   const queue = queueOf();
   queue.lease(1, "a", 1_000, [0, 4], END);
+  queue.lease(2, "a", 1_000, [4, 6], END);
   assert.is(queue.release(1, "a", [2, 4]), "");
+  assert.is(queue.nack(1, "a", [], 0, 0), "", "all that is left of the lease");
   queue.leave("a");
-  assert.equal(queue.lease(2, "b", 1_000, [0, 4], END)?.held, [0, 2, 2, 2, 4, 1]);
+  assert.equal(queue.lease(3, "b", 1_000, [0, 6], END)?.held, [0, 2, 2, 2, 6, 1]);
 });
 
 queues("records put off are ready when their parcel is due", () => {
