@@ -24,10 +24,7 @@ interface BenchFlags {
   readonly kills: number;
   readonly groups: number;
   readonly bytes: number;
-  readonly rounds: number;
-  readonly only?: string;
-  readonly out?: string;
-  readonly records: number;
+  readonly queueRecords: number;
   readonly backlog: number;
   readonly json?: boolean;
 }
@@ -45,7 +42,7 @@ const BENCHES: Readonly<Record<string, (flags: BenchFlags) => Promise<object>>> 
   peers: benchPeers,
   failover: (flags) => runFailover({ ...flags, rate: flags.rate ?? 2_000, onProgress }),
   groups: (flags) => runGroups({ ...flags, onProgress }),
-  queue: (flags) => runQueue({ ...flags, onProgress }),
+  queue: (flags) => runQueue({ ...flags, records: flags.queueRecords, onProgress }),
   restart: (flags) => runRestart({ ...flags, onProgress }),
 };
 
@@ -60,10 +57,7 @@ cli.command("<name>", `one of ${Object.keys(BENCHES).join(", ")}`)
   .option("--kills <n>", "failover: how many", { default: 20 })
   .option("--groups <n>", "groups: partitions to create", { default: 1_000 })
   .option("--bytes <n>", "restart: bytes to publish before", { default: 1_000_000_000 })
-  .option("--rounds <n>", "peers: how often each is measured", { default: 3 })
-  .option("--only <names>", "peers: raftline, rabbitmq, nats, kafka; comma between them")
-  .option("--out <folder>", "peers: where peers.json and the charts go")
-  .option("--records <n>", "queue: for each rate", { default: 1_000_000 })
+  .option("--queue-records <n>", "queue: for each rate", { default: 1_000_000 })
   .option("--backlog <n>", "queue: waiting records, of which every second one is acked first", { default: 1_000_000 })
   .option("--json", "The last line is one JSON object")
   .example("npm run bench -- publish --partitions 16 --record-bytes 100 --seconds 10")

@@ -213,7 +213,7 @@ queues("does what a naive model does, through anything, and comes back whole fro
         naive.mustBe(queue);
       }
     }),
-    { numRuns: 500 },
+    { numRuns: 200 },
   );
 });
 
