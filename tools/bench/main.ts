@@ -26,6 +26,9 @@ interface BenchFlags {
   readonly bytes: number;
   readonly queueRecords: number;
   readonly backlog: number;
+  readonly rounds: number;
+  readonly only?: string;
+  readonly out?: string;
   readonly json?: boolean;
 }
 
@@ -59,6 +62,9 @@ cli.command("<name>", `one of ${Object.keys(BENCHES).join(", ")}`)
   .option("--bytes <n>", "restart: bytes to publish before", { default: 1_000_000_000 })
   .option("--queue-records <n>", "queue: for each rate", { default: 1_000_000 })
   .option("--backlog <n>", "queue: waiting records, of which every second one is acked first", { default: 1_000_000 })
+  .option("--rounds <n>", "peers: how often each is measured", { default: 3 })
+  .option("--only <names>", "peers: raftline, rabbitmq, nats, kafka; comma between them")
+  .option("--out <folder>", "peers: where peers.json and the charts go")
   .option("--json", "The last line is one JSON object")
   .example("npm run bench -- publish --partitions 16 --record-bytes 100 --seconds 10")
   .example("npm run bench -- latency --rate 200 --json")
