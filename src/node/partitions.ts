@@ -81,7 +81,7 @@ export class Partitions {
   }
 
   #start(shard: number, replicas: readonly NodeId[]): void {
-    const { host, log, metadata, nodeId } = this.#options;
+    const { runtime, host, log, metadata, nodeId } = this.#options;
     const found = log.group(shard);
     const lost = found ? lostOf(found) : this.#isBeforeStart && mayHaveLostGroups(log) ? "perhaps all" : undefined;
     if (lost !== undefined) return this.#refuse(shard, lost);
@@ -95,7 +95,7 @@ export class Partitions {
       commitNoticeMs: COMMIT_NOTICE_MS,
     });
     const recordBytesMax = () => metadata.topicOfShard.get(shard)?.recordBytesMax ?? 0;
-    this.#partitions.set(shard, new Partition({ host, log, replica, machine, recordBytesMax }));
+    this.#partitions.set(shard, new Partition({ runtime, host, log, replica, machine, recordBytesMax }));
   }
 
   #refuse(shard: number, lost: string): void {

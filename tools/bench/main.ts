@@ -11,6 +11,7 @@ import { runLimit } from "./limit.ts";
 import { type PeersResult, runPeers } from "./peers/run.ts";
 import { writeReport } from "./peers/report.ts";
 import { runPublish } from "./publish.ts";
+import { runQueue } from "./queue.ts";
 import { runRestart } from "./restart.ts";
 
 interface BenchFlags {
@@ -23,6 +24,8 @@ interface BenchFlags {
   readonly kills: number;
   readonly groups: number;
   readonly bytes: number;
+  readonly queueRecords: number;
+  readonly backlog: number;
   readonly rounds: number;
   readonly only?: string;
   readonly out?: string;
@@ -42,6 +45,7 @@ const BENCHES: Readonly<Record<string, (flags: BenchFlags) => Promise<object>>> 
   peers: benchPeers,
   failover: (flags) => runFailover({ ...flags, rate: flags.rate ?? 2_000, onProgress }),
   groups: (flags) => runGroups({ ...flags, onProgress }),
+  queue: (flags) => runQueue({ ...flags, records: flags.queueRecords, onProgress }),
   restart: (flags) => runRestart({ ...flags, onProgress }),
 };
 
@@ -56,6 +60,8 @@ cli.command("<name>", `one of ${Object.keys(BENCHES).join(", ")}`)
   .option("--kills <n>", "failover: how many", { default: 20 })
   .option("--groups <n>", "groups: partitions to create", { default: 1_000 })
   .option("--bytes <n>", "restart: bytes to publish before", { default: 1_000_000_000 })
+  .option("--queue-records <n>", "queue: for each rate", { default: 1_000_000 })
+  .option("--backlog <n>", "queue: waiting records, of which every second one is acked first", { default: 1_000_000 })
   .option("--rounds <n>", "peers: how often each is measured", { default: 3 })
   .option("--only <names>", "peers: raftline, rabbitmq, nats, kafka; comma between them")
   .option("--out <folder>", "peers: where peers.json and the charts go")
