@@ -4,12 +4,11 @@
  */
 import type { NodeId } from "../../src/raft/types.ts";
 import { sleep } from "../../src/runtime/sleep.ts";
-import type { Runtime, Timer } from "../../src/runtime/runtime.ts";
+import type { Runtime } from "../../src/runtime/runtime.ts";
 import { type ErrorCode, RaftlineError } from "../../src/wire/errors.ts";
 import type { TopicOptions } from "../../src/wire/admin-commands.ts";
-import type { ForwardedReply, ForwardedRequest } from "../../src/wire/peer-protocol.ts";
 import type { Host } from "../host/host.ts";
-import type { Peers } from "../host/peers.ts";
+import type { PeerRequests } from "../host/peer-requests.ts";
 import type { Replica } from "../host/replica.ts";
 import {
   type AlterTopic,
@@ -57,25 +56,25 @@ export interface MetadataServiceOptions {
   readonly host: Host;
   readonly replica: Replica;
   readonly machine: MetadataMachine;
-  readonly peers: Peers;
+  readonly requests: PeerRequests;
   /** Nodes that may hold replicas. */
   readonly nodes: readonly NodeId[];
 }
 
-interface Forwarded {
-  readonly peer: NodeId;
-  readonly timer: Timer;
-  readonly settle: (reply: ForwardedReply) => void;
-}
+/** Under this name other nodes ask for what the leader is to do. */
+const COMMAND = "metadata";
 
 export class MetadataService {
   readonly #options: MetadataServiceOptions;
-  readonly #forwarded = new Map<number, Forwarded>();
-  #lastRequestId = 0;
   #closed = false;
 
   constructor(options: MetadataServiceOptions) {
     this.#options = options;
+    options.requests.handle(COMMAND, async (request) => {
+      const executed = await this.#executeHere(request as MetadataRequest);
+      if (executed === undefined) throw new RaftlineError("NOT_LEADER", "this node does not lead the metadata");
+      return [executed.index, executed.value];
+    });
   }
 
   /** Node that leads the metadata shard, 0 if not known here. */
@@ -106,39 +105,8 @@ export class MetadataService {
     throw new RaftlineError("UNAVAILABLE", "this node is stopping");
   }
 
-  onRequest(peer: NodeId, { requestId, command, args }: ForwardedRequest): void {
-    const { peers } = this.#options;
-    this.#executeHere({ type: command, ...(args as object) } as MetadataRequest).then(
-      (executed) => {
-        const code = executed ? "" : "NOT_LEADER";
-        peers.answer(peer, {
-          requestId,
-          code,
-          message: "",
-          result: executed ? [executed.index, executed.value] : null,
-        });
-      },
-      (error: unknown) => {
-        const code = error instanceof RaftlineError ? error.code : "INTERNAL";
-        const message = error instanceof Error ? error.message : String(error);
-        peers.answer(peer, { requestId, code, message, result: null });
-      },
-    );
-  }
-
-  onReply(peer: NodeId, reply: ForwardedReply): void {
-    const forwarded = this.#forwarded.get(reply.requestId);
-    if (forwarded?.peer !== peer) return;
-    this.#forwarded.delete(reply.requestId);
-    forwarded.timer.cancel();
-    forwarded.settle(reply);
-  }
-
   close(): void {
     this.#closed = true;
-    for (const [requestId, { peer }] of [...this.#forwarded]) {
-      this.onReply(peer, { requestId, code: "UNAVAILABLE", message: "this node is stopping", result: null });
-    }
   }
 
   /** Undefined: this node does not lead, and nothing was done that may not be done again. */
@@ -189,19 +157,7 @@ export class MetadataService {
 
   /** Undefined: nothing was done there that may not be done again. */
   async #forward(peer: NodeId, request: MetadataRequest): Promise<Executed | undefined> {
-    const { runtime, peers } = this.#options;
-    const requestId = ++this.#lastRequestId;
-    const { type: command, ...args } = request;
-    const reply = await new Promise<ForwardedReply>((settle) => {
-      const timer = runtime.timers.after(FORWARD_MS_MAX, () => {
-        const message = `node ${peer} did not answer within ${FORWARD_MS_MAX} ms: the outcome is not known`;
-        this.onReply(peer, { requestId, code: "TIMED_OUT", message, result: null });
-      });
-      this.#forwarded.set(requestId, { peer, timer, settle });
-      if (!peers.forward(peer, { requestId, command, args })) {
-        this.onReply(peer, { requestId, code: "NOT_LEADER", message: "", result: null });
-      }
-    });
+    const reply = await this.#options.requests.ask(peer, COMMAND, request, FORWARD_MS_MAX);
     if (reply.code === "NOT_LEADER") return undefined;
     if (reply.code !== "") throw new RaftlineError(reply.code as ErrorCode, reply.message);
     const [index, value] = reply.result as [number, unknown];

@@ -4,8 +4,9 @@
  */
 import { Decoder, Encoder } from "cbor-x";
 import { Entry, EntryKind } from "../../src/records/entry.ts";
+import { fromFields, type GroupCommand, toFields } from "./groups/group-commands.ts";
 
-const CommandType = { trim: 1 } as const;
+const CommandType = { trim: 1, groups: 2 } as const;
 
 /** By what records went. */
 export type TrimReason = "time" | "size" | "request";
@@ -18,7 +19,13 @@ export interface Trim {
   readonly reason: TrimReason;
 }
 
-export type PartitionCommand = Trim;
+/** Changes of cursors and queues, in order: what came together goes as one entry. */
+export interface GroupCommands {
+  readonly type: "groups";
+  readonly commands: readonly GroupCommand[];
+}
+
+export type PartitionCommand = Trim | GroupCommands;
 
 const encoder = new Encoder({ useRecords: false, tagUint8Array: false });
 const decoder = new Decoder({ useRecords: false });
@@ -35,6 +42,8 @@ export function decodePartitionCommand(entry: Entry): PartitionCommand {
       const [offset, reason] = fields as [number, number];
       return { type: "trim", offset, reason: TRIM_REASONS[reason]! };
     }
+    case CommandType.groups:
+      return { type: "groups", commands: (fields[0] as unknown[][]).map(fromFields) };
     default:
       // Invariant: what is committed was made by a node of this version or an older one.
       throw new Error(`command ${type} of a partition is not known`);
@@ -45,5 +54,7 @@ function fieldsOf(command: PartitionCommand): unknown[] {
   switch (command.type) {
     case "trim":
       return [CommandType.trim, command.offset, TRIM_REASONS.indexOf(command.reason)];
+    case "groups":
+      return [CommandType.groups, command.commands.map(toFields)];
   }
 }

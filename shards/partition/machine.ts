@@ -1,20 +1,20 @@
 /**
  * A partition's state machine. Its records are the log itself; the state beside it is small: the producer table, where
- * the records begin, the high watermark.
+ * the records begin, the high watermark, and how far consumer groups and queues are.
  */
 import { Decoder, Encoder } from "cbor-x";
 import { type Entry, EntryKind } from "../../src/records/entry.ts";
 import type { StateMachine } from "../host/state-machine.ts";
 import { decodePartitionCommand, type PartitionCommand } from "./commands.ts";
+import { applyGroupCommand } from "./groups/apply-group-command.ts";
+import { GroupTable } from "./groups/group-table.ts";
 import { ProducerTable } from "./producer-table.ts";
 
 const STATE_VERSION = 1;
-const NO_GROUPS = new Uint8Array(0);
 
 const encoder = new Encoder({ useRecords: false, tagUint8Array: false });
 const decoder = new Decoder({ useRecords: false });
 
-/** As captured; `groups` is the seam for what consumer groups and queues keep in a partition. */
 type CapturedState = [
   version: number,
   producers: Uint8Array,
@@ -30,6 +30,8 @@ export class PartitionMachine implements StateMachine {
   startOffset = 0;
   /** As of what is applied: the same on every replica. */
   readonly producers = new ProducerTable();
+  /** As of what is applied: the same on every replica. */
+  readonly groups = new GroupTable();
   /**
    * The state is as of this index: usually of the entry applied last. A lagging follower starts from where the log
    * begins with a state as it was later (its leader has no other one): what it then applies up to here is in it already.
@@ -51,15 +53,16 @@ export class PartitionMachine implements StateMachine {
   }
 
   capture(): Uint8Array {
-    const { producers, startOffset } = this;
-    const state: CapturedState = [STATE_VERSION, producers.encode(), startOffset, NO_GROUPS, this.#stateIndex];
+    const { producers, startOffset, groups } = this;
+    const state: CapturedState = [STATE_VERSION, producers.encode(), startOffset, groups.encode(), this.#stateIndex];
     return encoder.encode(state);
   }
 
   restore(state: Uint8Array, nextOffset: number): void {
-    const [version, producers, startOffset, , stateIndex] = decoder.decode(state) as CapturedState;
+    const [version, producers, startOffset, groups, stateIndex] = decoder.decode(state) as CapturedState;
     if (version !== STATE_VERSION) throw new Error(`version ${version} of a partition's state is not known`);
     this.producers.load(producers);
+    this.groups.load(groups);
     this.startOffset = startOffset;
     this.highWatermark = nextOffset;
     this.#stateIndex = stateIndex;
@@ -85,6 +88,8 @@ export class PartitionMachine implements StateMachine {
     switch (command.type) {
       case "trim":
         return this.#trim(command.offset);
+      case "groups":
+        return command.commands.map((one) => applyGroupCommand(this.groups, one, this.highWatermark));
     }
   }
 
@@ -93,6 +98,7 @@ export class PartitionMachine implements StateMachine {
     const startOffset = Math.min(offset, this.highWatermark);
     if (startOffset > this.startOffset) {
       this.startOffset = startOffset;
+      this.groups.trimmed(startOffset);
       this.onTrim(startOffset);
     }
     return this.startOffset;

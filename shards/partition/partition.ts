@@ -9,6 +9,9 @@ import type { Replica } from "../host/replica.ts";
 import type { ProposalCode } from "../host/state-machine.ts";
 import { encodePartitionCommand, type TrimReason } from "./commands.ts";
 import { LogTrimmer } from "./log-trimmer.ts";
+import type { Runtime } from "../../src/runtime/runtime.ts";
+import { GroupLeader } from "./group-leader.ts";
+import type { GroupTable } from "./groups/group-table.ts";
 import type { PartitionMachine } from "./machine.ts";
 import { ProducerTable } from "./producer-table.ts";
 
@@ -30,6 +33,7 @@ export interface TrimResult {
 }
 
 export interface PartitionOptions {
+  readonly runtime: Runtime;
   readonly host: Host;
   readonly log: Log;
   readonly replica: Replica;
@@ -45,6 +49,7 @@ export class Partition {
   /** While leading: the producer table with what was proposed and not yet applied. */
   #proposed: ProducerTable | undefined;
   #duplicates: DuplicateWaiting[] = [];
+  #groups: GroupLeader | undefined;
   readonly #tailReaders = new Set<() => void>();
   readonly #trimmer: LogTrimmer;
   #oldest: { readonly startOffset: number; readonly timestampMs: number } | undefined;
@@ -81,6 +86,16 @@ export class Partition {
 
   get sizeBytes(): number {
     return this.#options.log.group(this.replica.group)?.sizeBytes ?? 0;
+  }
+
+  /** Cursors and queues, as of what is applied. */
+  get groupTable(): GroupTable {
+    return this.#machine.groups;
+  }
+
+  /** Takes changes of cursors and queues; undefined while this node does not lead. */
+  get groups(): GroupLeader | undefined {
+    return this.#groups;
   }
 
   /** Stores one batch, as its producer built it; its place is stamped into `bytes`. */
@@ -201,6 +216,7 @@ export class Partition {
 
   #advanced(): void {
     if (this.#duplicates.length > 0) this.#answerDuplicates();
+    this.#groups?.wake();
     for (const wake of this.#tailReaders) wake();
   }
 
@@ -220,6 +236,17 @@ export class Partition {
       this.#proposed = new ProducerTable();
       this.#proposed.load(this.#machine.producers.encode());
     }
+    const { host, runtime } = this.#options;
+    const ended = this.#groups;
+    this.#groups = leads
+      ? new GroupLeader({
+        runtime,
+        groups: this.#machine.groups,
+        source: this,
+        propose: (entry, waiter) => host.propose(this.replica, entry, waiter),
+      })
+      : undefined;
+    ended?.close();
     const waiting = this.#duplicates;
     this.#duplicates = [];
     for (const { done } of waiting) done("NOT_LEADER", 0);

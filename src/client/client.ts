@@ -5,6 +5,8 @@ import { Cluster } from "./cluster.ts";
 import { Consumer, type ConsumerOptions } from "./consumer.ts";
 import { type Bootstrap, type ConnectOptions, parseBootstrap, settingsOf } from "./options.ts";
 import { Producer, type ProducerOptions } from "./producer.ts";
+import { Queue } from "./queue.ts";
+import type { QueueOptions } from "./queue-options.ts";
 
 /**
  * Connects to a cluster through any of its nodes that can be reached.
@@ -25,6 +27,7 @@ export class Client {
   readonly #cluster: Cluster;
   readonly #producers = new Set<Producer>();
   readonly #consumers = new Set<Consumer>();
+  readonly #queues = new Set<Queue>();
 
   /** Made by {@link connect}. */
   constructor(cluster: Cluster) {
@@ -46,9 +49,17 @@ export class Client {
     return consumer;
   }
 
-  /** Flushes the producers, ends the consumers, closes the connections. */
+  /** The topic as a queue: its records are leased to the group's consumers one by one, and done when acknowledged. */
+  queue(topic: string, options: QueueOptions): Queue {
+    const queue = new Queue(this.#cluster, topic, options);
+    this.#queues.add(queue);
+    return queue;
+  }
+
+  /** Flushes the producers, ends the consumers and queues, closes the connections. */
   async close(): Promise<void> {
     for (const consumer of this.#consumers) consumer.close();
+    await Promise.allSettled([...this.#queues].map((queue) => queue.close()));
     await Promise.allSettled([...this.#producers].map((producer) => producer.close()));
     this.#cluster.close();
   }

@@ -3,6 +3,9 @@ import type { Runtime } from "../runtime/runtime.ts";
 import { handleDeleteRecords } from "../../shards/partition/delete-records.ts";
 import { handleOffsets } from "../../shards/partition/offsets.ts";
 import { FetchService } from "../../shards/partition/fetch.ts";
+import { GroupRequests } from "../../shards/partition/group-requests.ts";
+import { LeaseService } from "../../shards/partition/lease.ts";
+import { handleSettle } from "../../shards/partition/settle.ts";
 import { ProduceService } from "../../shards/partition/produce.ts";
 import type { MetadataService } from "../../shards/metadata/service.ts";
 import type { MetadataState } from "../../shards/metadata/state.ts";
@@ -36,12 +39,17 @@ export class ClientService implements RpcHandler {
   readonly #options: ClientServiceOptions;
   readonly #produce: ProduceService;
   readonly #fetch: FetchService;
+  readonly #lease: LeaseService;
+  readonly #groups: GroupRequests;
 
   constructor(options: ClientServiceOptions) {
     this.#options = options;
     const partitionOf = (shard: number) => options.partitions.get(shard);
     this.#produce = new ProduceService(options.runtime, partitionOf, this.#missing);
     this.#fetch = new FetchService(options.runtime, partitionOf, this.#missing);
+    this.#lease = new LeaseService(options.runtime, partitionOf, this.#missing);
+    const topicOf = (shard: number) => options.metadata.topicOfShard.get(shard)?.name;
+    this.#groups = new GroupRequests(partitionOf, this.#missing, topicOf);
   }
 
   hello(exchange: Exchange<HelloRequest>): void {
@@ -87,12 +95,29 @@ export class ClientService implements RpcHandler {
         return this.#later(exchange, this.#answerProducerId(exchange as Exchange<typeof request>));
       case "admin":
         return this.#later(exchange, this.#answerAdmin(exchange as Exchange<typeof request>));
+      case "lease":
+        return this.#lease.handle(exchange as Exchange<typeof request>);
+      case "settle": {
+        const partitionOf = (shard: number) => this.#options.partitions.get(shard);
+        return handleSettle(exchange as Exchange<typeof request>, partitionOf, this.#missing);
+      }
+      case "queueOpen":
+        return this.#later(exchange, this.#groups.open(exchange as Exchange<typeof request>));
+      case "cursor":
+        return this.#later(exchange, this.#groups.cursor(exchange as Exchange<typeof request>));
+      case "groups":
+        return this.#later(exchange, this.#groups.describe(exchange as Exchange<typeof request>));
+      case "groupReset":
+        return this.#later(exchange, this.#groups.reset(exchange as Exchange<typeof request>));
+      case "groupRemove":
+        return this.#later(exchange, this.#groups.remove(exchange as Exchange<typeof request>));
     }
   }
 
   close(): void {
     this.#produce.close();
     this.#fetch.close();
+    this.#lease.close();
   }
 
   /** For a shard without a replica here: unknown, or held by others. */

@@ -10,6 +10,7 @@ import { sleep } from "../runtime/sleep.ts";
 import { RpcServer } from "../wire/rpc-server.ts";
 import { Host } from "../../shards/host/host.ts";
 import { DEFAULT_HOST_LIMITS, type HostLimits } from "../../shards/host/limits.ts";
+import { PeerRequests } from "../../shards/host/peer-requests.ts";
 import { Peers } from "../../shards/host/peers.ts";
 import { readTails } from "../../shards/host/recovered-tails.ts";
 import type { Replica } from "../../shards/host/replica.ts";
@@ -72,6 +73,7 @@ export class RaftlineNode {
   readonly #balance: Balance;
   readonly #mover: ReplicaMover;
   readonly #recollection: Recollection;
+  readonly #requests: PeerRequests;
   readonly #retention: RetentionLoop;
   #rpc: RpcServer | undefined;
   #peerAddress: Address | undefined;
@@ -116,9 +118,11 @@ export class RaftlineNode {
       peerReached: (peer) => this.#peerReached(peer),
       peerLost: (peer) => this.host.peerLost(peer),
       claims: (peer, claims) => this.routing.claimed(peer, claims),
-      request: (peer, request) => this.metadataService.onRequest(peer, request),
-      reply: (peer, reply) => this.metadataService.onReply(peer, reply),
+      request: (peer, request) => requests.onRequest(peer, request),
+      reply: (peer, reply) => requests.onReply(peer, reply),
     });
+    const requests = new PeerRequests(runtime, this.peers);
+    this.#requests = requests;
     this.host = new Host({
       runtime,
       nodeId,
@@ -145,7 +149,7 @@ export class RaftlineNode {
     });
     const nodes = config.nodes.map(({ id }) => id);
     const replica = this.#metadataReplica;
-    this.metadataService = new MetadataService({ runtime, host, replica, machine, peers, nodes });
+    this.metadataService = new MetadataService({ runtime, host, replica, machine, requests, nodes });
     this.admin = new AdminService({
       runtime,
       clusterId,
@@ -246,6 +250,7 @@ export class RaftlineNode {
     this.#clientService.close();
     await this.#rpc?.close();
     this.metadataService.close();
+    this.#requests.close();
     await this.host.checkpointAll();
     await this.peers.close();
     this.host.close();

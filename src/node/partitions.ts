@@ -106,7 +106,7 @@ export class Partitions {
   }
 
   #start(record: PartitionRecord): void {
-    const { host, log, memory, metadata, nodeId } = this.#options;
+    const { runtime, host, log, memory, metadata, nodeId } = this.#options;
     const { shard, initial, replicas } = record;
     const found = log.group(shard);
     const lost = found ? lostOf(found) : this.#isBeforeStart && mayHaveLostGroups(log) ? "perhaps all" : undefined;
@@ -123,7 +123,7 @@ export class Partitions {
       commitNoticeMs: COMMIT_NOTICE_MS,
     });
     const recordBytesMax = () => metadata.topicOfShard.get(shard)?.recordBytesMax ?? 0;
-    this.#partitions.set(shard, new Partition({ host, log, replica, machine, recordBytesMax }));
+    this.#partitions.set(shard, new Partition({ runtime, host, log, replica, machine, recordBytesMax }));
   }
 
   /** A member from the beginning. Whoever moves in may have been here before, and have given up what it promised then. */

@@ -29,6 +29,19 @@ export const errorCodes = {
   OFFSET_OUT_OF_RANGE: { retriable: false },
   CORRUPT: { retriable: false },
   DISK_FULL: { retriable: true },
+  /** This node has no such group. */
+  UNKNOWN_GROUP: { retriable: false },
+  /** A queue's name for a log group, or the other way round. */
+  WRONG_GROUP_KIND: { retriable: false },
+  TOO_MANY_GROUPS: { retriable: false },
+  /** Somebody works with the group right now. */
+  GROUP_ACTIVE: { retriable: false },
+  /** A newer generation of the group has claimed the partition. */
+  STALE_GENERATION: { retriable: false },
+  /** The lease has ended: the record is, or will be, delivered again. */
+  LEASE_EXPIRED: { retriable: false },
+  /** Never given, or given to another consumer. */
+  UNKNOWN_LEASE: { retriable: false },
   /** Used after its own `close()`. */
   CLOSED: { retriable: false },
   /** No node could be reached, or the connection broke: the outcome of a write is not known. */

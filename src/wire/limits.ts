@@ -71,11 +71,17 @@ export const CONNECTIONS_MAX = 10_000;
 export const IN_FLIGHT_BYTES_MAX = 32 * MIB;
 export const IN_FLIGHT_REQUESTS_MAX = 1_000;
 
-/** Fetches of one connection that wait: one more is answered `THROTTLED`. */
-export const FETCHES_IN_FLIGHT_MAX = 64;
+/** Long polls (fetches, leases) of one connection that wait: one more is answered `THROTTLED`. */
+export const LONG_POLLS_IN_FLIGHT_MAX = 64;
 
 /** Batches, partitions or names in one request. */
 export const REQUEST_PARTS_MAX = 10_000;
+
+/** Numbers of all ranges in one item of a settling. */
+export const GROUP_RANGE_ITEMS_MAX = 20_000;
+
+/** Partitions that one lease request asks of. */
+export const LEASE_PARTS_MAX = 1_000;
 
 /** What one fetch may ask for; more is taken as this much. */
 export const FETCH_BYTES_MAX = 16 * MIB;

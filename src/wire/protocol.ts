@@ -7,6 +7,7 @@
 import { type Static, Type } from "@sinclair/typebox";
 import { WireError } from "./errors.ts";
 import { encodeFrame } from "./frames.ts";
+import { decodeGroupRequest, encodeGroupRequest, type GroupRequest, GroupRequestType } from "./group-protocol.ts";
 import { REQUEST_PARTS_MAX } from "./limits.ts";
 import { Name, Text, U16, U32, U53, type Validator, validator } from "./schemas.ts";
 
@@ -22,9 +23,13 @@ export const RequestType = {
   offsets: 6,
   admin: 7,
   deleteRecords: 8,
+  ...GroupRequestType,
 } as const;
 
 export type RequestName = keyof typeof RequestType;
+
+/** Requests that may wait for something to happen. */
+export const LONG_POLLS: ReadonlySet<RequestName> = new Set(["fetch", "lease"]);
 
 /** Who a client says it is. `mechanism` "plain": a name and its secret. */
 export const CredentialsSchema = Type.Object({
@@ -119,7 +124,8 @@ export type Request =
   | ProducerIdRequest
   | OffsetsRequest
   | AdminRequest
-  | DeleteRecordsRequest;
+  | DeleteRecordsRequest
+  | GroupRequest;
 
 const helloSchema = Type.Tuple([
   Type.Literal(RequestType.hello),
@@ -206,6 +212,8 @@ export function encodeRequest(correlationId: number, request: Request): Uint8Arr
       return encodeFrame([type, correlationId, request.command, request.args]);
     case "deleteRecords":
       return encodeFrame([type, correlationId, request.parts.map((part) => [part.shard, part.beforeOffset])]);
+    default:
+      return encodeFrame(encodeGroupRequest(correlationId, request));
   }
 }
 
@@ -259,8 +267,11 @@ function decodeFields(head: unknown[], body: Uint8Array): Request {
       const parts = checked(validators.deleteRecords, head)[2];
       return { type: "deleteRecords", parts: parts.map(([shard, beforeOffset]) => ({ shard, beforeOffset })) };
     }
-    default:
+    default: {
+      const request = decodeGroupRequest(head);
+      if (request !== undefined) return request;
       throw new WireError("INVALID_MESSAGE", `request type ${String(type)} is not known`);
+    }
   }
 }
 

@@ -2,6 +2,7 @@
 import { type Static, Type } from "@sinclair/typebox";
 import { RaftlineError, WireError } from "./errors.ts";
 import { encodeFrame } from "./frames.ts";
+import { type EncodedGroups, groupDecoders, groupEncoders, type GroupResponses } from "./group-responses.ts";
 import { NodeIdSchema, Text, U16, U32, U53, validator } from "./schemas.ts";
 
 /** Bounds a client must keep with this node. */
@@ -107,7 +108,7 @@ export interface DeleteRecordsResult {
 }
 
 /** Which answer belongs to which request. */
-export interface Responses {
+export interface Responses extends GroupResponses {
   readonly hello: HelloResponse;
   readonly metadata: MetadataResponse;
   readonly produce: ProduceResponse;
@@ -193,6 +194,7 @@ const decoders: Decoders = {
       leaderHint,
     })),
   }),
+  ...groupDecoders,
 };
 
 function decodeFetch(head: unknown[], body: Uint8Array): FetchResponse {
@@ -210,7 +212,10 @@ function decodeFetch(head: unknown[], body: Uint8Array): FetchResponse {
 }
 
 type Encoders = {
-  readonly [T in keyof Responses]: (correlationId: number, response: Responses[T]) => Uint8Array[];
+  readonly [T in Exclude<keyof Responses, keyof GroupResponses>]: (
+    correlationId: number,
+    response: Responses[T],
+  ) => Uint8Array[];
 };
 
 const encoders: Encoders = {
@@ -255,7 +260,13 @@ export function encodeResponse<T extends keyof Responses>(
   correlationId: number,
   response: Responses[T],
 ): Uint8Array[] {
-  return encoders[type](correlationId, response);
+  if (type in groupEncoders) {
+    const encode = groupEncoders[type as keyof GroupResponses] as (of: Responses[T]) => EncodedGroups;
+    const { parts, body } = encode(response);
+    return encodeFrame([correlationId, "", parts], body);
+  }
+  const encode = encoders[type as keyof Encoders] as (id: number, of: Responses[T]) => Uint8Array[];
+  return encode(correlationId, response);
 }
 
 /** A whole frame that says the request failed. Correlation id 0: the whole connection did. */

@@ -5,14 +5,14 @@ import { type ErrorCode, RaftlineError, WireError } from "./errors.ts";
 import { FrameReader } from "./frames.ts";
 import {
   FETCH_BYTES_MAX,
-  FETCHES_IN_FLIGHT_MAX,
   HELLO_LIMITS,
   IN_FLIGHT_BYTES_MAX,
   IN_FLIGHT_REQUESTS_MAX,
+  LONG_POLLS_IN_FLIGHT_MAX,
   REQUEST_LIMITS,
   UNSENT_BYTES_MAX,
 } from "./limits.ts";
-import { decodeRequest, type HelloRequest, PROTOCOL_VERSION, type Request } from "./protocol.ts";
+import { decodeRequest, type HelloRequest, LONG_POLLS, PROTOCOL_VERSION, type Request } from "./protocol.ts";
 import { encodeFailure, encodeResponse, type Responses } from "./responses.ts";
 
 /**
@@ -77,7 +77,7 @@ export class Exchange<R extends Request = Request> {
   #answer(frame: Uint8Array[]): void {
     if (this.#answered) throw new Error(`request ${this.#correlationId} (${this.request.type}) was answered twice`);
     this.#answered = true;
-    this.session.answer(frame, this.#frameBytes, this.request.type === "fetch");
+    this.session.answer(frame, this.#frameBytes, LONG_POLLS.has(this.request.type));
   }
 }
 
@@ -98,7 +98,7 @@ export class RpcSession {
   readonly #connection: Connection;
   readonly #reader: FrameReader;
   #inFlightBytes = 0;
-  #openFetches = 0;
+  #openLongPolls = 0;
   #framesRead = 0;
   #out: Uint8Array[] = [];
   #paused = false;
@@ -157,10 +157,10 @@ export class RpcSession {
   }
 
   /** Queues an answer for the end of the turn; the request's bytes no longer count. Used by {@link Exchange}. */
-  answer(frame: Uint8Array[], frameBytes: number, fetch: boolean): void {
+  answer(frame: Uint8Array[], frameBytes: number, longPoll: boolean): void {
     this.openRequests--;
     this.#inFlightBytes -= frameBytes;
-    if (fetch) this.#openFetches--;
+    if (longPoll) this.#openLongPolls--;
     if (!this.open) return;
     if (this.#out.length === 0) this.#options.onAnswer();
     for (const chunk of frame) this.#out.push(chunk);
@@ -227,13 +227,14 @@ export class RpcSession {
     if (this.principal === undefined) {
       return this.refuse("NOT_AUTHORIZED", "a connection begins with a hello, and waits for its answer", correlationId);
     }
-    this.#track(frameBytes, request.type === "fetch");
-    const bounded = request.type === "fetch" && request.bytesMax > FETCH_BYTES_MAX
+    this.#track(frameBytes, LONG_POLLS.has(request.type));
+    const bounded = (request.type === "fetch" || request.type === "lease") && request.bytesMax > FETCH_BYTES_MAX
       ? { ...request, bytesMax: FETCH_BYTES_MAX }
       : request;
     const exchange = new Exchange(this, bounded, correlationId, frameBytes);
-    if (this.#openFetches > FETCHES_IN_FLIGHT_MAX && request.type === "fetch") {
-      return exchange.fail("THROTTLED", `at most ${FETCHES_IN_FLIGHT_MAX} fetches may wait on one connection`);
+    if (this.#openLongPolls > LONG_POLLS_IN_FLIGHT_MAX && LONG_POLLS.has(request.type)) {
+      const message = `at most ${LONG_POLLS_IN_FLIGHT_MAX} fetches and leases may wait on one connection`;
+      return exchange.fail("THROTTLED", message);
     }
     this.#run(exchange, () => this.#options.handler.request(exchange));
     this.#regulate();
@@ -251,10 +252,10 @@ export class RpcSession {
     this.#run(exchange, () => this.#options.handler.hello(exchange));
   }
 
-  #track(frameBytes: number, fetch: boolean): void {
+  #track(frameBytes: number, longPoll: boolean): void {
     this.openRequests++;
     this.#inFlightBytes += frameBytes;
-    if (fetch) this.#openFetches++;
+    if (longPoll) this.#openLongPolls++;
   }
 
   #run(exchange: Exchange, call: () => void): void {

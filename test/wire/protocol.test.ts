@@ -3,6 +3,7 @@ import * as assert from "uvu/assert";
 import fc from "fast-check";
 import { decodeAdminCommand, decodeAdminResult } from "../../src/wire/admin-commands.ts";
 import { errorCodes, RaftlineError, WireError } from "../../src/wire/errors.ts";
+import { rangesOf } from "../../src/records/offset-ranges.ts";
 import { encodeFrame, FrameReader } from "../../src/wire/frames.ts";
 import { RESPONSE_LIMITS } from "../../src/wire/limits.ts";
 import { decodeRequest, encodeRequest, type Request } from "../../src/wire/protocol.ts";
@@ -39,7 +40,77 @@ const u32 = fc.integer({ min: 0, max: 2 ** 32 - 1 });
 const u53 = fc.maxSafeNat();
 const bytes = fc.uint8Array({ maxLength: 100 });
 const name = fc.stringMatching(/^[A-Za-z0-9_-][A-Za-z0-9._-]{0,20}$/).filter((text) => text !== "__proto__");
-const type = <T extends string>(value: T) => fc.constant(value);
+const type = <T extends string | number>(value: T) => fc.constant(value);
+
+const shards = fc.array(u32, { minLength: 1, maxLength: 5 });
+const ranges = fc.uniqueArray(fc.nat(2 ** 40), { maxLength: 10 }).map(rangesOf);
+const place = fc.oneof(type("earliest"), type("latest"), u53, fc.record({ timeMs: u53 }));
+const consumer = fc.string({ minLength: 1, maxLength: 64 });
+
+const groupRequests: fc.Arbitrary<Request>[] = [
+  fc.record({
+    type: type("queueOpen"),
+    group: name,
+    options: fc.record({
+      leaseMs: u53,
+      deliveriesMax: u32,
+      deadLetter: fc.oneof(name, type("")),
+      keyOrdered: fc.boolean(),
+    }),
+    from: place,
+    shards,
+  }),
+  fc.record({
+    type: type("lease"),
+    group: name,
+    consumer,
+    maxWaitMs: u32,
+    bytesMax: u32,
+    parts: fc.array(fc.record({ shard: u32, recordsMax: fc.integer({ min: 1, max: 100_000 }) }), { minLength: 1 }),
+  }),
+  fc.record({
+    type: type("settle"),
+    group: name,
+    consumer,
+    parts: fc.array(
+      fc.record({
+        shard: u32,
+        items: fc.array(
+          fc.record({
+            kind: fc.constantFrom("ack", "nack", "release", "extend", "leave"),
+            leaseId: u53,
+            ranges,
+            ms: u53,
+          }),
+          { minLength: 1, maxLength: 4 },
+        ),
+      }),
+      { minLength: 1, maxLength: 4 },
+    ),
+  }),
+  fc.record({
+    type: type("cursor"),
+    group: name,
+    parts: fc.array(
+      fc.record({
+        shard: u32,
+        kind: fc.constantFrom("claim", "commit", "fetch"),
+        generation: u53,
+        offset: u53,
+        text: fc.string(),
+      }),
+      { minLength: 1 },
+    ),
+  }),
+  fc.record({ type: type("groups"), group: fc.oneof(name, type("")), shards }),
+  fc.record({
+    type: type("groupReset"),
+    group: name,
+    force: fc.boolean(),
+    parts: fc.array(fc.record({ shard: u32, to: place }), { minLength: 1 }),
+  }),
+  fc.record({ type: type("groupRemove"), group: name, force: fc.boolean(), shards }),
+];
 
 const request: fc.Arbitrary<Request> = fc.oneof(
   fc.record({
@@ -82,6 +153,7 @@ const request: fc.Arbitrary<Request> = fc.oneof(
     type: type("deleteRecords"),
     parts: fc.array(fc.record({ shard: u32, beforeOffset: u53 }), { minLength: 1 }),
   }),
+  ...groupRequests,
   fc.record({ type: type("admin"), command: fc.string(), args: fc.dictionary(name, fc.oneof(u53, name)) }),
 );
 
@@ -107,6 +179,35 @@ const responses = {
   producerId: fc.record({ producerId: u53, epoch: fc.integer({ min: 0, max: 65_535 }) }),
   offsets: fc.record({ parts: fc.array(fc.record({ code, offset: u53, leaderHint: u32 })) }),
   deleteRecords: fc.record({ parts: fc.array(fc.record({ code, startOffset: u53, leaderHint: u32 })) }),
+  queueOpen: fc.record({ parts: fc.array(fc.record({ code, leaderHint: u32 })) }),
+  settle: fc.record({ parts: fc.array(fc.record({ leaderHint: u32, codes: fc.array(code) })) }),
+  cursor: fc.record({
+    parts: fc.array(
+      fc.record({ code, leaderHint: u32, committed: fc.oneof(type(-1), u53), metadata: name, generation: u53 }),
+    ),
+  }),
+  groups: fc.record({
+    parts: fc.array(
+      fc.record({
+        code,
+        leaderHint: u32,
+        highWatermark: u53,
+        groups: fc.array(fc.record({
+          group: name,
+          kind: fc.constantFrom("cursor", "queue"),
+          generation: u53,
+          floor: u53,
+          next: u53,
+          waiting: u53,
+          leased: u53,
+          delayed: u53,
+          dead: u53,
+        })),
+      }),
+    ),
+  }),
+  groupReset: fc.record({ parts: fc.array(fc.record({ code, leaderHint: u32, offset: u53 })) }),
+  groupRemove: fc.record({ parts: fc.array(fc.record({ code, leaderHint: u32 })) }),
   admin: fc.record({ result: fc.oneof(name, fc.dictionary(name, u32), fc.array(u32), fc.constant(null)) }),
 };
 
@@ -182,6 +283,14 @@ protocol("what is not a request is refused, with the correlation id where there 
     [[6, 5, [[1, "middle"]]], 5],
     [[7, 5, "x", [1]], 5],
     [[5, 5, "more"], 5],
+    [[9, 5, "g", [1, 0, "", 1], "earliest", [1]], 5],
+    [[10, 5, "g", "c", 0, 0, [[1, 0]]], 5],
+    [[11, 5, "g", "c", [[1, [[6, 1, [], 0]]]]], 5],
+    [[11, 5, "g", "c", [[1, [[1, 1, [5, 0], 0]]]]], 5],
+    [[11, 5, "g", "c", [[1, [[1, 1, [5], 0]]]]], 5],
+    [[11, 5, "g", "c", [[1, [[1, 1, [2 ** 53 - 1, 1], 0]]]]], 5],
+    [[12, 5, "g", [[1, 4, 0, 0, ""]]], 5],
+    [[14, 5, "g", 1, [[1, "latest"]]], 5],
   ];
   for (const [head, correlationId] of wrong) {
     try {
@@ -214,13 +323,15 @@ protocol("any head is a request or a typed error", () => {
     fc.constant(null),
     fc.array(fc.array(u32, { maxLength: 3 }), { maxLength: 3 }),
   );
-  fc.assert(fc.property(fc.integer({ min: 0, max: 8 }), fc.array(item, { maxLength: 5 }), bytes, (kind, rest, body) => {
-    try {
-      decodeRequest([kind, 1, ...rest], body);
-    } catch (error) {
-      assert.instance(error, WireError);
-    }
-  }));
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 16 }), fc.array(item, { maxLength: 5 }), bytes, (kind, rest, body) => {
+      try {
+        decodeRequest([kind, 1, ...rest], body);
+      } catch (error) {
+        assert.instance(error, WireError);
+      }
+    }),
+  );
 });
 
 protocol.run();

@@ -4,8 +4,8 @@ import type { Connection } from "../../src/runtime/network.ts";
 import { RaftlineError } from "../../src/wire/errors.ts";
 import { encodeFrame, FrameReader } from "../../src/wire/frames.ts";
 import {
-  FETCHES_IN_FLIGHT_MAX,
   IN_FLIGHT_REQUESTS_MAX,
+  LONG_POLLS_IN_FLIGHT_MAX,
   REQUEST_LIMITS,
   RESPONSE_LIMITS,
 } from "../../src/wire/limits.ts";
@@ -351,9 +351,9 @@ hostile("fetches that wait are few", async () => {
     bytesMax: 2 ** 32 - 1,
     parts: [{ shard: 1, offset: 0, bytesMax: 1 }],
   };
-  raw.write(Array.from({ length: FETCHES_IN_FLIGHT_MAX + 1 }, (_, i) => encodeRequest(i, fetch)).flat());
+  raw.write(Array.from({ length: LONG_POLLS_IN_FLIGHT_MAX + 1 }, (_, i) => encodeRequest(i, fetch)).flat());
   await f.world.pass(100);
-  assert.is(f.open.length, FETCHES_IN_FLIGHT_MAX);
+  assert.is(f.open.length, LONG_POLLS_IN_FLIGHT_MAX);
   assert.equal(raw.heads.map((head) => head[1]), ["THROTTLED"]);
   assert.ok((f.open[0]!.request as Extract<Request, { type: "fetch" }>).bytesMax <= 16 << 20);
 });

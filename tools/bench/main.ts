@@ -8,7 +8,10 @@ import { runFailover } from "./failover.ts";
 import { runGroups } from "./groups.ts";
 import { runLatency } from "./latency.ts";
 import { runLimit } from "./limit.ts";
+import { type PeersResult, runPeers } from "./peers/run.ts";
+import { writeReport } from "./peers/report.ts";
 import { runPublish } from "./publish.ts";
+import { runQueue } from "./queue.ts";
 import { runRestart } from "./restart.ts";
 
 interface BenchFlags {
@@ -21,18 +24,28 @@ interface BenchFlags {
   readonly kills: number;
   readonly groups: number;
   readonly bytes: number;
+  readonly queueRecords: number;
+  readonly backlog: number;
+  readonly rounds: number;
+  readonly only?: string;
+  readonly out?: string;
   readonly json?: boolean;
 }
 
 const onProgress = (stage: string) => process.stderr.write(`${stage} …\n`);
+
+/** A backlog that a queue fills within half a minute. */
+const PEERS_RECORDS_MAX = 100_000;
 
 const BENCHES: Readonly<Record<string, (flags: BenchFlags) => Promise<object>>> = {
   limit: (flags) => runLimit({ ...flags, framesInFlight: 64 }),
   publish: (flags) => runPublish({ ...flags, onProgress }),
   latency: (flags) => runLatency({ ...flags, rate: flags.rate ?? 200, onProgress }),
   drain: (flags) => runDrain({ ...flags, onProgress }),
+  peers: benchPeers,
   failover: (flags) => runFailover({ ...flags, rate: flags.rate ?? 2_000, onProgress }),
   groups: (flags) => runGroups({ ...flags, onProgress }),
+  queue: (flags) => runQueue({ ...flags, records: flags.queueRecords, onProgress }),
   restart: (flags) => runRestart({ ...flags, onProgress }),
 };
 
@@ -47,11 +60,40 @@ cli.command("<name>", `one of ${Object.keys(BENCHES).join(", ")}`)
   .option("--kills <n>", "failover: how many", { default: 20 })
   .option("--groups <n>", "groups: partitions to create", { default: 1_000 })
   .option("--bytes <n>", "restart: bytes to publish before", { default: 1_000_000_000 })
+  .option("--queue-records <n>", "queue: for each rate", { default: 1_000_000 })
+  .option("--backlog <n>", "queue: waiting records, of which every second one is acked first", { default: 1_000_000 })
+  .option("--rounds <n>", "peers: how often each is measured", { default: 3 })
+  .option("--only <names>", "peers: raftline, rabbitmq, nats, kafka; comma between them")
+  .option("--out <folder>", "peers: where peers.json and the charts go")
   .option("--json", "The last line is one JSON object")
   .example("npm run bench -- publish --partitions 16 --record-bytes 100 --seconds 10")
   .example("npm run bench -- latency --rate 200 --json")
   .action(runBench);
 cli.help();
+
+/** Its backlog is one that every system can fill; what is known when it is cut short goes to the files as well. */
+async function benchPeers({ records, rounds, recordBytes, seconds, only, out }: BenchFlags): Promise<object> {
+  const command = `npm run bench -- peers --rounds ${rounds} --seconds ${seconds} --record-bytes ${recordBytes}`;
+  const keep = (result: PeersResult) => {
+    if (out === undefined) return;
+    for (const name of writeReport(out, result, command)) onProgress(`wrote ${out}/${name}`);
+  };
+  let partial: PeersResult | undefined;
+  const keepPartial = () => partial && keep(partial);
+  process.on("exit", keepPartial);
+  const result = await runPeers({
+    rounds,
+    recordBytes,
+    seconds,
+    records: Math.min(records, PEERS_RECORDS_MAX),
+    ...(only !== undefined && { only }),
+    onProgress,
+    onResults: (results) => partial = { recordBytes, skipped: [], results },
+  });
+  process.off("exit", keepPartial);
+  keep(result);
+  return result;
+}
 
 async function runBench(name: string, flags: BenchFlags): Promise<void> {
   const bench = BENCHES[name];
@@ -61,6 +103,8 @@ async function runBench(name: string, flags: BenchFlags): Promise<void> {
   else for (const [field, value] of Object.entries(result)) console.log(`${field.padEnd(24)} ${JSON.stringify(value)}`);
 }
 
+// Every program and folder of a run has a listener for its end.
+process.setMaxListeners(0);
 // What was started is stopped, and what was written removed, as the process exits.
 process.on("SIGINT", () => process.exit(130));
 process.on("SIGTERM", () => process.exit(143));

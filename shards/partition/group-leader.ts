@@ -1,0 +1,158 @@
+/**
+ * The cursors and queues of one partition while this node leads it: takes changes, gives leases, and says when a lease
+ * or a delay is over. Nothing ticks here while no lease lives and nothing is put off.
+ */
+import type { Runtime, Timer } from "../../src/runtime/runtime.ts";
+import type { GroupResult } from "./groups/apply-group-command.ts";
+import type { GroupCommand } from "./groups/group-commands.ts";
+import type { GroupTable } from "./groups/group-table.ts";
+import { type GroupDone, GroupProposals, type Propose } from "./group-proposals.ts";
+import type { Due } from "./queue-deadlines.ts";
+import { QueueLeader, type QueueSource } from "./queue-leader.ts";
+
+/** Leases that end within this are ended together. */
+const SWEEP_MS_MIN = 5;
+
+export interface GroupLeaderOptions {
+  readonly runtime: Runtime;
+  readonly groups: GroupTable;
+  readonly source: QueueSource;
+  readonly propose: Propose;
+}
+
+/** One who waits for records to lease. */
+export interface LeaseWatcher {
+  readonly group: string;
+  readonly consumer: string;
+  /** There may be something to lease. */
+  readonly wake: () => void;
+  /** The consumer is leaving: it must not be given anything any more. */
+  readonly left: () => void;
+}
+
+export class GroupLeader {
+  readonly #options: GroupLeaderOptions;
+  readonly #proposals: GroupProposals;
+  readonly #queues = new Map<string, QueueLeader>();
+  readonly #watchers = new Set<LeaseWatcher>();
+  #sweep: Timer | undefined;
+  #sweepAtMs = Infinity;
+  #closed = false;
+
+  constructor(options: GroupLeaderOptions) {
+    this.#options = options;
+    this.#proposals = new GroupProposals(options.runtime.timers, options.propose);
+    for (const group of options.groups.queues.keys()) this.queue(group);
+    this.#armSweep();
+  }
+
+  /** Undefined where no such queue was opened. */
+  queue(group: string): QueueLeader | undefined {
+    const { runtime, groups, source } = this.#options;
+    const state = groups.queues.get(group);
+    const known = this.#queues.get(group);
+    if (known?.state === state) return known;
+    known?.close();
+    this.#queues.delete(group);
+    if (state === undefined) return undefined;
+    const queue = new QueueLeader(group, state, {
+      runtime,
+      source,
+      proposals: this.#proposals,
+      onLeased: () => this.#armSweep(),
+    });
+    this.#queues.set(group, queue);
+    return queue;
+  }
+
+  /** Replicates one change; hears once. */
+  submit(command: GroupCommand, done: GroupDone): void {
+    // What is on its way for one who leaves comes before this in the log, and is given back by it.
+    if (command.op === "leave") {
+      for (const watcher of [...this.#watchers]) {
+        if (watcher.consumer === command.consumer && watcher.group === command.group) watcher.left();
+      }
+    }
+    this.#proposals.submit(command, (result) => {
+      this.#changed(command, result);
+      done(result);
+    });
+  }
+
+  /** Puts a nack's delay into a parcel, and replicates it. */
+  nack(command: Omit<Extract<GroupCommand, { op: "nack" }>, "op" | "parcelId">, done: GroupDone): void {
+    const queue = this.queue(command.group);
+    if (queue === undefined) return done({ code: "UNKNOWN_GROUP" });
+    this.submit({ op: "nack", ...command, ...queue.deadlines.parcelFor(command.delayMs) }, done);
+    this.#armSweep();
+  }
+
+  /** Returns how to stop. */
+  watch(watcher: LeaseWatcher): () => void {
+    this.#watchers.add(watcher);
+    return () => this.#watchers.delete(watcher);
+  }
+
+  /** The partition has new records, or something was given back. */
+  wake(): void {
+    for (const { wake } of this.#watchers) wake();
+  }
+
+  /** This node leads no more. */
+  close(): void {
+    this.#closed = true;
+    this.#sweep?.cancel();
+    this.#proposals.failAll("NOT_LEADER");
+    for (const queue of this.#queues.values()) queue.close();
+    this.wake();
+  }
+
+  #changed({ op, group, ...command }: GroupCommand, { code }: GroupResult): void {
+    if (code !== "" || op === "ack" || op === "commit") return;
+    if (op === "extend" && "leaseMs" in command && "leaseId" in command) {
+      this.queue(group)?.deadlines.leaseRuns(command.leaseId, command.leaseMs);
+      this.#armSweep();
+    }
+    this.wake();
+  }
+
+  #armSweep(): void {
+    const { clock, timers } = this.#options.runtime;
+    let nextMs = Infinity;
+    for (const { deadlines } of this.#queues.values()) nextMs = Math.min(nextMs, deadlines.nextDueMs);
+    const nowMs = clock.monotonicMs();
+    const atMs = Math.max(nowMs + SWEEP_MS_MIN, nextMs);
+    if (nextMs === Infinity || this.#closed || (this.#sweep !== undefined && this.#sweepAtMs <= atMs)) return;
+    this.#sweep?.cancel();
+    this.#sweepAtMs = atMs;
+    this.#sweep = timers.after(atMs - nowMs, () => {
+      this.#sweep = undefined;
+      this.#endWhatIsDue();
+      this.#armSweep();
+    });
+  }
+
+  #endWhatIsDue(): void {
+    const nowMs = this.#options.runtime.clock.monotonicMs();
+    for (const queue of this.#queues.values()) {
+      if (queue.deadlines.nextDueMs > nowMs) continue;
+      const { leaseIds, parcelIds } = queue.deadlines.take();
+      for (const leaseId of leaseIds) this.#end(queue, { leaseIds: [leaseId], parcelIds: [] });
+      for (const parcelId of parcelIds) this.#end(queue, { leaseIds: [], parcelIds: [parcelId] });
+      if (queue.state.leased === 0) queue.rest();
+    }
+  }
+
+  #end({ group, deadlines }: QueueLeader, due: Due): void {
+    const [leaseId] = due.leaseIds;
+    const [parcelId = 0] = due.parcelIds;
+    const command = leaseId === undefined
+      ? { op: "due", group, parcelId } as const
+      : { op: "expire", group, leaseId } as const;
+    this.submit(command, ({ code }) => {
+      if (code === "") return;
+      deadlines.again(due);
+      this.#armSweep();
+    });
+  }
+}

@@ -1,0 +1,183 @@
+/**
+ * Keeps a queue's consumer supplied: one long poll per leader for all its partitions there. Opens the group's queue where
+ * that has not been done. Bounded by the room the consumer has for records.
+ */
+import type { Timer } from "../runtime/runtime.ts";
+import { RaftlineError } from "../wire/errors.ts";
+import type { LeaseResult } from "../wire/group-responses.ts";
+import { LEASE_PARTS_MAX } from "../wire/limits.ts";
+import type { Cluster } from "./cluster.ts";
+import type { QueueSettings } from "./queue-options.ts";
+import { LEADER_CODES } from "./start-offsets.ts";
+import type { Route } from "./topic-view.ts";
+
+/** A node serves so many queues of one request at a time: the room is shared among them. */
+const QUEUES_AT_ONCE = 8;
+const OPEN_TIMEOUT_MS = 5_000;
+/** Beyond the long poll itself. */
+const ANSWER_MS = 2_000;
+const SILENT_MS = 500;
+const BACK_OFF_MS_FIRST = 10;
+const BACK_OFF_MS_MAX = 250;
+
+/** One partition's queue as this consumer sees it. */
+class QueuePart {
+  readonly route: Route;
+  opened = false;
+  asking = false;
+  retryAtMs = 0;
+  failures = 0;
+
+  constructor(route: Route) {
+    this.route = route;
+  }
+}
+
+export interface QueueFetcherEvents {
+  /** Records that may be leased more, now. */
+  readonly room: () => number;
+  readonly onLeased: (route: Route, result: LeaseResult) => void;
+  readonly onFailed: (error: RaftlineError) => void;
+}
+
+export class QueueFetcher {
+  readonly #cluster: Cluster;
+  readonly #settings: QueueSettings;
+  readonly #consumer: string;
+  readonly #events: QueueFetcherEvents;
+  readonly #stopWatching: () => void;
+  /** Who brought records last is at the end: a busy partition does not starve the others. */
+  readonly #parts = new Set<QueuePart>();
+  readonly #asking = new Set<number>();
+  #scheduled = false;
+  #retry: Timer | undefined;
+  #closed = false;
+
+  constructor(cluster: Cluster, settings: QueueSettings, consumer: string, events: QueueFetcherEvents) {
+    this.#cluster = cluster;
+    this.#settings = settings;
+    this.#consumer = consumer;
+    this.#events = events;
+    this.#stopWatching = cluster.onChange(() => this.schedule());
+  }
+
+  start(routes: readonly Route[]): void {
+    for (const route of routes) this.#parts.add(new QueuePart(route));
+    this.schedule();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#stopWatching();
+    this.#retry?.cancel();
+  }
+
+  /** There may be room for more. */
+  schedule(): void {
+    if (this.#scheduled || this.#closed) return;
+    this.#scheduled = true;
+    this.#cluster.runtime.timers.defer(() => {
+      this.#scheduled = false;
+      if (!this.#closed) this.#pump();
+    });
+  }
+
+  #pump(): void {
+    if (this.#events.room() <= 0) return;
+    const nowMs = this.#cluster.runtime.clock.monotonicMs();
+    const byNode = new Map<number, QueuePart[]>();
+    let wakeMs = Infinity;
+    for (const part of this.#parts) {
+      const { route } = part;
+      if (part.asking || this.#asking.has(route.leader)) continue;
+      if (!this.#exists(route)) return;
+      if (part.retryAtMs > nowMs) wakeMs = Math.min(wakeMs, part.retryAtMs);
+      else if (route.leader === 0) this.#cluster.needLeader(route);
+      else {
+        const parts = byNode.get(route.leader);
+        if (parts === undefined) byNode.set(route.leader, [part]);
+        else if (parts.length < LEASE_PARTS_MAX) parts.push(part);
+      }
+    }
+    for (const [nodeId, parts] of byNode) {
+      const closed = parts.filter(({ opened }) => !opened);
+      if (closed.length > 0) void this.#open(nodeId, closed);
+      else void this.#lease(nodeId, parts);
+    }
+    this.#retry?.cancel();
+    if (wakeMs < Infinity) this.#retry = this.#cluster.runtime.timers.after(wakeMs - nowMs, () => this.schedule());
+  }
+
+  async #open(nodeId: number, parts: readonly QueuePart[]): Promise<void> {
+    const { group, wire: options, from } = this.#settings;
+    const shards = parts.map(({ route }) => route.shard);
+    await this.#ask(nodeId, parts, async () => {
+      const request = { type: "queueOpen", group, options, from, shards } as const;
+      const answer = await this.#cluster.request(nodeId, "read", request, OPEN_TIMEOUT_MS);
+      parts.forEach((part, i) => {
+        const { code, leaderHint } = answer.parts[i] ?? { code: "MALFORMED", leaderHint: 0 };
+        if (code === "") part.opened = true;
+        else this.#failed(nodeId, part, code, leaderHint, code);
+      });
+    });
+  }
+
+  async #lease(nodeId: number, parts: readonly QueuePart[]): Promise<void> {
+    const { group, maxWaitMs, bytesMax } = this.#settings;
+    const recordsMax = Math.ceil(this.#events.room() / Math.min(parts.length, QUEUES_AT_ONCE));
+    const silence = this.#cluster.runtime.timers.after(maxWaitMs + SILENT_MS, () => {
+      void this.#cluster.checkSilent(nodeId, parts.map(({ route }) => route));
+    });
+    await this.#ask(nodeId, parts, async () => {
+      const wanted = parts.map(({ route }) => ({ shard: route.shard, recordsMax }));
+      const asked = { type: "lease", group, consumer: this.#consumer, maxWaitMs, bytesMax, parts: wanted } as const;
+      const answer = await this.#cluster.request(nodeId, "read", asked, maxWaitMs + ANSWER_MS);
+      parts.forEach((part, i) => this.#receive(nodeId, part, answer.parts[i]));
+    });
+    silence.cancel();
+  }
+
+  async #ask(nodeId: number, parts: readonly QueuePart[], request: () => Promise<void>): Promise<void> {
+    this.#asking.add(nodeId);
+    for (const part of parts) part.asking = true;
+    try {
+      await request();
+    } catch (error) {
+      if (!(error instanceof RaftlineError)) throw error;
+      for (const part of parts) this.#failed(nodeId, part, error.code, 0, error.message);
+    } finally {
+      this.#asking.delete(nodeId);
+      for (const part of parts) part.asking = false;
+    }
+    this.schedule();
+  }
+
+  #receive(nodeId: number, part: QueuePart, result: LeaseResult | undefined): void {
+    if (result === undefined) return this.#failed(nodeId, part, "MALFORMED", 0, "an answer is missing");
+    if (result.code === "UNKNOWN_GROUP") part.opened = false;
+    else if (result.code !== "") return this.#failed(nodeId, part, result.code, result.leaderHint, result.code);
+    part.failures = 0;
+    if (result.leaseId === 0) return;
+    this.#parts.delete(part);
+    this.#parts.add(part);
+    this.#events.onLeased(part.route, result);
+  }
+
+  #failed(nodeId: number, part: QueuePart, code: string, leaderHint: number, why: string): void {
+    if (this.#closed) return;
+    const { route } = part;
+    const elsewhere = LEADER_CODES.has(code);
+    if (elsewhere && code !== "THROTTLED") route.refused(nodeId, leaderHint);
+    const delayMs = Math.min(BACK_OFF_MS_MAX, BACK_OFF_MS_FIRST * 2 ** Math.min(part.failures++, 10));
+    part.retryAtMs = this.#cluster.runtime.clock.monotonicMs() + delayMs;
+    if (elsewhere || (code === "CLOSED" && !this.#cluster.closed) || code === "DISK_FULL") return;
+    this.#events.onFailed(new RaftlineError(code, `the queue of ${route.topic}/${route.partition}: ${why}`));
+  }
+
+  /** Whether the topic is still the one it was; if not, the queue fails. */
+  #exists(route: Route): boolean {
+    if (this.#cluster.topic(route.topic)?.routes[route.partition] === route) return true;
+    this.#events.onFailed(new RaftlineError("UNKNOWN_TOPIC", `topic "${route.topic}" was deleted`));
+    return false;
+  }
+}

@@ -1,0 +1,71 @@
+/** What a queue yields: a record that is this consumer's for a while. */
+import type { BatchReader } from "../records/batch-reader.ts";
+import { RaftlineError } from "../wire/errors.ts";
+import { ConsumerRecord } from "./consumer-records.ts";
+import type { ClientLease } from "./queue-leases.ts";
+
+export interface NackOptions {
+  /** Not before this. Default: 0. A delay may turn out an eighth longer. */
+  readonly delayMs?: number;
+}
+
+/** What becomes of messages; the queue's. */
+export interface Settling {
+  settle(lease: ClientLease, kind: "ack" | "nack", offsets: readonly number[], delayMs: number): Promise<void>;
+  extend(lease: ClientLease, ms: number): Promise<void>;
+}
+
+/** Settle each once: `ack` it or `nack` it. Key and value are views of its batch: copy them to keep them alone. */
+export class QueueMessage extends ConsumerRecord {
+  /** How often it was given to somebody, this time included. */
+  readonly deliveryCount: number;
+  readonly #settling: Settling;
+  readonly #lease: ClientLease;
+  #settled = false;
+
+  constructor(lease: ClientLease, deliveryCount: number, reader: BatchReader, settling: Settling) {
+    super(lease.route.topic, lease.route.partition, reader);
+    this.deliveryCount = deliveryCount;
+    this.#lease = lease;
+    this.#settling = settling;
+  }
+
+  /** Whether it was acked or nacked. */
+  get settled(): boolean {
+    return this.#settled;
+  }
+
+  /** What names its lease: messages of one lease share it. */
+  get lease(): ClientLease {
+    return this.#lease;
+  }
+
+  /**
+   * It is done: nobody of the group gets it again. Resolves when that is on a majority's disks.
+   * @throws {RaftlineError} `LEASE_EXPIRED`: it will be delivered again; `TIMED_OUT`: not known; `CLOSED`
+   */
+  ack(): Promise<void> {
+    this.markSettled();
+    return this.#settling.settle(this.#lease, "ack", [this.offset], 0);
+  }
+
+  /** It is to be delivered again, to whoever asks. @throws {RaftlineError} `LEASE_EXPIRED`: it is anyway; `TIMED_OUT`, `CLOSED` */
+  nack(options: NackOptions = {}): Promise<void> {
+    this.markSettled();
+    return this.#settling.settle(this.#lease, "nack", [this.offset], options.delayMs ?? 0);
+  }
+
+  /**
+   * It is this consumer's for so long from now on, and so are the other messages of its lease.
+   * @throws {RaftlineError} `LEASE_EXPIRED`
+   */
+  extend(leaseMs: number = this.#lease.leaseMs): Promise<void> {
+    return this.#settling.extend(this.#lease, leaseMs);
+  }
+
+  /** @throws {RaftlineError} `INVALID_REQUEST`: it was settled before */
+  markSettled(): void {
+    if (this.#settled) throw new RaftlineError("INVALID_REQUEST", "a message is acked or nacked once");
+    this.#settled = true;
+  }
+}

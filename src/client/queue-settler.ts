@@ -1,0 +1,242 @@
+/**
+ * Brings acks, nacks and extensions to the leaders. What is said in one turn travels together, and while requests to a
+ * node are in flight what comes waits for the next one. Repeated after failures until it is known what became of it.
+ */
+import type { SettleItem, SettleKind } from "../wire/group-protocol.ts";
+import { rangesOf } from "../records/offset-ranges.ts";
+import type { Timer } from "../runtime/runtime.ts";
+import { RaftlineError } from "../wire/errors.ts";
+import { GROUP_RANGE_ITEMS_MAX, REQUEST_PARTS_MAX } from "../wire/limits.ts";
+import type { Cluster } from "./cluster.ts";
+import type { ClientLease } from "./queue-leases.ts";
+import { LEADER_CODES } from "./start-offsets.ts";
+import type { Route } from "./topic-view.ts";
+
+const REQUESTS_PER_NODE_MAX = 2;
+/** Numbers of all ranges of one request. */
+const REQUEST_RANGE_ITEMS_MAX = 100_000;
+const RETRY_MS_FIRST = 5;
+const RETRY_MS_MAX = 250;
+const ATTEMPT_MS_MAX = 5_000;
+const ATTEMPT_MS_MIN = 50;
+
+/** One item of a request, on its way or waiting; those who said it share its promise. */
+class Settlement {
+  readonly route: Route;
+  readonly leaseId: number;
+  readonly kind: SettleKind;
+  readonly ms: number;
+  readonly untilMs: number;
+  readonly promise: Promise<void>;
+  offsets: number[] = [];
+  attempts = 0;
+  retryAtMs = 0;
+  /** Some attempt ended without an answer: it may have been done. */
+  uncertain = false;
+  resolve!: () => void;
+  reject!: (error: RaftlineError) => void;
+
+  constructor(route: Route, leaseId: number, kind: SettleKind, ms: number, untilMs: number) {
+    this.route = route;
+    this.leaseId = leaseId;
+    this.kind = kind;
+    this.ms = ms;
+    this.untilMs = untilMs;
+    this.promise = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+    // Whoever does not wait for it does not want to hear of it.
+    this.promise.catch(() => {});
+  }
+}
+
+export interface QueueSettlerOptions {
+  readonly group: string;
+  readonly consumer: string;
+  readonly settleTimeoutMs: number;
+}
+
+export class QueueSettler {
+  readonly #cluster: Cluster;
+  readonly #options: QueueSettlerOptions;
+  readonly #stopWatching: () => void;
+  /** Still open for more of the same, by what they say. */
+  readonly #open = new Map<string, Settlement>();
+  #waiting: Settlement[] = [];
+  readonly #inFlight = new Map<number, number>();
+  #unsettled = 0;
+  #retry: Timer | undefined;
+  #scheduled = false;
+  #closed = false;
+
+  constructor(cluster: Cluster, options: QueueSettlerOptions) {
+    this.#cluster = cluster;
+    this.#options = options;
+    this.#stopWatching = cluster.onChange(() => this.#schedule());
+  }
+
+  /** Said and not known to be done. */
+  get size(): number {
+    return this.#unsettled;
+  }
+
+  /** @throws {RaftlineError} `LEASE_EXPIRED`, `UNKNOWN_LEASE`, `TIMED_OUT`, `CLOSED` */
+  settle(lease: ClientLease, kind: SettleKind, offsets: readonly number[], ms: number): Promise<void> {
+    const key = `${lease.route.shard} ${lease.leaseId} ${kind} ${ms}`;
+    let settlement = this.#open.get(key);
+    if (settlement === undefined || settlement.offsets.length + offsets.length > GROUP_RANGE_ITEMS_MAX / 2) {
+      settlement = this.#add(lease.route, lease.leaseId, kind, ms);
+      this.#open.set(key, settlement);
+    }
+    for (const offset of offsets) settlement.offsets.push(offset);
+    return settlement.promise;
+  }
+
+  /** All this consumer holds in the partition goes back. */
+  leave(route: Route): Promise<void> {
+    return this.#add(route, 0, "leave", 0).promise;
+  }
+
+  /** Gives up what is not known to be done by now. */
+  close(): void {
+    this.#closed = true;
+    this.#stopWatching();
+    this.#retry?.cancel();
+    this.#open.clear();
+    for (const settlement of this.#waiting.splice(0)) this.#fail(settlement, "CLOSED", "the queue was closed");
+  }
+
+  #add(route: Route, leaseId: number, kind: SettleKind, ms: number): Settlement {
+    const untilMs = this.#nowMs() + this.#options.settleTimeoutMs;
+    const settlement = new Settlement(route, leaseId, kind, ms, untilMs);
+    this.#unsettled += 1;
+    if (this.#closed) this.#fail(settlement, "CLOSED", "the queue was closed");
+    else this.#waiting.push(settlement);
+    this.#schedule();
+    return settlement;
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#closed || this.#waiting.length === 0) return;
+    this.#scheduled = true;
+    this.#cluster.runtime.timers.defer(() => {
+      this.#scheduled = false;
+      if (!this.#closed) this.#pump();
+    });
+  }
+
+  #pump(): void {
+    const nowMs = this.#nowMs();
+    const byNode = new Map<number, Settlement[]>();
+    const kept: Settlement[] = [];
+    for (const settlement of this.#waiting) {
+      const { route, retryAtMs, untilMs, kind } = settlement;
+      if (untilMs <= nowMs) this.#fail(settlement, "TIMED_OUT", `${kind} was not answered: it may have been done`);
+      else if (this.#cluster.topic(route.topic)?.routes[route.partition] !== route) {
+        this.#fail(settlement, "UNKNOWN_TOPIC", `topic "${route.topic}" was deleted`);
+      } else if (route.leader === 0 || retryAtMs > nowMs) {
+        if (route.leader === 0) this.#cluster.needLeader(route);
+        kept.push(settlement);
+      } else if ((this.#inFlight.get(route.leader) ?? 0) >= REQUESTS_PER_NODE_MAX) kept.push(settlement);
+      else {
+        const settlements = byNode.get(route.leader);
+        if (settlements === undefined) byNode.set(route.leader, [settlement]);
+        else settlements.push(settlement);
+      }
+    }
+    this.#waiting = kept;
+    for (const [nodeId, settlements] of byNode) this.#sendTo(nodeId, settlements);
+    if (this.#waiting.length > 0) this.#lookAgain();
+  }
+
+  #sendTo(nodeId: number, settlements: readonly Settlement[]): void {
+    let sent: Settlement[] = [];
+    let items = 0;
+    for (const settlement of settlements) {
+      if (items > REQUEST_RANGE_ITEMS_MAX || sent.length === REQUEST_PARTS_MAX) {
+        void this.#send(nodeId, sent);
+        sent = [];
+        items = 0;
+      }
+      sent.push(settlement);
+      items += settlement.offsets.length * 2;
+    }
+    void this.#send(nodeId, sent);
+  }
+
+  async #send(nodeId: number, sent: readonly Settlement[]): Promise<void> {
+    for (const { route, leaseId, kind, ms } of sent) this.#open.delete(`${route.shard} ${leaseId} ${kind} ${ms}`);
+    this.#inFlight.set(nodeId, (this.#inFlight.get(nodeId) ?? 0) + 1);
+    const byShard = new Map<number, Settlement[]>();
+    for (const settlement of sent) {
+      const ofShard = byShard.get(settlement.route.shard);
+      if (ofShard === undefined) byShard.set(settlement.route.shard, [settlement]);
+      else ofShard.push(settlement);
+    }
+    const { group, consumer } = this.#options;
+    const parts = [...byShard].map(([shard, settlements]) => ({ shard, items: settlements.map(toItem) }));
+    const leftMs = Math.min(...sent.map(({ untilMs }) => untilMs)) - this.#nowMs();
+    const timeoutMs = Math.ceil(Math.max(ATTEMPT_MS_MIN, Math.min(ATTEMPT_MS_MAX, leftMs)));
+    // A leaving must not overtake the last lease request.
+    const lane = sent.some(({ kind }) => kind === "leave") ? "read" : "write";
+    try {
+      const request = { type: "settle", group, consumer, parts } as const;
+      const answer = await this.#cluster.request(nodeId, lane, request, timeoutMs);
+      [...byShard.values()].forEach((settlements, part) => {
+        const result = answer.parts[part];
+        settlements.forEach((settlement, i) => {
+          this.#answered(nodeId, settlement, result?.codes[i] ?? "MALFORMED", result?.leaderHint ?? 0);
+        });
+      });
+    } catch (error) {
+      if (!(error instanceof RaftlineError)) throw error;
+      for (const settlement of sent) this.#answered(nodeId, settlement, error.code, 0);
+    }
+    this.#inFlight.set(nodeId, this.#inFlight.get(nodeId)! - 1);
+    this.#schedule();
+  }
+
+  #answered(nodeId: number, settlement: Settlement, code: string, leaderHint: number): void {
+    const { route, kind, leaseId } = settlement;
+    // Going back is what was wanted, by whatever way it went.
+    const wentBack = code === "LEASE_EXPIRED" && settlement.uncertain && kind !== "ack" && kind !== "extend";
+    if (code === "" || wentBack || (kind === "leave" && code === "UNKNOWN_GROUP")) {
+      this.#unsettled -= 1;
+      return settlement.resolve();
+    }
+    if (!LEADER_CODES.has(code) && code !== "CLOSED" && code !== "DISK_FULL") {
+      return this.#fail(settlement, code, `${kind} of lease ${leaseId} of ${route.topic}/${route.partition}: ${code}`);
+    }
+    // Also one who leads no more may have brought it into the log.
+    if (code !== "THROTTLED" && code !== "NO_LEADER") settlement.uncertain = true;
+    if (code !== "THROTTLED" && code !== "DISK_FULL") route.refused(nodeId, leaderHint);
+    if (this.#closed || this.#cluster.closed) return this.#fail(settlement, "CLOSED", "the queue was closed");
+    const delayMs = Math.min(RETRY_MS_MAX, RETRY_MS_FIRST * 2 ** Math.min(settlement.attempts, 10));
+    settlement.attempts += 1;
+    settlement.retryAtMs = this.#nowMs() + delayMs;
+    this.#waiting.push(settlement);
+  }
+
+  /** What waits for its time, or for a leader that may never come. */
+  #lookAgain(): void {
+    const nowMs = this.#nowMs();
+    const nextMs = Math.min(...this.#waiting.map(({ retryAtMs }) => retryAtMs));
+    this.#retry?.cancel();
+    const delayMs = nextMs <= nowMs ? RETRY_MS_MAX : nextMs - nowMs;
+    this.#retry = this.#cluster.runtime.timers.after(delayMs, () => this.#schedule());
+  }
+
+  #fail(settlement: Settlement, code: string, message: string): void {
+    this.#unsettled -= 1;
+    settlement.reject(new RaftlineError(code, message));
+  }
+
+  #nowMs(): number {
+    return this.#cluster.runtime.clock.monotonicMs();
+  }
+}
+
+function toItem({ kind, leaseId, offsets, ms }: Settlement): SettleItem {
+  return { kind, leaseId, ranges: rangesOf(offsets), ms };
+}

@@ -1,0 +1,367 @@
+/** A topic as a queue: records are leased, and done when they are acknowledged; what is not is delivered again. */
+import PQueue from "p-queue";
+import { RecordsError } from "../records/errors.ts";
+import type { Timer } from "../runtime/runtime.ts";
+import { type ErrorCode, RaftlineError } from "../wire/errors.ts";
+import type { LeaseResult } from "../wire/group-responses.ts";
+import type { Cluster } from "./cluster.ts";
+import { LeasedRecords } from "./queue-buffer.ts";
+import { QueueFetcher } from "./queue-fetcher.ts";
+import { ClientLease, QueueLeases } from "./queue-leases.ts";
+import { type NackOptions, QueueMessage, type Settling } from "./queue-message.ts";
+import { type QueueOptions, type QueueSettings, queueSettings } from "./queue-options.ts";
+import { QueueSettler } from "./queue-settler.ts";
+import type { Route } from "./topic-view.ts";
+
+const CONSUMER_ID_BYTES = 12;
+/** What was not given out within this part of the lease goes back: a message has the rest of it for its handler. */
+const HELD_PART_MAX = 1 / 2;
+/** Taken within this part, more is asked for the next time. */
+const QUICK_PART = 1 / 8;
+const SWEEP_MS_MIN = 5;
+const SWEEPS_PER_LEASE = 8;
+const LEAVE_MS_MAX = 2_000;
+
+export interface RunOptions {
+  /** Handlers at a time. Default: 16. */
+  readonly concurrency?: number;
+  /** After a failure the first delay; it doubles with every delivery, up to `backOffMsMax`. Default: 1,000. */
+  readonly backOffMsFirst?: number;
+  /** Default: 60,000. */
+  readonly backOffMsMax?: number;
+  /** A handler keeps its message for so long at most, however long it takes. Default: 600,000. */
+  readonly handlerMsMax?: number;
+  /** Told of what a handler threw. Default: nobody. */
+  readonly onError?: (error: unknown, message: QueueMessage) => void;
+}
+
+/**
+ * One consumer of a queue. Iterate messages or batches, or `run` a handler; not two of these at once. Leaving the loop
+ * closes it, and what it held goes back at once.
+ *
+ * @example
+ * for await (const message of client.queue("orders", { group: "mail" })) {
+ *   await send(message.json());
+ *   await message.ack();
+ * }
+ */
+export class Queue implements AsyncIterable<QueueMessage>, Settling {
+  readonly #cluster: Cluster;
+  readonly #topic: string;
+  readonly #partitions: readonly number[] | undefined;
+  readonly #settings: QueueSettings;
+  readonly #settler: QueueSettler;
+  readonly #fetcher: QueueFetcher;
+  readonly #leases = new QueueLeases();
+  #buffer: LeasedRecords[] = [];
+  #routes: readonly Route[] = [];
+  /** How many records are asked for at most: as many as are taken quickly. */
+  #prefetch: number;
+  #starting: Promise<void> | undefined;
+  #sweep: Timer | undefined;
+  #wake: (() => void)[] = [];
+  #error: RaftlineError | undefined;
+  #closing: Promise<void> | undefined;
+
+  /** Made by `client.queue(…)`. @throws {RaftlineError} `INVALID_REQUEST`, `INVALID_NAME` */
+  constructor(cluster: Cluster, topic: string, options: QueueOptions) {
+    this.#cluster = cluster;
+    this.#topic = topic;
+    this.#partitions = options.partitions;
+    this.#settings = queueSettings(topic, options);
+    this.#prefetch = this.#settings.prefetchRecords;
+    const consumer = hex(cluster.runtime.random.bytes(CONSUMER_ID_BYTES));
+    const { group, settleTimeoutMs } = this.#settings;
+    this.#settler = new QueueSettler(cluster, { group, consumer, settleTimeoutMs });
+    this.#fetcher = new QueueFetcher(cluster, this.#settings, consumer, {
+      room: () => this.#prefetch - this.#leases.unsettled,
+      onLeased: (route, result) => this.#leased(route, result),
+      onFailed: (error) => this.#fail(error),
+    });
+  }
+
+  /** Messages one by one. Rejects with a `RaftlineError`: `UNKNOWN_TOPIC`, `NOT_AUTHORIZED`, `INVALID_REQUEST`, `CORRUPT`, … */
+  [Symbol.asyncIterator](): AsyncIterator<QueueMessage, undefined> {
+    return this.#iterator(() => this.#nextMessage());
+  }
+
+  /** Messages as they came, many at a time: the quick way, with `ackAll`. Rejects as the iteration of messages does. */
+  batches(): AsyncIterableIterator<QueueMessage[], undefined> {
+    const iterator = this.#iterator(() => this.#nextBatch());
+    return { ...iterator, [Symbol.asyncIterator]: () => iterator as AsyncIterableIterator<QueueMessage[], undefined> };
+  }
+
+  /** Acknowledges many; resolves when all of it is on a majority's disks. @throws {RaftlineError} as `QueueMessage.ack` */
+  async ackAll(messages: readonly QueueMessage[]): Promise<void> {
+    await this.#settleAll(messages, "ack", 0);
+  }
+
+  /** @throws {RaftlineError} as `QueueMessage.nack` */
+  async nackAll(messages: readonly QueueMessage[], options: NackOptions = {}): Promise<void> {
+    await this.#settleAll(messages, "nack", options.delayMs ?? 0);
+  }
+
+  /**
+   * Calls `handler` with every message, several at a time, until the queue is closed. A message is acked when its handler
+   * returns, and comes again after a while when it throws; a slow handler keeps its message.
+   *
+   * @example
+   * await queue.run(async (message) => charge(message.json()), { concurrency: 8 });
+   * @throws {RaftlineError} as the iteration of messages
+   */
+  async run(handler: (message: QueueMessage) => Promise<void> | void, options: RunOptions = {}): Promise<void> {
+    const { concurrency = 16 } = options;
+    const working = new PQueue({ concurrency });
+    try {
+      for await (const message of this) {
+        void working.add(() => this.#handle(message, handler, options));
+        await working.onSizeLessThan(1);
+      }
+    } finally {
+      await working.onIdle();
+    }
+  }
+
+  /** Ends the iteration; acks under way are finished, and what is held and not settled goes back at once. */
+  close(): Promise<void> {
+    this.#closing ??= this.#leave();
+    return this.#closing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** For its messages. */
+  settle(lease: ClientLease, kind: "ack" | "nack", offsets: readonly number[], delayMs: number): Promise<void> {
+    const promise = this.#settler.settle(lease, kind, offsets, delayMs);
+    this.#leases.settled(lease, offsets.length);
+    this.#fetcher.schedule();
+    return promise;
+  }
+
+  /** For its messages. */
+  async extend(lease: ClientLease, ms: number): Promise<void> {
+    const sentMs = this.#nowMs();
+    await this.#settler.settle(lease, "extend", [], ms);
+    lease.deadlineMs = Math.max(lease.deadlineMs, sentMs + ms);
+  }
+
+  async #settleAll(messages: readonly QueueMessage[], kind: "ack" | "nack", delayMs: number): Promise<void> {
+    const byLease = new Map<ClientLease, number[]>();
+    for (const message of messages) {
+      message.markSettled();
+      const offsets = byLease.get(message.lease);
+      if (offsets === undefined) byLease.set(message.lease, [message.offset]);
+      else offsets.push(message.offset);
+    }
+    await Promise.all([...byLease].map(([lease, offsets]) => this.settle(lease, kind, offsets, delayMs)));
+  }
+
+  async #handle(
+    message: QueueMessage,
+    handler: (message: QueueMessage) => Promise<void> | void,
+    options: RunOptions,
+  ): Promise<void> {
+    const { backOffMsFirst = 1_000, backOffMsMax = 60_000, handlerMsMax = 600_000, onError } = options;
+    const keeping = this.#keep(message, this.#nowMs() + handlerMsMax);
+    try {
+      await handler(message);
+      if (!message.settled) await message.ack();
+    } catch (error) {
+      onError?.(error, message);
+      if (message.settled) return;
+      const delayMs = Math.min(backOffMsMax, backOffMsFirst * 2 ** Math.min(30, message.deliveryCount - 1));
+      await message.nack({ delayMs }).catch((reason: unknown) => onError?.(reason, message));
+    } finally {
+      keeping.cancel();
+    }
+  }
+
+  /** Extends the message's lease again and again, until cancelled or `untilMs`. */
+  #keep({ lease }: QueueMessage, untilMs: number): Timer {
+    const { timers } = this.#cluster.runtime;
+    const pauseMs = lease.leaseMs / 3;
+    let timer: Timer;
+    const extend = () => {
+      const nowMs = this.#nowMs();
+      if (nowMs >= untilMs) return;
+      // Another message of the same lease may have done it.
+      if (lease.deadlineMs - nowMs < pauseMs * 2) this.extend(lease, lease.leaseMs).catch(() => {});
+      timer = timers.after(pauseMs, extend);
+    };
+    timer = timers.after(pauseMs, extend);
+    return { cancel: () => timer.cancel() };
+  }
+
+  #iterator<T>(nextOf: () => T | undefined): AsyncIterator<T, undefined> {
+    return {
+      next: () => {
+        try {
+          const value = nextOf();
+          if (value !== undefined) return Promise.resolve({ value, done: false });
+        } catch (error) {
+          return Promise.reject(error);
+        }
+        return this.#wait(nextOf);
+      },
+      return: async () => {
+        await this.close();
+        return { value: undefined, done: true };
+      },
+    };
+  }
+
+  async #wait<T>(nextOf: () => T | undefined): Promise<IteratorResult<T, undefined>> {
+    for (;;) {
+      await this.#start();
+      const value = nextOf();
+      if (value !== undefined) return { value, done: false };
+      if (this.#closing !== undefined) return { value: undefined, done: true };
+      await new Promise<void>((resolve) => this.#wake.push(resolve));
+    }
+  }
+
+  #nextMessage(): QueueMessage | undefined {
+    const records = this.#firstInTime();
+    if (records === undefined) return undefined;
+    const message = this.#read(() => records.next());
+    if (records.empty) this.#taken(records);
+    return message;
+  }
+
+  #nextBatch(): QueueMessage[] | undefined {
+    const records = this.#firstInTime();
+    if (records === undefined) return undefined;
+    const messages: QueueMessage[] = [];
+    while (!records.empty) messages.push(this.#read(() => records.next()));
+    this.#taken(records);
+    return messages;
+  }
+
+  #read<T>(read: () => T): T {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof RecordsError)) throw error;
+      const failure = new RaftlineError(error.code as ErrorCode, error.message, { cause: error });
+      this.#fail(failure);
+      throw failure;
+    }
+  }
+
+  /** The oldest that was received and still has time enough. */
+  #firstInTime(): LeasedRecords | undefined {
+    if (this.#error !== undefined) throw this.#error;
+    if (this.#closing !== undefined) return undefined;
+    this.#giveBackLate();
+    return this.#buffer[0];
+  }
+
+  #taken(records: LeasedRecords): void {
+    this.#buffer.shift();
+    const { leaseMs } = records.lease;
+    if (this.#nowMs() - records.receivedMs <= leaseMs * QUICK_PART) {
+      this.#prefetch = Math.min(this.#settings.prefetchRecords, this.#prefetch * 2);
+    }
+    this.#fetcher.schedule();
+  }
+
+  #giveBackLate(): void {
+    const nowMs = this.#nowMs();
+    while (this.#buffer[0] !== undefined) {
+      const { lease, receivedMs } = this.#buffer[0];
+      if (nowMs - receivedMs <= lease.leaseMs * HELD_PART_MAX) return;
+      this.#giveBack(this.#buffer.shift()!);
+      this.#prefetch = Math.max(1, Math.floor(this.#prefetch / 2));
+    }
+  }
+
+  #giveBack(records: LeasedRecords): void {
+    const offsets = records.takeRest();
+    if (offsets.length === 0) return;
+    void this.#settler.settle(records.lease, "release", offsets, 0);
+    this.#leases.settled(records.lease, offsets.length);
+  }
+
+  #leased(route: Route, { leaseId, leaseMs, held, chunks }: LeaseResult): void {
+    const nowMs = this.#nowMs();
+    let records = 0;
+    for (let i = 0; i < held.length; i += 3) records += held[i + 1]! - held[i]!;
+    const lease = new ClientLease(route, leaseId, leaseMs, nowMs, records);
+    this.#leases.add(lease);
+    const leased = this.#closing === undefined && this.#error === undefined
+      ? this.#read(() => new LeasedRecords(lease, held, chunks, nowMs, this))
+      : new LeasedRecords(lease, held, [], nowMs, this);
+    if (this.#closing !== undefined) return this.#giveBack(leased);
+    this.#buffer.push(leased);
+    this.#armSweep(leaseMs);
+    this.#tell();
+  }
+
+  /** Looks after what is held, while something is. */
+  #armSweep(leaseMs: number): void {
+    if (this.#sweep !== undefined || this.#closing !== undefined) return;
+    this.#sweep = this.#cluster.runtime.timers.after(Math.max(SWEEP_MS_MIN, leaseMs / SWEEPS_PER_LEASE), () => {
+      this.#sweep = undefined;
+      this.#giveBackLate();
+      this.#leases.expire(this.#nowMs());
+      this.#fetcher.schedule();
+      if (this.#leases.size > 0) this.#armSweep(leaseMs);
+    });
+  }
+
+  #start(): Promise<void> {
+    if (this.#closing !== undefined) return Promise.resolve();
+    this.#starting ??= this.#begin();
+    return this.#starting;
+  }
+
+  async #begin(): Promise<void> {
+    const view = await this.#cluster.loadTopic(this.#topic);
+    const wanted = this.#partitions;
+    this.#routes = view.routes.filter(({ partition }) => wanted === undefined || wanted.includes(partition));
+    if (this.#routes.length === 0) throw new RaftlineError("UNKNOWN_PARTITION", "none of the partitions exists");
+    if (this.#closing === undefined) this.#fetcher.start(this.#routes);
+  }
+
+  async #leave(): Promise<void> {
+    this.#fetcher.close();
+    this.#sweep?.cancel();
+    this.#tell();
+    for (const records of this.#buffer.splice(0)) this.#giveBack(records);
+    for (const lease of this.#leases.all()) void this.#settler.settle(lease, "nack", [], 0);
+    if (!this.#cluster.closed) {
+      // What was acked stays acked, whatever comes first: an ack that arrives after the leaving is refused.
+      await this.#settled();
+      const leaving = Promise.allSettled(this.#routes.map((route) => this.#settler.leave(route)));
+      await Promise.race([leaving, this.#cluster.sleep(LEAVE_MS_MAX)]);
+    }
+    this.#settler.close();
+  }
+
+  /** Nothing is on its way any more, or it takes too long. */
+  async #settled(): Promise<void> {
+    const untilMs = this.#nowMs() + LEAVE_MS_MAX;
+    while (this.#settler.size > 0 && this.#nowMs() < untilMs && !this.#cluster.closed) await this.#cluster.sleep(1);
+  }
+
+  #fail(error: RaftlineError): void {
+    if (this.#closing !== undefined) return;
+    this.#error ??= error;
+    this.#fetcher.close();
+    this.#tell();
+  }
+
+  #tell(): void {
+    for (const wake of this.#wake.splice(0)) wake();
+  }
+
+  #nowMs(): number {
+    return this.#cluster.runtime.clock.monotonicMs();
+  }
+}
+
+function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

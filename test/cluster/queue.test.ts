@@ -1,0 +1,153 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { type Client, connect, RaftlineError, startCluster } from "../../mod.ts";
+
+const queues = suite("queues on a real cluster");
+
+let cluster: Awaited<ReturnType<typeof startCluster>>;
+let client: Client;
+
+queues.before(async () => {
+  cluster = await startCluster({ nodes: 3 });
+  client = await connect(cluster.bootstrap);
+});
+
+queues.after(async () => {
+  await client.close();
+  await cluster.stop();
+});
+
+async function topicWith(name: string, records: number, partitions = 1): Promise<void> {
+  await client.admin.createTopic(name, { partitions });
+  await client.producer().sendAll(name, Array.from({ length: records }, (_, i) => ({ value: `${i}` })));
+}
+
+async function codeOf(work: Promise<unknown>): Promise<string> {
+  try {
+    await work;
+    return "";
+  } catch (error) {
+    assert.instance(error, RaftlineError);
+    return (error as RaftlineError).code;
+  }
+}
+
+queues("every record is delivered to one of the consumers, once, when all are acknowledged", async () => {
+  await topicWith("jobs", 600, 4);
+  const seen: string[] = [];
+  const work = async () => {
+    await using queue = client.queue("jobs", { group: "workers", prefetchRecords: 50 });
+    for await (const message of queue) {
+      assert.is(message.deliveryCount, 1);
+      seen.push(message.text());
+      await message.ack();
+      if (seen.length >= 600) break;
+      if (seen.length > 580) return;
+    }
+  };
+  await Promise.all([work(), work(), work()]);
+  await using last = client.queue("jobs", { group: "workers" });
+  const leftOver = new Set<string>();
+  for (const at = Date.now(); seen.length + leftOver.size < 600 && Date.now() - at < 5_000;) {
+    for await (const message of last) {
+      leftOver.add(message.text());
+      await message.ack();
+      if (seen.length + leftOver.size >= 600) break;
+    }
+  }
+  assert.is(new Set([...seen, ...leftOver]).size, 600);
+});
+
+queues(
+  "what is nacked or given back by leaving comes again with a higher count; two groups do not see each other",
+  async () => {
+    await topicWith("again", 4);
+    const first = client.queue("again", { group: "one" });
+    const messages = [];
+    for await (const message of first) {
+      messages.push(message);
+      if (messages.length < 4) continue;
+      await message.ack();
+      await messages[0]!.nack();
+      await messages[1]!.nack({ delayMs: 100 });
+      break;
+    }
+    await first.close();
+    const second = client.queue("again", { group: "one" });
+    const counts = new Map<string, number>();
+    for await (const message of second) {
+      counts.set(message.text(), message.deliveryCount);
+      await message.ack();
+      if (counts.size === 3) break;
+    }
+    assert.equal([...counts].sort(), [["0", 2], ["1", 2], ["2", 2]]);
+    const other = client.queue("again", { group: "two" });
+    for await (const messages of other.batches()) {
+      assert.equal(messages.map((message) => message.deliveryCount), [1, 1, 1, 1]);
+      await other.ackAll(messages);
+      break;
+    }
+  },
+);
+
+queues("a lease that runs out gives its record to another, and the late ack is refused", async () => {
+  await topicWith("late", 1);
+  const slow = client.queue("late", { group: "g", leaseMs: 300 });
+  const { value: taken } = await slow[Symbol.asyncIterator]().next();
+  const quick = client.queue("late", { group: "g", leaseMs: 300 });
+  const { value: again } = await quick[Symbol.asyncIterator]().next();
+  assert.is(again!.deliveryCount, 2);
+  assert.is(await codeOf(taken!.ack()), "LEASE_EXPIRED");
+  assert.is(await codeOf(again!.ack()), "");
+  assert.throws(() => again!.ack(), (error: RaftlineError) => error.code === "INVALID_REQUEST");
+  await Promise.all([slow.close(), quick.close()]);
+});
+
+queues("an extended lease lasts", async () => {
+  await topicWith("long", 1);
+  const queue = client.queue("long", { group: "g", leaseMs: 300 });
+  const { value: message } = await queue[Symbol.asyncIterator]().next();
+  for (let i = 0; i < 4; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    await message!.extend();
+  }
+  assert.is(await codeOf(message!.ack()), "");
+  await queue.close();
+});
+
+queues("a handler's failures come again after a while, and the others are not held up", async () => {
+  await topicWith("handled", 50);
+  const queue = client.queue("handled", { group: "g" });
+  const attempts = new Map<string, number>();
+  const done = new Set<string>();
+  await queue.run(async (message) => {
+    const text = message.text();
+    attempts.set(text, (attempts.get(text) ?? 0) + 1);
+    if (text === "7" && attempts.get(text)! < 3) throw new Error("not yet");
+    done.add(text);
+    if (done.size === 50) void queue.close();
+  }, { concurrency: 4, backOffMsFirst: 20 });
+  assert.is(attempts.get("7"), 3);
+  assert.is([...attempts.values()].filter((count) => count === 1).length, 49);
+});
+
+queues("settings that make no sense are refused", async () => {
+  await topicWith("refused", 0);
+  const options = { group: "g" };
+  for (
+    const bad of [
+      { ...options, deliveriesMax: 0, deadLetter: "x" },
+      { ...options, deliveriesMax: 3 },
+      { ...options, deadLetter: "refused" },
+      { ...options, prefetchRecords: 0 },
+      { group: "no name" },
+    ]
+  ) {
+    assert.throws(() => client.queue("refused", bad), (error: RaftlineError) => error.code.startsWith("INVALID_"));
+  }
+  const tooShort = client.queue("refused", { group: "g", leaseMs: 1 });
+  assert.is(await codeOf(tooShort[Symbol.asyncIterator]().next()), "INVALID_REQUEST");
+  assert.is(await codeOf(client.queue("nowhere", options)[Symbol.asyncIterator]().next()), "UNKNOWN_TOPIC");
+});
+
+queues.run();
