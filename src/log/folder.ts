@@ -29,7 +29,7 @@ export interface FoundFile {
   readonly hasBytes: boolean;
 }
 
-/** Numbers of the WAL files, ascending. @throws {LogError} `FOREIGN_FILE`, `MISSING_FILE` */
+/** Numbers of the WAL files, ascending. @throws {LogError} `FOREIGN_FILE` */
 export async function listFolder(disk: Disk, folder: string): Promise<{ numbers: number[]; reserveBytes: number }> {
   const numbers: number[] = [];
   let reserveBytes = 0;
@@ -43,13 +43,10 @@ export async function listFolder(disk: Disk, folder: string): Promise<{ numbers:
     }
   }
   numbers.sort((a, b) => a - b);
-  for (const [at, number] of numbers.entries()) {
-    if (at > 0 && number !== numbers[at - 1]! + 1) throw missing(numbers[at - 1]! + 1, "those around it are there");
-  }
   return { numbers, reserveBytes };
 }
 
-/** Opens each file's header, and the footer where there is one. @throws {LogError} */
+/** Opens each file's header, and the footer where there is one. @throws {LogError} also `MISSING_FILE` */
 export async function inspectFiles(disk: Disk, folder: string, numbers: readonly number[]): Promise<FoundFile[]> {
   const found: FoundFile[] = [];
   for (const number of numbers) {
@@ -72,7 +69,22 @@ export async function inspectFiles(disk: Disk, folder: string, numbers: readonly
   if (unfinished !== undefined && found.at(-1)?.file.number !== unfinished) {
     await disk.remove(`${folder}/${fileName(unfinished)}`);
   }
-  return found;
+  return await withoutReplaced(disk, found);
+}
+
+/** Removes what a compacted file stands for, and nobody had time to remove. @throws {LogError} `MISSING_FILE` */
+async function withoutReplaced(disk: Disk, found: readonly FoundFile[]): Promise<FoundFile[]> {
+  const left: FoundFile[] = [];
+  for (const each of found) {
+    const { file } = each;
+    while (left.length > 0 && left.at(-1)!.file.number >= file.firstNumber) await disk.remove(left.pop()!.file.path);
+    left.push(each);
+  }
+  for (const [at, { file }] of left.entries()) {
+    const before = left[at - 1]?.file.number;
+    if (before !== undefined && before + 1 !== file.firstNumber) throw missing(before + 1, "those around it are there");
+  }
+  return left;
 }
 
 export function missing(number: number, why: string): LogError {
@@ -96,10 +108,12 @@ async function inspectFile(handle: DiskFile, folder: string, number: number): Pr
     throw new LogError("FOREIGN_FILE", `${name} was ${fileName(header.number)} once`, { file: name, position: 0 });
   }
   const file = new WalFile(folder, number, header.identity);
+  file.compactedBlocks = header.compactedBlocks;
+  file.firstNumber = header.firstNumber;
   file.sizeBytes = await handle.sizeBytes();
   const { logIdentity } = header;
   const trailer = await readTrailer(handle, file, header.identity);
-  const firstSequence = behind.length < BLOCK_HEADER_BYTES
+  const firstSequence = behind.length < BLOCK_HEADER_BYTES || file.compactedBlocks > 0
     ? undefined
     : decodeBlockHeader(behind, 0, header.identity)?.sequence;
   if (!trailer) return { file, logIdentity, trailer, sealed: undefined, firstSequence, hasBytes };

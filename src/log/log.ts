@@ -80,7 +80,7 @@ export class LogEngine implements Log {
       },
     );
     this.#reader = new Reader(runtime, limits);
-    const reclaimer = new Reclaimer(runtime, this.#files, groups, this.#writer, this.#reader.handles);
+    const reclaimer = new Reclaimer(runtime, limits, this.#files, groups, this.#writer, this.#reader.handles);
     this.#maintenance = new Maintenance(runtime, this.#files, groups, reclaimer);
     this.#maintenance.add(() => this.#space.start(reserveBytes));
     this.#maintenance.wake();

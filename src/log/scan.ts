@@ -64,6 +64,11 @@ export interface ScanResult {
   readonly closed: boolean;
 }
 
+/** A compacted file's blocks: numbered from 1, and durable before it had a header. */
+export function compactedScan({ compactedBlocks }: WalFile, searchBytes: number): ScanOptions {
+  return { firstSequence: 1, untilSequence: compactedBlocks + 1, durable: true, searchBytes };
+}
+
 /** @throws {DiskError} */
 export function scanBlocks(
   window: ScanWindow,
