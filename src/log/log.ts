@@ -45,6 +45,7 @@ export class LogEngine implements Log {
   readonly #reader: Reader;
   readonly #files: FileSet;
   readonly #space: Space;
+  readonly #reclaimer: Reclaimer;
   readonly #maintenance: Maintenance;
   readonly #tails: Tails;
   /** Groups whose removal is queued: gone for the caller already. */
@@ -80,10 +81,21 @@ export class LogEngine implements Log {
       },
     );
     this.#reader = new Reader(runtime, limits);
-    const reclaimer = new Reclaimer(runtime, limits, this.#files, groups, this.#writer, this.#reader.handles);
+    const reclaimer = this.#reclaimer = new Reclaimer(
+      runtime,
+      limits,
+      this.#files,
+      groups,
+      this.#writer,
+      this.#reader.handles,
+    );
     this.#maintenance = new Maintenance(runtime, this.#files, groups, reclaimer);
     this.#maintenance.add(() => this.#space.start(reserveBytes));
     this.#maintenance.wake();
+  }
+
+  get compactedBytes(): number {
+    return this.#reclaimer.compactedBytes;
   }
 
   get pendingBytes(): number {

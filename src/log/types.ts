@@ -91,6 +91,8 @@ export interface Log {
    * only until then.
    */
   write(writes: readonly GroupWrite[], onDurable: () => void): void;
+  /** Bytes of entries that compaction has written anew since the log was opened. */
+  readonly compactedBytes: number;
   /** Bytes queued or being written: where the host's back-pressure looks. */
   readonly pendingBytes: number;
   /**
