@@ -29,21 +29,39 @@ export interface FoundFile {
   readonly hasBytes: boolean;
 }
 
-/** Numbers of the WAL files, ascending. @throws {LogError} `FOREIGN_FILE` */
-export async function listFolder(disk: Disk, folder: string): Promise<{ numbers: number[]; reserveBytes: number }> {
+export interface Listing {
+  /** Of the WAL files, ascending. */
+  readonly numbers: number[];
+  readonly reserveBytes: number;
+  /** Names of what was to take a file's place and was not finished. */
+  readonly unfinished: string[];
+  /** Names of what does not belong here. */
+  readonly foreign: string[];
+}
+
+export async function listFolder(disk: Disk, folder: string): Promise<Listing> {
   const numbers: number[] = [];
+  const unfinished: string[] = [];
+  const foreign: string[] = [];
   let reserveBytes = 0;
   for (const { name, folder: isFolder, sizeBytes } of await disk.list(folder)) {
     const number = isFolder ? undefined : fileNumber(name);
     if (number !== undefined) numbers.push(number);
     else if (name === RESERVE_NAME) reserveBytes = sizeBytes;
-    else if (isUnfinished(name)) await disk.remove(`${folder}/${name}`);
-    else if (!NEIGHBOURS.has(name)) {
-      throw new LogError("FOREIGN_FILE", `${name} in ${folder} does not belong to the log`, { file: name });
-    }
+    else if (isUnfinished(name)) unfinished.push(name);
+    else if (!NEIGHBOURS.has(name)) foreign.push(name);
   }
   numbers.sort((a, b) => a - b);
-  return { numbers, reserveBytes };
+  return { numbers, reserveBytes, unfinished, foreign };
+}
+
+/** Removes what is left from before the last end. @throws {LogError} `FOREIGN_FILE` */
+export async function tidyFolder(disk: Disk, folder: string, { unfinished, foreign }: Listing): Promise<void> {
+  const [name] = foreign;
+  if (name !== undefined) {
+    throw new LogError("FOREIGN_FILE", `${name} in ${folder} does not belong to the log`, { file: name });
+  }
+  for (const each of unfinished) await disk.remove(`${folder}/${each}`);
 }
 
 /** Opens each file's header, and the footer where there is one. @throws {LogError} also `MISSING_FILE` */
@@ -122,7 +140,8 @@ async function inspectFile(handle: DiskFile, folder: string, number: number): Pr
   return { file, logIdentity, trailer, sealed, firstSequence: trailer.firstSequence, hasBytes: true };
 }
 
-async function readTrailer(handle: DiskFile, file: WalFile, identity: Identity): Promise<Trailer | undefined> {
+/** Undefined if it is damaged, or the file was not sealed. */
+export async function readTrailer(handle: DiskFile, file: WalFile, identity: Identity): Promise<Trailer | undefined> {
   const at = file.sizeBytes - TRAILER_BYTES;
   if (at < FILE_HEADER_BYTES) return undefined;
   const bytes = new Uint8Array(TRAILER_BYTES);

@@ -9,7 +9,7 @@ import { FileIndex } from "./file-index.ts";
 import { createFile, randomIdentity } from "./file-set.ts";
 import { FILE_HEADER_BYTES, fileName } from "./file-header.ts";
 import type { Summary, Trailer } from "./footer.ts";
-import { type FoundFile, inspectFiles, listFolder, missing } from "./folder.ts";
+import { type FoundFile, inspectFiles, listFolder, missing, tidyFolder } from "./folder.ts";
 import { GroupTable } from "./group-table.ts";
 import type { LogLimits } from "./limits.ts";
 import { compactedScan, scanBlocks, type ScanResult, type ScanVisitor } from "./scan.ts";
@@ -33,6 +33,7 @@ export async function recover(runtime: Runtime, folder: string, limits: LogLimit
   const { disk } = runtime;
   await disk.makeFolder(folder);
   const listing = await listFolder(disk, folder);
+  await tidyFolder(disk, folder, listing);
   const found = await inspectFiles(disk, folder, listing.numbers);
   // Names that an earlier run made and did not sync must not go away any more.
   await disk.syncFolder(folder);

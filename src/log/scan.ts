@@ -35,6 +35,8 @@ export interface ScanVisitor {
   lostEntries(group: GroupId, lost: IndexRange, position: number, bytes: number): void;
   /** Bytes that may have held anything of any group. */
   lostBytes(position: number, bytes: number): void;
+  /** What fills a block up to a whole number of words is not zero: nobody reads it. */
+  padding?(position: number, bytes: number): void;
 }
 
 export interface ScanOptions {
@@ -157,10 +159,17 @@ class Scan {
       return true;
     }
     this.#visitor.records(records);
+    if (this.#visitor.padding) await this.#checkPadding(position, header);
     for (const { group, index, at, bytes } of bad) {
       this.#visitor.lostEntries(group, { first: index, last: index }, at, bytes);
     }
     return true;
+  }
+
+  async #checkPadding(position: number, header: BlockHeader): Promise<void> {
+    const used = BLOCK_HEADER_BYTES + header.tableBytes + header.dataBytes;
+    const padding = blockBytes(header) - used;
+    if (!isZero(await this.#window.bytes(position + used, padding))) this.#visitor.padding?.(position + used, padding);
   }
 
   /** Undefined if the table is damaged or not all there. */
