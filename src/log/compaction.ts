@@ -15,7 +15,7 @@ import { readSealedSummary } from "./folder.ts";
 import type { RunsPlace } from "./group-state.ts";
 import type { GroupTable } from "./group-table.ts";
 import type { LogLimits } from "./limits.ts";
-import { type LiveRanges, readLiveEntries } from "./live-entries.ts";
+import { DamagedGroupError, type LiveRanges, readLiveEntries } from "./live-entries.ts";
 import type { ReadHandles } from "./read-handles.ts";
 import { EMPTY_RECORD, type LogRecord } from "./record.ts";
 import { ScanWindow } from "./scan-window.ts";
@@ -33,6 +33,7 @@ export interface CompactionOptions {
   readonly handles: ReadHandles;
   /** Resolves when all that was queued before is durable. */
   readonly barrier: () => Promise<void>;
+  readonly onDamage: (group: GroupId, error: LogError) => void;
 }
 
 export class Compaction {
@@ -95,7 +96,7 @@ export class Compaction {
         this.compactedBytes += gathered.bytes;
         if (gathered.bytes > 0) await target.add(gathered.take());
       };
-      await readLiveEntries(window, file, ranges, {
+      await readLiveEntries(window, file, ranges, limits.searchBytes, {
         entries: (group, entries) => gathered.add(group, entries),
         block: async (bytes) => {
           if (gathered.bytes >= limits.blockBytesMax) await flush();
@@ -103,11 +104,24 @@ export class Compaction {
         },
       });
       await flush();
+      this.#checkAll(file, ranges, target);
     }).catch((error) => {
-      if (error instanceof LogError) throw this.#unfit(file, error.message);
+      if (error instanceof DamagedGroupError) this.#options.onDamage(error.group, error.error);
+      if (error instanceof LogError || error instanceof DamagedGroupError) throw this.#unfit(file, error.message);
       throw error;
     });
     runtime.log.write("debug", "a WAL file was compacted", { file: file.name, liveBytes: file.liveBytes });
+  }
+
+  /** What was in blocks that are damaged is missing now. @throws {DamagedGroupError} */
+  #checkAll(file: WalFile, ranges: LiveRanges, { index }: CompactedFile): void {
+    for (const [group, { first, last }] of ranges) {
+      const delta = index.get(group);
+      const whole = delta?.entries && delta.entries.firstIndex <= first && delta.entries.lastIndex === last;
+      if (whole && delta.damage.length === 0) continue;
+      const message = `entries of group ${group} in ${file.name} are lost: their blocks are damaged`;
+      throw new DamagedGroupError(group, new LogError("CORRUPT", message, { file: file.name }));
+    }
   }
 
   #debtMs = 0;

@@ -26,6 +26,10 @@ export interface LogLimits {
   readonly compactFilesMin: number;
   /** How fast compaction reads and writes: the disk has others to serve. */
   readonly compactBytesPerSecond: number;
+  /** How fast sealed files are read to see whether they are still what was written, … */
+  readonly scrubBytesPerSecond: number;
+  /** … and how long after one such pass the next one begins. */
+  readonly scrubEveryMs: number;
   /** One read from the disk. */
   readonly readBytesMax: number;
   /** Two extents with a smaller gap between them are read at once. */
@@ -58,6 +62,8 @@ export const DEFAULT_LOG_LIMITS: LogLimits = {
   compactFreesBytesMin: 16 * MIB,
   compactFilesMin: 8,
   compactBytesPerSecond: 64 * MIB,
+  scrubBytesPerSecond: 16 * MIB,
+  scrubEveryMs: 24 * 3_600_000,
   readBytesMax: 2 * MIB,
   readGapBytes: 16 * KIB,
   readsMax: 2,

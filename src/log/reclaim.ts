@@ -10,6 +10,7 @@ import type { GroupTable } from "./group-table.ts";
 import type { LogLimits } from "./limits.ts";
 import type { ReadHandles } from "./read-handles.ts";
 import { EMPTY_RECORD, type LogRecord } from "./record.ts";
+import type { GroupId, LogError } from "./types.ts";
 import type { WalFile } from "./wal-file.ts";
 import type { Writer } from "./writer.ts";
 
@@ -30,6 +31,7 @@ export class Reclaimer {
     groups: GroupTable,
     writer: Writer,
     handles: ReadHandles,
+    onDamage: (group: GroupId, error: LogError) => void,
   ) {
     this.#runtime = runtime;
     this.#limits = limits;
@@ -38,7 +40,7 @@ export class Reclaimer {
     this.#writer = writer;
     this.#handles = handles;
     const barrier = () => this.#barrier();
-    this.#compaction = new Compaction({ runtime, limits, files, groups, handles, barrier });
+    this.#compaction = new Compaction({ runtime, limits, files, groups, handles, barrier, onDamage });
   }
 
   /** Bytes that compaction has written anew since the start. */
@@ -85,12 +87,11 @@ export class Reclaimer {
   }
 
   /** What only this file says of groups that are still there. */
-  #carried({ number, damage }: WalFile): LogRecord[] {
-    const suspects = damage.some(({ group }) => group === undefined);
+  #carried({ number }: WalFile): LogRecord[] {
     const records: LogRecord[] = [];
     for (const state of this.#groups.values()) {
-      const { group, heldBy, hardState, checkpoint, firstIndex, startOffset } = state;
-      const suspect = state.suspect && suspects;
+      // Why a group is suspect may be in any file: those few say it again each time.
+      const { group, heldBy, hardState, checkpoint, firstIndex, startOffset, suspect } = state;
       // A compacted file stands for those before it: numbers may be lower than its own.
       const isHere = (heldNumber: number) => heldNumber > 0 && heldNumber <= number;
       const holds = { hard: isHere(heldBy.hardState), point: isHere(heldBy.checkpoint), start: isHere(heldBy.start) };

@@ -240,22 +240,8 @@ class Scan {
     return false;
   }
 
-  /** The first block from `from` on with a sequence above `above`. */
-  async #nextBlock(from: number, above: number): Promise<{ at: number; sequence: number } | undefined> {
-    const mark = blockMark(this.#file.identity);
-    for (let at = from; at < from + this.#searchBytes;) {
-      const piece = await this.#piece(at);
-      for (let found = piece.indexOf(mark); found >= 0; found = piece.indexOf(mark, found + 1)) {
-        const start = found - BLOCK_MARK_AT;
-        if (start < 0 || (at + start) % BLOCK_ALIGN_BYTES !== 0) continue;
-        const header = decodeBlockHeader(piece, start, this.#file.identity);
-        if (header && header.sequence > above) return { at: at + start, sequence: header.sequence };
-      }
-      if (piece.length < PIECE_BYTES) return undefined;
-      // A header across the end of the piece is found in the next one.
-      at += PIECE_BYTES - BLOCK_HEADER_BYTES;
-    }
-    return undefined;
+  #nextBlock(from: number, above: number): Promise<FoundBlock | undefined> {
+    return findBlock(this.#window, this.#file, from, above, this.#searchBytes);
   }
 
   /** Behind the last byte from `from` on that is not zero. */
@@ -274,14 +260,47 @@ class Scan {
     return end;
   }
 
-  async #piece(at: number): Promise<Buffer> {
-    const bytes = await this.#window.bytes(at, PIECE_BYTES);
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  #piece(at: number): Promise<Buffer> {
+    return pieceOf(this.#window, at);
   }
 }
 
 const PIECE_BYTES = 256 * 1024;
 const ZEROS = new Uint8Array(PIECE_BYTES);
+
+export interface FoundBlock {
+  readonly at: number;
+  readonly sequence: number;
+}
+
+/** The first block of `file` from `from` on, within `searchBytes`, with a sequence above `above`. */
+export async function findBlock(
+  window: ScanWindow,
+  { identity }: WalFile,
+  from: number,
+  above: number,
+  searchBytes: number,
+): Promise<FoundBlock | undefined> {
+  const mark = blockMark(identity);
+  for (let at = from; at < from + searchBytes;) {
+    const piece = await pieceOf(window, at);
+    for (let found = piece.indexOf(mark); found >= 0; found = piece.indexOf(mark, found + 1)) {
+      const start = found - BLOCK_MARK_AT;
+      if (start < 0 || (at + start) % BLOCK_ALIGN_BYTES !== 0) continue;
+      const header = decodeBlockHeader(piece, start, identity);
+      if (header && header.sequence > above) return { at: at + start, sequence: header.sequence };
+    }
+    if (piece.length < PIECE_BYTES) return undefined;
+    // A header across the end of the piece is found in the next one.
+    at += PIECE_BYTES - BLOCK_HEADER_BYTES;
+  }
+  return undefined;
+}
+
+async function pieceOf(window: ScanWindow, at: number): Promise<Buffer> {
+  const bytes = await window.bytes(at, PIECE_BYTES);
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+}
 
 interface BadEntry {
   readonly group: GroupId;
