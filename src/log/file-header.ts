@@ -2,7 +2,8 @@
  * The first 8 KiB of a WAL file: two copies of one header, 4 KiB apart, so that a bad sector does not cost the file.
  *
  *   0 u64 magic   8 u16 format version   10 u16 0   12 u32 crc32 of bytes 0..12 and 16..48
- *  16 u64 file number   24 u64 identity of the file   32 u64 identity of the log   40 u64 0
+ *  16 u64 file number   24 u64 identity of the file   32 u64 identity of the log
+ *  40 u32 blocks, of a compacted file; else 0   44 u32 how many files before it it stands for, too
  */
 import { crc32 } from "node:zlib";
 import { readU16, readU32, readU64, writeU16, writeU32, writeU64 } from "../records/entry.ts";
@@ -22,6 +23,10 @@ export interface FileHeader {
   readonly identity: Identity;
   /** The same in all files of one log: another log's file is told from its own. */
   readonly logIdentity: Identity;
+  /** 0, or how many blocks a compacted file has: they are numbered from 1, and were all durable before its header. */
+  readonly compactedBlocks: number;
+  /** A compacted file stands for all files from this number to its own. */
+  readonly firstNumber: number;
 }
 
 const NAME = /^wal-(\d{10,16})\.log$/;
@@ -50,6 +55,8 @@ export function encodeFileHeader(header: FileHeader): Uint8Array {
     writeU32(copy, 28, header.identity.high);
     writeU32(copy, 32, header.logIdentity.low);
     writeU32(copy, 36, header.logIdentity.high);
+    writeU32(copy, 40, header.compactedBlocks);
+    writeU32(copy, 44, header.number - header.firstNumber);
     writeU32(copy, 12, headerCrc(copy));
   }
   return bytes;
@@ -70,10 +77,13 @@ export function decodeFileHeader(bytes: Uint8Array, file: string): FileHeader | 
         position: 8,
       });
     }
+    const number = readU64(copy, 16);
     return {
-      number: readU64(copy, 16),
+      number,
       identity: { low: readU32(copy, 24), high: readU32(copy, 28) },
       logIdentity: { low: readU32(copy, 32), high: readU32(copy, 36) },
+      compactedBlocks: readU32(copy, 40),
+      firstNumber: number - readU32(copy, 44),
     };
   }
   if (bytes.length < FILE_HEADER_BYTES || copies.some(isZero)) return undefined;

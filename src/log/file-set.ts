@@ -98,7 +98,10 @@ export async function createFile(
   const handle = await runtime.disk.open(file.path, "create", "durable");
   try {
     await handle.truncate(limits.fileBytes);
-    await handle.write([encodeFileHeader({ number, identity, logIdentity })], 0);
+    await handle.write(
+      [encodeFileHeader({ number, identity, logIdentity, compactedBlocks: 0, firstNumber: number })],
+      0,
+    );
     await handle.sync();
     await runtime.disk.syncFolder(folder);
   } catch (error) {

@@ -29,27 +29,42 @@ export interface FoundFile {
   readonly hasBytes: boolean;
 }
 
-/** Numbers of the WAL files, ascending. @throws {LogError} `FOREIGN_FILE`, `MISSING_FILE` */
-export async function listFolder(disk: Disk, folder: string): Promise<{ numbers: number[]; reserveBytes: number }> {
+export interface Listing {
+  /** Of the WAL files, ascending. */
+  readonly numbers: number[];
+  readonly reserveBytes: number;
+  /** Names of what was to take a file's place and was not finished. */
+  readonly unfinished: string[];
+  /** Names of what does not belong here. */
+  readonly foreign: string[];
+}
+
+export async function listFolder(disk: Disk, folder: string): Promise<Listing> {
   const numbers: number[] = [];
+  const unfinished: string[] = [];
+  const foreign: string[] = [];
   let reserveBytes = 0;
   for (const { name, folder: isFolder, sizeBytes } of await disk.list(folder)) {
     const number = isFolder ? undefined : fileNumber(name);
     if (number !== undefined) numbers.push(number);
     else if (name === RESERVE_NAME) reserveBytes = sizeBytes;
-    else if (isUnfinished(name)) await disk.remove(`${folder}/${name}`);
-    else if (!NEIGHBOURS.has(name)) {
-      throw new LogError("FOREIGN_FILE", `${name} in ${folder} does not belong to the log`, { file: name });
-    }
+    else if (isUnfinished(name)) unfinished.push(name);
+    else if (!NEIGHBOURS.has(name)) foreign.push(name);
   }
   numbers.sort((a, b) => a - b);
-  for (const [at, number] of numbers.entries()) {
-    if (at > 0 && number !== numbers[at - 1]! + 1) throw missing(numbers[at - 1]! + 1, "those around it are there");
-  }
-  return { numbers, reserveBytes };
+  return { numbers, reserveBytes, unfinished, foreign };
 }
 
-/** Opens each file's header, and the footer where there is one. @throws {LogError} */
+/** Removes what is left from before the last end. @throws {LogError} `FOREIGN_FILE` */
+export async function tidyFolder(disk: Disk, folder: string, { unfinished, foreign }: Listing): Promise<void> {
+  const [name] = foreign;
+  if (name !== undefined) {
+    throw new LogError("FOREIGN_FILE", `${name} in ${folder} does not belong to the log`, { file: name });
+  }
+  for (const each of unfinished) await disk.remove(`${folder}/${each}`);
+}
+
+/** Opens each file's header, and the footer where there is one. @throws {LogError} also `MISSING_FILE` */
 export async function inspectFiles(disk: Disk, folder: string, numbers: readonly number[]): Promise<FoundFile[]> {
   const found: FoundFile[] = [];
   for (const number of numbers) {
@@ -72,7 +87,22 @@ export async function inspectFiles(disk: Disk, folder: string, numbers: readonly
   if (unfinished !== undefined && found.at(-1)?.file.number !== unfinished) {
     await disk.remove(`${folder}/${fileName(unfinished)}`);
   }
-  return found;
+  return await withoutReplaced(disk, found);
+}
+
+/** Removes what a compacted file stands for, and nobody had time to remove. @throws {LogError} `MISSING_FILE` */
+async function withoutReplaced(disk: Disk, found: readonly FoundFile[]): Promise<FoundFile[]> {
+  const left: FoundFile[] = [];
+  for (const each of found) {
+    const { file } = each;
+    while (left.length > 0 && left.at(-1)!.file.number >= file.firstNumber) await disk.remove(left.pop()!.file.path);
+    left.push(each);
+  }
+  for (const [at, { file }] of left.entries()) {
+    const before = left[at - 1]?.file.number;
+    if (before !== undefined && before + 1 !== file.firstNumber) throw missing(before + 1, "those around it are there");
+  }
+  return left;
 }
 
 export function missing(number: number, why: string): LogError {
@@ -96,10 +126,12 @@ async function inspectFile(handle: DiskFile, folder: string, number: number): Pr
     throw new LogError("FOREIGN_FILE", `${name} was ${fileName(header.number)} once`, { file: name, position: 0 });
   }
   const file = new WalFile(folder, number, header.identity);
+  file.compactedBlocks = header.compactedBlocks;
+  file.firstNumber = header.firstNumber;
   file.sizeBytes = await handle.sizeBytes();
   const { logIdentity } = header;
   const trailer = await readTrailer(handle, file, header.identity);
-  const firstSequence = behind.length < BLOCK_HEADER_BYTES
+  const firstSequence = behind.length < BLOCK_HEADER_BYTES || file.compactedBlocks > 0
     ? undefined
     : decodeBlockHeader(behind, 0, header.identity)?.sequence;
   if (!trailer) return { file, logIdentity, trailer, sealed: undefined, firstSequence, hasBytes };
@@ -108,7 +140,8 @@ async function inspectFile(handle: DiskFile, folder: string, number: number): Pr
   return { file, logIdentity, trailer, sealed, firstSequence: trailer.firstSequence, hasBytes: true };
 }
 
-async function readTrailer(handle: DiskFile, file: WalFile, identity: Identity): Promise<Trailer | undefined> {
+/** Undefined if it is damaged, or the file was not sealed. */
+export async function readTrailer(handle: DiskFile, file: WalFile, identity: Identity): Promise<Trailer | undefined> {
   const at = file.sizeBytes - TRAILER_BYTES;
   if (at < FILE_HEADER_BYTES) return undefined;
   const bytes = new Uint8Array(TRAILER_BYTES);

@@ -11,6 +11,8 @@ export interface Extent {
   readonly firstOffset: number;
   maxTimestampMs: number;
   bytes: number;
+  /** Of `bytes`, those of entries that are not trimmed: about. */
+  liveBytes: number;
   /** Where the runs are in a sealed file; an unsealed one has them in memory. */
   runs: RunsPlace | undefined;
 }
@@ -73,13 +75,7 @@ export class GroupState implements GroupLog {
 
   /** Of an extent that was cut at one end, the share of the entries that are left. */
   get sizeBytes(): number {
-    let bytes = 0;
-    for (const extent of this.extents) {
-      const hidden = Math.max(0, this.#firstIndex - extent.firstIndex);
-      const count = extent.lastIndex - extent.firstIndex + 1;
-      bytes += hidden === 0 ? extent.bytes : Math.round(extent.bytes * (1 - hidden / count));
-    }
-    return bytes;
+    return this.extents.reduce((bytes, extent) => bytes + extent.liveBytes, 0);
   }
 
   get newestTimestampMs(): number {
@@ -95,7 +91,7 @@ export class GroupState implements GroupLog {
   }
 
   dropAll(): void {
-    for (const extent of this.extents) extent.file.extents--;
+    for (const extent of this.extents) drop(extent);
     this.extents.length = 0;
     this.#terms = [];
     this.#damage = [];
@@ -108,12 +104,14 @@ export class GroupState implements GroupLog {
     if (index > this.lastIndex) return;
     this.lastIndex = index - 1;
     for (let last = this.extents.at(-1); last && last.lastIndex >= index; last = this.extents.at(-1)) {
-      if (last.firstIndex < index) {
+      // Something of it can be read still.
+      if (Math.max(last.firstIndex, this.#firstIndex) < index) {
         last.bytes = Math.round(last.bytes * (index - last.firstIndex) / (last.lastIndex - last.firstIndex + 1));
         last.lastIndex = index - 1;
+        this.#measure(last);
         break;
       }
-      last.file.extents--;
+      drop(last);
       this.extents.pop();
     }
     while (this.#terms.length > 0 && this.#terms.at(-1)![0] >= index) this.#terms.pop();
@@ -140,12 +138,38 @@ export class GroupState implements GroupLog {
     if (last?.file === file && runs === undefined) {
       last.lastIndex = lastIndex;
       last.bytes += added.bytes;
+      last.liveBytes += added.bytes;
+      file.liveBytes += added.bytes;
       if (added.maxTimestampMs > last.maxTimestampMs) last.maxTimestampMs = added.maxTimestampMs;
     } else {
-      this.extents.push({ file, ...pick(added), runs });
+      const extent = { file, ...pick(added), liveBytes: 0, runs };
+      this.extents.push(extent);
+      this.#measure(extent);
       file.extents++;
     }
     this.lastIndex = lastIndex;
+  }
+
+  /** What was left of the entries in `from`, which follow each other, is in `to` now. */
+  moved(from: ReadonlySet<WalFile>, to: WalFile, entries: Appended, runs: RunsPlace): void {
+    const at = this.extents.findIndex(({ file }) => from.has(file));
+    if (at < 0) return;
+    const old = this.extents.filter(({ file }) => from.has(file));
+    for (const extent of old) drop(extent);
+    const lastIndex = Math.min(entries.lastIndex, old.at(-1)!.lastIndex);
+    const extent: Extent = { file: to, ...pick(entries), lastIndex, liveBytes: 0, runs };
+    this.extents.splice(at, old.length, extent);
+    this.#measure(extent);
+    to.extents++;
+  }
+
+  /** How much of it is still needed: as if all entries were of the same size. */
+  #measure(extent: Extent): void {
+    const { firstIndex, lastIndex, bytes, file } = extent;
+    const hidden = Math.max(0, this.#firstIndex - firstIndex);
+    const liveBytes = Math.max(0, Math.round(bytes * (1 - hidden / (lastIndex - firstIndex + 1))));
+    file.liveBytes += liveBytes - extent.liveBytes;
+    extent.liveBytes = liveBytes;
   }
 
   /**
@@ -173,7 +197,9 @@ export class GroupState implements GroupLog {
     if (this.lastIndex < firstIndex - 1) this.lastIndex = firstIndex - 1;
     let gone = 0;
     while (gone < this.extents.length && this.extents[gone]!.lastIndex < firstIndex) gone++;
-    for (const extent of this.extents.splice(0, gone)) extent.file.extents--;
+    for (const extent of this.extents.splice(0, gone)) drop(extent);
+    const [first] = this.extents;
+    if (first) this.#measure(first);
     const terms = this.#terms;
     while (terms.length > 1 && terms[1]![0] <= firstIndex) terms.shift();
     if (firstIndex > this.lastIndex) terms.length = 0;
@@ -207,6 +233,12 @@ export class GroupState implements GroupLog {
     const extent = this.extents[low - 1];
     return extent && index <= extent.lastIndex ? extent : undefined;
   }
+}
+
+/** Nothing of it is needed any more. */
+function drop({ file, liveBytes }: Extent): void {
+  file.extents--;
+  file.liveBytes -= liveBytes;
 }
 
 function pick({ firstIndex, lastIndex, firstOffset, maxTimestampMs, bytes }: Appended): Appended {

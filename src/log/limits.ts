@@ -18,6 +18,18 @@ export interface LogLimits {
   readonly reserveBelowFreeBytes: number;
   /** How often free space is asked for while the disk is full. */
   readonly fullRetryMs: number;
+  /** A sealed file is written anew when less than this share of it is still needed… */
+  readonly compactBelowShare: number;
+  /** … and so many bytes come free by it, together with its neighbours… */
+  readonly compactFreesBytesMin: number;
+  /** … or so many small files become one. */
+  readonly compactFilesMin: number;
+  /** How fast compaction reads and writes: the disk has others to serve. */
+  readonly compactBytesPerSecond: number;
+  /** How fast sealed files are read to see whether they are still what was written, … */
+  readonly scrubBytesPerSecond: number;
+  /** … and how long after one such pass the next one begins. */
+  readonly scrubEveryMs: number;
   /** One read from the disk. */
   readonly readBytesMax: number;
   /** Two extents with a smaller gap between them are read at once. */
@@ -46,6 +58,12 @@ export const DEFAULT_LOG_LIMITS: LogLimits = {
   reserveBytes: 64 * MIB,
   reserveBelowFreeBytes: 8 * 1024 * MIB,
   fullRetryMs: 500,
+  compactBelowShare: 0.5,
+  compactFreesBytesMin: 16 * MIB,
+  compactFilesMin: 8,
+  compactBytesPerSecond: 64 * MIB,
+  scrubBytesPerSecond: 16 * MIB,
+  scrubEveryMs: 24 * 3_600_000,
   readBytesMax: 2 * MIB,
   readGapBytes: 16 * KIB,
   readsMax: 2,

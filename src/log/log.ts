@@ -10,6 +10,7 @@ import { Reader } from "./reader.ts";
 import { Reclaimer } from "./reclaim.ts";
 import { EMPTY_RECORD, type LogRecord } from "./record.ts";
 import { recover, type Recovered } from "./recovery.ts";
+import { Scrub } from "./scrub.ts";
 import { Space } from "./space.ts";
 import { Tails } from "./tails.ts";
 import { type GroupId, type GroupLog, type GroupWrite, type Log, LogError, type RecoveryReport } from "./types.ts";
@@ -19,6 +20,8 @@ export interface LogOptions {
   readonly limits?: Partial<LogLimits>;
   /** Called when the disk becomes full, and when it has space again. */
   readonly onFull?: (full: boolean) => void;
+  /** Called when something of a group cannot be read: what was written is not what is there. May come again. */
+  readonly onDamage?: (group: GroupId, error: LogError) => void;
 }
 
 /**
@@ -35,7 +38,8 @@ export interface LogOptions {
 export async function openLog(runtime: Runtime, folder: string, options: LogOptions = {}): Promise<Log> {
   const limits: LogLimits = { ...DEFAULT_LOG_LIMITS, ...options.limits };
   const recovered = await recover(runtime, folder, limits);
-  return new LogEngine(runtime, folder, limits, recovered, options.onFull ?? (() => {}));
+  const { onFull = () => {}, onDamage = () => {} } = options;
+  return new LogEngine(runtime, folder, limits, recovered, onFull, onDamage);
 }
 
 export class LogEngine implements Log {
@@ -45,10 +49,13 @@ export class LogEngine implements Log {
   readonly #reader: Reader;
   readonly #files: FileSet;
   readonly #space: Space;
+  readonly #reclaimer: Reclaimer;
   readonly #maintenance: Maintenance;
+  readonly #scrub: Scrub;
   readonly #tails: Tails;
   /** Groups whose removal is queued: gone for the caller already. */
   readonly #removing = new Map<GroupId, number>();
+  readonly #onDamage: (group: GroupId, error: LogError) => void;
   #closed = false;
 
   constructor(
@@ -57,9 +64,11 @@ export class LogEngine implements Log {
     limits: LogLimits,
     recovered: Recovered,
     onFull: (full: boolean) => void,
+    onDamage: (group: GroupId, error: LogError) => void,
   ) {
     const { groups, files, prepared, logIdentity, nextSequence, reserveBytes, report } = recovered;
     this.report = report;
+    this.#onDamage = onDamage;
     this.#groups = groups;
     this.#tails = new Tails(groups);
     this.#space = new Space(runtime, folder, limits, (full) => {
@@ -80,10 +89,24 @@ export class LogEngine implements Log {
       },
     );
     this.#reader = new Reader(runtime, limits);
-    const reclaimer = new Reclaimer(runtime, this.#files, groups, this.#writer, this.#reader.handles);
+    const reclaimer = this.#reclaimer = new Reclaimer(
+      runtime,
+      limits,
+      this.#files,
+      groups,
+      this.#writer,
+      this.#reader.handles,
+      onDamage,
+    );
     this.#maintenance = new Maintenance(runtime, this.#files, groups, reclaimer);
     this.#maintenance.add(() => this.#space.start(reserveBytes));
+    this.#scrub = new Scrub({ runtime, limits, files: this.#files, groups, handles: this.#reader.handles, onDamage });
+    this.#scrub.start();
     this.#maintenance.wake();
+  }
+
+  get compactedBytes(): number {
+    return this.#reclaimer.compactedBytes;
   }
 
   get pendingBytes(): number {
@@ -126,20 +149,20 @@ export class LogEngine implements Log {
     } catch (error) {
       // Trimmed while it was read, and its file with it.
       if (fromIndex < state.firstIndex || this.#state(group) !== state) throw trimmed(group, fromIndex);
-      throw error;
+      throw this.#noticed(group, error);
     }
   }
 
-  async seekOffset(group: GroupId, offset: number): Promise<number> {
-    return await this.#reader.seekOffset(this.#stateOrThrow(group), offset);
+  seekOffset(group: GroupId, offset: number): Promise<number> {
+    return this.#seek(group, (state) => this.#reader.seekOffset(state, offset));
   }
 
-  async seekTime(group: GroupId, timestampMs: number): Promise<number> {
-    return await this.#reader.seekTime(this.#stateOrThrow(group), timestampMs);
+  seekTime(group: GroupId, timestampMs: number): Promise<number> {
+    return this.#seek(group, (state) => this.#reader.seekTime(state, timestampMs));
   }
 
-  async seekSize(group: GroupId, bytes: number): Promise<number> {
-    return await this.#reader.seekSize(this.#stateOrThrow(group), bytes);
+  seekSize(group: GroupId, bytes: number): Promise<number> {
+    return this.#seek(group, (state) => this.#reader.seekSize(state, bytes));
   }
 
   trim(group: GroupId, firstIndex: number, startOffset?: number): void {
@@ -164,6 +187,23 @@ export class LogEngine implements Log {
     });
   }
 
+  drop(group: GroupId, term: number): Promise<void> {
+    this.#assertOpen();
+    // Without what was damaged they may be written anew.
+    for (const { file } of this.#groups.get(group)?.extents ?? []) file.unfit = false;
+    this.#tails.forget(group);
+    const record = { ...EMPTY_RECORD, group };
+    const hardState = { term, vote: 0, commit: 0 };
+    return new Promise((resolve) => {
+      // In one block: a crash between the two would leave a group that knows nothing and does not know that.
+      this.#writer.queueLate(() => [{ ...record, remove: true }, { ...record, hardState, suspect: true }], () => {
+        this.#maintenance.wake();
+        resolve();
+      });
+      this.#writer.flush();
+    });
+  }
+
   repaired(group: GroupId): void {
     const state = this.#state(group);
     // With term, vote and where the log ends: that they were written before proves nothing, should what is before this
@@ -181,11 +221,26 @@ export class LogEngine implements Log {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    await this.#scrub.stop();
     await this.#maintenance.close();
     await this.#writer.drained();
     this.#space.close();
     await this.#reader.close();
     await this.#files.close();
+  }
+
+  async #seek(group: GroupId, seek: (state: GroupState) => Promise<number>): Promise<number> {
+    const state = this.#stateOrThrow(group);
+    try {
+      return await seek(state);
+    } catch (error) {
+      throw this.#noticed(group, error);
+    }
+  }
+
+  #noticed(group: GroupId, error: unknown): unknown {
+    if (error instanceof LogError && error.code === "CORRUPT") this.#onDamage(group, error);
+    return error;
   }
 
   #state(group: GroupId): GroupState | undefined {

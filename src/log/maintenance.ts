@@ -1,4 +1,4 @@
-/** What is done beside the writing, one thing at a time: the reserve, sealing, freeing. */
+/** What is done beside the writing: the reserve and sealing, one after the other, and giving back, which may take long. */
 import PQueue from "p-queue";
 import type { Runtime } from "../runtime/runtime.ts";
 import { inBackground } from "./background.ts";
@@ -13,6 +13,7 @@ export class Maintenance {
   readonly #groups: GroupTable;
   readonly #reclaimer: Reclaimer;
   readonly #lane = new PQueue({ concurrency: 1 });
+  readonly #reclaiming = new PQueue({ concurrency: 1 });
   #waiting = false;
 
   constructor(runtime: Runtime, files: FileSet, groups: GroupTable, reclaimer: Reclaimer) {
@@ -22,24 +23,32 @@ export class Maintenance {
     this.#reclaimer = reclaimer;
   }
 
-  /** Looks, after what is under way, whether there is a file to seal or to free. */
+  /** Looks, after what is under way, whether there is a file to seal, and then, whether there is one to free. */
   wake(): void {
     if (this.#waiting) return;
     this.#waiting = true;
     this.add(async () => {
       this.#waiting = false;
       await sealFiles(this.#runtime, this.#files, this.#groups);
-      await this.#reclaimer.run();
+      // One that waits is enough: it looks at all there is then.
+      if (this.#reclaiming.size === 0) this.#run(this.#reclaiming, () => this.#reclaimer.run());
     });
   }
 
   add(work: () => Promise<void>): void {
-    inBackground(this.#runtime, "the log cannot be maintained", this.#lane.add(work));
+    this.#run(this.#lane, work);
   }
 
   /** Ends after what is under way. */
   async close(): Promise<void> {
     this.#lane.clear();
     await this.#lane.onIdle();
+    this.#reclaimer.stop();
+    this.#reclaiming.clear();
+    await this.#reclaiming.onIdle();
+  }
+
+  #run(lane: PQueue, work: () => Promise<void>): void {
+    inBackground(this.#runtime, "the log cannot be maintained", lane.add(work));
   }
 }

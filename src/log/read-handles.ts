@@ -9,6 +9,17 @@ interface Handle {
   users: number;
 }
 
+/** What was to be read has another place, which is known when `done` resolves. */
+export class FileMovedError extends Error {
+  readonly done: Promise<void>;
+
+  constructor(done: Promise<void>) {
+    super("a file of the log is being replaced");
+    this.name = "FileMovedError";
+    this.done = done;
+  }
+}
+
 export class ReadHandles {
   readonly #disk: Disk;
   /** In the order of use: the first one was used longest ago. */
@@ -18,15 +29,19 @@ export class ReadHandles {
     this.#disk = disk;
   }
 
-  /** Runs `use` with the file open. @throws {DiskError} */
+  /** Runs `use` with the file open. @throws {DiskError} @throws {FileMovedError} */
   async with<T>(file: WalFile, use: (handle: DiskFile) => Promise<T>): Promise<T> {
     const { path } = file;
+    if (file.moved) throw new FileMovedError(file.moved);
     const handle = this.#handles.get(path) ?? { opened: this.#disk.open(path, "read"), users: 0 };
     this.#handles.delete(path);
     this.#handles.set(path, handle);
     handle.users++;
     try {
-      return await use(await handle.opened);
+      const opened = await handle.opened;
+      // It may be the other one already.
+      if (file.moved) throw new FileMovedError(file.moved);
+      return await use(opened);
     } catch (error) {
       if (this.#handles.get(path) === handle) this.#handles.delete(path);
       throw error;

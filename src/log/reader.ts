@@ -8,7 +8,7 @@ import type { Runtime } from "../runtime/runtime.ts";
 import type { Entry } from "../records/entry.ts";
 import type { Extent, GroupState } from "./group-state.ts";
 import type { LogLimits } from "./limits.ts";
-import { ReadHandles } from "./read-handles.ts";
+import { FileMovedError, ReadHandles } from "./read-handles.ts";
 import { readPieces, type TakeEntry } from "./run-reader.ts";
 import { RunSource } from "./run-source.ts";
 import type { Piece, RunTable } from "./run-table.ts";
@@ -43,7 +43,29 @@ export class Reader {
     this.#source = new RunSource(limits, this.handles, runtime.log);
   }
 
-  async read(state: GroupState, fromIndex: number, toIndex: number, bytesMax: number): Promise<Entry[]> {
+  read(state: GroupState, fromIndex: number, toIndex: number, bytesMax: number): Promise<Entry[]> {
+    return whereverItIs(() => this.#read(state, fromIndex, toIndex, bytesMax));
+  }
+
+  seekOffset(state: GroupState, offset: number): Promise<number> {
+    return whereverItIs(() => this.#seekOffset(state, offset));
+  }
+
+  seekTime(state: GroupState, timestampMs: number): Promise<number> {
+    return whereverItIs(() => this.#seekTime(state, timestampMs));
+  }
+
+  seekSize(state: GroupState, bytes: number): Promise<number> {
+    return whereverItIs(() => this.#seekSize(state, bytes));
+  }
+
+  /** When nothing is being read any more. */
+  async close(): Promise<void> {
+    await this.#lane.onIdle();
+    await this.handles.close();
+  }
+
+  async #read(state: GroupState, fromIndex: number, toIndex: number, bytesMax: number): Promise<Entry[]> {
     const { group } = state;
     const entries: Entry[] = [];
     let bytes = 0;
@@ -67,7 +89,7 @@ export class Reader {
     return entries;
   }
 
-  async seekOffset(state: GroupState, offset: number): Promise<number> {
+  async #seekOffset(state: GroupState, offset: number): Promise<number> {
     if (offset <= state.startOffset) return state.firstIndex;
     const after = state.lastIndex + 1;
     const { extents } = state;
@@ -83,7 +105,7 @@ export class Reader {
     return Math.max(state.firstIndex, found ?? (next > lastIndex ? following : next));
   }
 
-  async seekTime(state: GroupState, timestampMs: number): Promise<number> {
+  async #seekTime(state: GroupState, timestampMs: number): Promise<number> {
     const { group, firstIndex } = state;
     const after = state.lastIndex + 1;
     const isLater = (entry: Entry) => entry.index >= firstIndex && entry.maxTimestampMs >= timestampMs;
@@ -99,7 +121,7 @@ export class Reader {
     return after;
   }
 
-  async seekSize(state: GroupState, bytes: number): Promise<number> {
+  async #seekSize(state: GroupState, bytes: number): Promise<number> {
     let left = bytes;
     for (const extent of [...state.extents].reverse()) {
       if (extent.bytes <= left) {
@@ -115,12 +137,6 @@ export class Reader {
       return Math.max(state.firstIndex, from);
     }
     return state.firstIndex;
-  }
-
-  /** When nothing is being read any more. */
-  async close(): Promise<void> {
-    await this.#lane.onIdle();
-    await this.handles.close();
   }
 
   /** Which files are read; of those that may change while it goes on, which pieces. */
@@ -189,6 +205,18 @@ export class Reader {
       return found === undefined;
     });
     return found;
+  }
+}
+
+/** A file may be replaced between the plan of a read and the read: then it is planned again. */
+async function whereverItIs<T>(work: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof FileMovedError)) throw error;
+      await error.done;
+    }
   }
 }
 

@@ -1,45 +1,71 @@
 /**
- * Gives back files in which nothing is needed any more.
- *
- * In the middle of the log such a file is replaced by a stub: its header and its summary, for what it says of groups
- * (terms, votes, cuts, removals) counts still, in its place between the files before and after. At the log's start
- * nothing comes before it that it could cut or remove: what is the latest of a group is written again, and it goes.
+ * Gives back what nobody needs any more. At the log's start a file in which nothing is needed goes: nothing comes before
+ * it that it could cut or remove, and what is the latest of a group is written again. The others are compacted.
  */
-import { DiskError } from "../runtime/disk.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { type FileSet, randomIdentity } from "./file-set.ts";
-import { encodeFileHeader, FILE_HEADER_BYTES } from "./file-header.ts";
-import { readSealedSummary, UNFINISHED_SUFFIX } from "./folder.ts";
-import { encodeFooter, type FooterItem } from "./footer.ts";
+import { Compaction } from "./compaction.ts";
+import { filesToCompact, isWorthClosing } from "./compaction-plan.ts";
+import type { FileSet } from "./file-set.ts";
 import type { GroupTable } from "./group-table.ts";
+import type { LogLimits } from "./limits.ts";
 import type { ReadHandles } from "./read-handles.ts";
 import { EMPTY_RECORD, type LogRecord } from "./record.ts";
-import { sealedFacts } from "./seal.ts";
+import type { GroupId, LogError } from "./types.ts";
 import type { WalFile } from "./wal-file.ts";
 import type { Writer } from "./writer.ts";
 
 export class Reclaimer {
   readonly #runtime: Runtime;
+  readonly #limits: LogLimits;
   readonly #files: FileSet;
   readonly #groups: GroupTable;
   readonly #writer: Writer;
   readonly #handles: ReadHandles;
+  readonly #compaction: Compaction;
+  #stopped = false;
 
-  constructor(runtime: Runtime, files: FileSet, groups: GroupTable, writer: Writer, handles: ReadHandles) {
+  constructor(
+    runtime: Runtime,
+    limits: LogLimits,
+    files: FileSet,
+    groups: GroupTable,
+    writer: Writer,
+    handles: ReadHandles,
+    onDamage: (group: GroupId, error: LogError) => void,
+  ) {
     this.#runtime = runtime;
+    this.#limits = limits;
     this.#files = files;
     this.#groups = groups;
     this.#writer = writer;
     this.#handles = handles;
+    const barrier = () => this.#barrier();
+    this.#compaction = new Compaction({ runtime, limits, files, groups, handles, barrier, onDamage });
   }
 
-  /** Frees what can be freed now. @throws {DiskError} */
+  /** Bytes that compaction has written anew since the start. */
+  get compactedBytes(): number {
+    return this.#compaction.compactedBytes;
+  }
+
+  /** Ends soon, whatever is left to do. */
+  stop(): void {
+    this.#stopped = true;
+    this.#compaction.stop();
+  }
+
+  /** Gives back what can be given back now. @throws {DiskError} */
   async run(): Promise<void> {
-    while (isFree(this.#files.files[0])) await this.#dropFirst();
-    for (const file of this.#files.files.filter((file) => isFree(file) && !file.stub)) {
-      // The trims that freed it must be durable before its entries are gone.
-      await this.#barrier();
-      if (!await this.#makeStub(file)) return;
+    if (isWorthClosing(this.#files.current, this.#limits)) this.#writer.roll();
+    while (!this.#stopped) {
+      if (isFree(this.#files.files[0])) {
+        await this.#dropFirst();
+        continue;
+      }
+      const files = filesToCompact(this.#files.files, this.#limits);
+      if (files.length === 0) return;
+      const done = await this.#compaction.run(files);
+      if (!done && !files.some(({ unfit }) => unfit)) return;
     }
   }
 
@@ -61,19 +87,21 @@ export class Reclaimer {
   }
 
   /** What only this file says of groups that are still there. */
-  #carried({ number, damage }: WalFile): LogRecord[] {
-    const suspects = damage.some(({ group }) => group === undefined);
+  #carried({ number }: WalFile): LogRecord[] {
     const records: LogRecord[] = [];
     for (const state of this.#groups.values()) {
-      const { group, heldBy, hardState, checkpoint, firstIndex, startOffset } = state;
-      const suspect = state.suspect && suspects;
-      if (heldBy.hardState !== number && heldBy.checkpoint !== number && heldBy.start !== number && !suspect) continue;
+      // Why a group is suspect may be in any file: those few say it again each time.
+      const { group, heldBy, hardState, checkpoint, firstIndex, startOffset, suspect } = state;
+      // A compacted file stands for those before it: numbers may be lower than its own.
+      const isHere = (heldNumber: number) => heldNumber > 0 && heldNumber <= number;
+      const holds = { hard: isHere(heldBy.hardState), point: isHere(heldBy.checkpoint), start: isHere(heldBy.start) };
+      if (!holds.hard && !holds.point && !holds.start && !suspect) continue;
       records.push({
         ...EMPTY_RECORD,
         group,
-        hardState: heldBy.hardState === number ? hardState : undefined,
-        checkpoint: heldBy.checkpoint === number ? checkpoint : undefined,
-        trim: heldBy.start === number ? { firstIndex, startOffset } : undefined,
+        hardState: holds.hard ? hardState : undefined,
+        checkpoint: holds.point ? checkpoint : undefined,
+        trim: holds.start ? { firstIndex, startOffset } : undefined,
         suspect,
       });
     }
@@ -85,41 +113,6 @@ export class Reclaimer {
       this.#writer.queue(undefined, resolve);
       this.#writer.flush();
     });
-  }
-
-  /** Whether there was space for it. */
-  async #makeStub(file: WalFile): Promise<boolean> {
-    const { disk, random } = this.#runtime;
-    const { folder, logIdentity } = this.#files;
-    const summary = await this.#handles.with(file, (handle) => readSealedSummary(handle, file));
-    if (!summary) return true;
-    const identity = randomIdentity(random);
-    const items: FooterItem[] = summary.deltas.map(({ delta }) => ({
-      delta: { ...delta, entries: undefined, terms: [], damage: [] },
-      runs: undefined,
-    }));
-    const facts = { ...sealedFacts(file), identity, blocksEnd: FILE_HEADER_BYTES };
-    const footer = encodeFooter(facts, items, summary.damage.filter(({ group }) => group === undefined));
-    const path = file.path + UNFINISHED_SUFFIX;
-    try {
-      const handle = await disk.open(path, "create");
-      try {
-        await handle.write([encodeFileHeader({ number: file.number, identity, logIdentity }), footer.bytes], 0);
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
-    } catch (error) {
-      await disk.remove(path);
-      if (error instanceof DiskError && error.code === "DISK_FULL") return false;
-      throw error;
-    }
-    this.#handles.forget(file);
-    await disk.rename(path, file.path);
-    await disk.syncFolder(folder);
-    file.stub = true;
-    file.end = FILE_HEADER_BYTES;
-    return true;
   }
 }
 

@@ -9,10 +9,10 @@ import { FileIndex } from "./file-index.ts";
 import { createFile, randomIdentity } from "./file-set.ts";
 import { FILE_HEADER_BYTES, fileName } from "./file-header.ts";
 import type { Summary, Trailer } from "./footer.ts";
-import { type FoundFile, inspectFiles, listFolder, missing } from "./folder.ts";
+import { type FoundFile, inspectFiles, listFolder, missing, tidyFolder } from "./folder.ts";
 import { GroupTable } from "./group-table.ts";
 import type { LogLimits } from "./limits.ts";
-import { scanBlocks, type ScanResult, type ScanVisitor } from "./scan.ts";
+import { compactedScan, scanBlocks, type ScanResult, type ScanVisitor } from "./scan.ts";
 import { readOrUndefined, ScanWindow } from "./scan-window.ts";
 import type { RecoveryReport } from "./types.ts";
 import type { WalFile } from "./wal-file.ts";
@@ -33,6 +33,7 @@ export async function recover(runtime: Runtime, folder: string, limits: LogLimit
   const { disk } = runtime;
   await disk.makeFolder(folder);
   const listing = await listFolder(disk, folder);
+  await tidyFolder(disk, folder, listing);
   const found = await inspectFiles(disk, folder, listing.numbers);
   // Names that an earlier run made and did not sync must not go away any more.
   await disk.syncFolder(folder);
@@ -68,7 +69,6 @@ class Replay {
   async file(found: FoundFile, later: readonly FoundFile[]): Promise<void> {
     const { sealed, file } = found;
     if (sealed) this.#sealed(file, sealed.trailer, sealed.summary);
-    else if (found.trailer && isStub(found.trailer)) this.#lostStub(file, found.trailer);
     else await this.#scan(found, later);
     this.#sealedBefore = file.sealed ? file : undefined;
   }
@@ -81,7 +81,7 @@ class Replay {
     const { oldestFile } = last;
     // The block that its seal vouched for is lost: goes on in the next file.
     if (last.sealed) last.closed = true;
-    if (files[0]!.number > Math.max(1, oldestFile)) throw missing(Math.max(1, oldestFile), "it is still needed");
+    if (files[0]!.firstNumber > Math.max(1, oldestFile)) throw missing(Math.max(1, oldestFile), "it is still needed");
     // What an earlier run no longer needed and had no time to delete.
     for (let first = files[0]!; first.number < oldestFile; first = files[0]!) {
       await removeFile(this.#runtime.disk, first);
@@ -101,23 +101,12 @@ class Replay {
 
   #sealed(file: WalFile, trailer: Trailer, summary: Summary): void {
     this.#setFacts(file, trailer);
-    file.stub = isStub(trailer);
     file.damage.push(...summary.damage);
     if (this.#sequence !== undefined && this.#sequence !== trailer.firstSequence) {
       file.damage.push({ file: file.name, position: 0, bytes: 0, group: undefined, lost: undefined });
     }
     if (file.damage.some(({ group }) => group === undefined)) this.#groups.loseUnknown();
     for (const { delta, runs } of summary.deltas) this.#groups.applyDelta(delta, file, runs);
-    this.#sequence = trailer.nextSequence;
-  }
-
-  /** A stub has nothing but its summary; if that is damaged, anything of any group may be lost. */
-  #lostStub(file: WalFile, trailer: Trailer): void {
-    this.#setFacts(file, trailer);
-    file.stub = true;
-    const { summaryPosition: position, summaryBytes: bytes } = trailer;
-    file.damage.push({ file: file.name, position, bytes, group: undefined, lost: undefined });
-    this.#groups.loseUnknown();
     this.#sequence = trailer.nextSequence;
   }
 
@@ -136,15 +125,29 @@ class Replay {
     file.writable = handle;
     const index = file.index = new FileIndex(this.#limits);
     const window = new ScanWindow(handle, this.#limits.scanBytes);
+    const { searchBytes } = this.#limits;
+    const following = trailer?.nextSequence ??
+      later.find((next) => next.firstSequence !== undefined)?.firstSequence;
+    if (file.compactedBlocks > 0) return await this.#scanCompacted(found, window, following);
     const result = await scanBlocks(window, file, {
       firstSequence: this.#sequence,
-      untilSequence: trailer?.nextSequence ?? later.find((next) => next.firstSequence !== undefined)?.firstSequence,
+      untilSequence: following,
       durable: later.some((next) => next.hasBytes),
-      searchBytes: this.#limits.searchBytes,
+      searchBytes,
     }, this.#visitor(file, index));
     this.#settle(file, result);
     if (result.firstSequence === 0 && this.#sealedBefore) this.#visitor(file, index).lostBytes(result.end, 0);
     if (!trailer) await this.#wipe(handle, file, result);
+  }
+
+  /** Its blocks have numbers of their own; what it stands for are all from the file before it to the one behind it. */
+  async #scanCompacted({ file, trailer }: FoundFile, window: ScanWindow, following: number | undefined): Promise<void> {
+    const { searchBytes } = this.#limits;
+    const result = await scanBlocks(window, file, compactedScan(file, searchBytes), this.#visitor(file, file.index!));
+    const firstSequence = trailer?.firstSequence ?? this.#sequence ?? 1;
+    const nextSequence = following ?? firstSequence;
+    const oldestFile = trailer?.oldestFile ?? result.oldestFile;
+    this.#settle(file, { ...result, firstSequence, nextSequence, oldestFile });
   }
 
   #settle(file: WalFile, result: ScanResult): void {
@@ -208,10 +211,6 @@ async function writeAgain(handle: DiskFile, from: number, to: number): Promise<v
   // What cannot be read was told as damage, and is on the disk, such as it is.
   if (await readOrUndefined(handle, bytes, from) === undefined) return;
   await handle.write([bytes], from);
-}
-
-function isStub(trailer: Trailer): boolean {
-  return trailer.blocksEnd === FILE_HEADER_BYTES;
 }
 
 /** Durable when it resolves. */

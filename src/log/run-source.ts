@@ -6,7 +6,7 @@ import { decodeRuns, placeBytes } from "./footer.ts";
 import type { LogLimits } from "./limits.ts";
 import type { ReadHandles } from "./read-handles.ts";
 import { RunTable } from "./run-table.ts";
-import { scanBlocks } from "./scan.ts";
+import { compactedScan, scanBlocks } from "./scan.ts";
 import { readOrUndefined, ScanWindow } from "./scan-window.ts";
 import type { GroupId } from "./types.ts";
 import type { WalFile } from "./wal-file.ts";
@@ -31,7 +31,7 @@ export class RunSource {
   }
 
   async sealed(file: WalFile, place: NonNullable<Extent["runs"]>, group: GroupId): Promise<RunTable> {
-    const key = `${file.number}/${group}`;
+    const key = `${file.number}.${file.identity.low}.${file.identity.high}/${group}`;
     const cached = this.#cache.get(key);
     if (cached) {
       this.#cache.delete(key);
@@ -60,13 +60,13 @@ export class RunSource {
   async #rebuild(file: WalFile, group: GroupId): Promise<RunTable> {
     this.#log.write("warn", "the index of a WAL file is damaged and is made again", { file: file.name, group });
     const index = new FileIndex(this.#limits);
+    const { scanBytes, searchBytes } = this.#limits;
+    const { firstSequence, nextSequence: untilSequence } = file;
+    const options = file.compactedBlocks > 0
+      ? compactedScan(file, searchBytes)
+      : { firstSequence, untilSequence, durable: true, searchBytes };
     await this.#handles.with(file, (handle) =>
-      scanBlocks(new ScanWindow(handle, this.#limits.scanBytes), file, {
-        firstSequence: file.firstSequence,
-        untilSequence: file.nextSequence,
-        durable: true,
-        searchBytes: this.#limits.searchBytes,
-      }, {
+      scanBlocks(new ScanWindow(handle, scanBytes), file, options, {
         records: (records) => {
           for (const record of records) index.apply(record);
         },

@@ -7,14 +7,17 @@ const SECTOR_BYTES = 4096;
 /** Stands for what cannot be read: it matches no checksum, and does not look like a sector that was never written. */
 const UNREADABLE = 0xee;
 
+/** What of a file is needed to read it. */
+export type Readable = Pick<DiskFile, "read" | "sizeBytes">;
+
 export class ScanWindow {
-  readonly #file: DiskFile;
+  readonly #file: Readable;
   readonly #pieceBytes: number;
   #buffer: Uint8Array;
   #from = 0;
   #length = 0;
 
-  constructor(file: DiskFile, pieceBytes: number) {
+  constructor(file: Readable, pieceBytes: number) {
     this.#file = file;
     this.#pieceBytes = pieceBytes;
     this.#buffer = allocate(pieceBytes);
@@ -35,7 +38,7 @@ export class ScanWindow {
 }
 
 /** Reads on where the disk reports an error: what it covers is damaged, the rest need not be. */
-export async function readWhatCanBe(file: DiskFile, into: Uint8Array, position: number): Promise<number> {
+export async function readWhatCanBe(file: Readable, into: Uint8Array, position: number): Promise<number> {
   const count = await readOrUndefined(file, into, position);
   if (count !== undefined) return count;
   const length = Math.min(into.length, await file.sizeBytes() - position);
@@ -47,7 +50,7 @@ export async function readWhatCanBe(file: DiskFile, into: Uint8Array, position: 
 }
 
 /** Undefined if the disk cannot read it. @throws {DiskError} any other */
-export async function readOrUndefined(file: DiskFile, into: Uint8Array, position: number): Promise<number | undefined> {
+export async function readOrUndefined(file: Readable, into: Uint8Array, position: number): Promise<number | undefined> {
   try {
     return await file.read(into, position);
   } catch (error) {

@@ -35,6 +35,8 @@ export interface ScanVisitor {
   lostEntries(group: GroupId, lost: IndexRange, position: number, bytes: number): void;
   /** Bytes that may have held anything of any group. */
   lostBytes(position: number, bytes: number): void;
+  /** What fills a block up to a whole number of words is not zero: nobody reads it. */
+  padding?(position: number, bytes: number): void;
 }
 
 export interface ScanOptions {
@@ -62,6 +64,11 @@ export interface ScanResult {
   readonly tornBytes: number;
   /** No more blocks may be added: what is behind `end` is damaged, and where it ends is not known. */
   readonly closed: boolean;
+}
+
+/** A compacted file's blocks: numbered from 1, and durable before it had a header. */
+export function compactedScan({ compactedBlocks }: WalFile, searchBytes: number): ScanOptions {
+  return { firstSequence: 1, untilSequence: compactedBlocks + 1, durable: true, searchBytes };
 }
 
 /** @throws {DiskError} */
@@ -152,10 +159,17 @@ class Scan {
       return true;
     }
     this.#visitor.records(records);
+    if (this.#visitor.padding) await this.#checkPadding(position, header);
     for (const { group, index, at, bytes } of bad) {
       this.#visitor.lostEntries(group, { first: index, last: index }, at, bytes);
     }
     return true;
+  }
+
+  async #checkPadding(position: number, header: BlockHeader): Promise<void> {
+    const used = BLOCK_HEADER_BYTES + header.tableBytes + header.dataBytes;
+    const padding = blockBytes(header) - used;
+    if (!isZero(await this.#window.bytes(position + used, padding))) this.#visitor.padding?.(position + used, padding);
   }
 
   /** Undefined if the table is damaged or not all there. */
@@ -226,22 +240,8 @@ class Scan {
     return false;
   }
 
-  /** The first block from `from` on with a sequence above `above`. */
-  async #nextBlock(from: number, above: number): Promise<{ at: number; sequence: number } | undefined> {
-    const mark = blockMark(this.#file.identity);
-    for (let at = from; at < from + this.#searchBytes;) {
-      const piece = await this.#piece(at);
-      for (let found = piece.indexOf(mark); found >= 0; found = piece.indexOf(mark, found + 1)) {
-        const start = found - BLOCK_MARK_AT;
-        if (start < 0 || (at + start) % BLOCK_ALIGN_BYTES !== 0) continue;
-        const header = decodeBlockHeader(piece, start, this.#file.identity);
-        if (header && header.sequence > above) return { at: at + start, sequence: header.sequence };
-      }
-      if (piece.length < PIECE_BYTES) return undefined;
-      // A header across the end of the piece is found in the next one.
-      at += PIECE_BYTES - BLOCK_HEADER_BYTES;
-    }
-    return undefined;
+  #nextBlock(from: number, above: number): Promise<FoundBlock | undefined> {
+    return findBlock(this.#window, this.#file, from, above, this.#searchBytes);
   }
 
   /** Behind the last byte from `from` on that is not zero. */
@@ -260,14 +260,47 @@ class Scan {
     return end;
   }
 
-  async #piece(at: number): Promise<Buffer> {
-    const bytes = await this.#window.bytes(at, PIECE_BYTES);
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  #piece(at: number): Promise<Buffer> {
+    return pieceOf(this.#window, at);
   }
 }
 
 const PIECE_BYTES = 256 * 1024;
 const ZEROS = new Uint8Array(PIECE_BYTES);
+
+export interface FoundBlock {
+  readonly at: number;
+  readonly sequence: number;
+}
+
+/** The first block of `file` from `from` on, within `searchBytes`, with a sequence above `above`. */
+export async function findBlock(
+  window: ScanWindow,
+  { identity }: WalFile,
+  from: number,
+  above: number,
+  searchBytes: number,
+): Promise<FoundBlock | undefined> {
+  const mark = blockMark(identity);
+  for (let at = from; at < from + searchBytes;) {
+    const piece = await pieceOf(window, at);
+    for (let found = piece.indexOf(mark); found >= 0; found = piece.indexOf(mark, found + 1)) {
+      const start = found - BLOCK_MARK_AT;
+      if (start < 0 || (at + start) % BLOCK_ALIGN_BYTES !== 0) continue;
+      const header = decodeBlockHeader(piece, start, identity);
+      if (header && header.sequence > above) return { at: at + start, sequence: header.sequence };
+    }
+    if (piece.length < PIECE_BYTES) return undefined;
+    // A header across the end of the piece is found in the next one.
+    at += PIECE_BYTES - BLOCK_HEADER_BYTES;
+  }
+  return undefined;
+}
+
+async function pieceOf(window: ScanWindow, at: number): Promise<Buffer> {
+  const bytes = await window.bytes(at, PIECE_BYTES);
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+}
 
 interface BadEntry {
   readonly group: GroupId;

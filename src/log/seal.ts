@@ -14,7 +14,7 @@ export async function sealFiles(runtime: Runtime, files: FileSet, groups: GroupT
   for (const file of [...files.files]) {
     if (file.sealed) continue;
     // Sealed means: the next file's first block is durable. That is how a missing last file is told.
-    const next = files.files.find(({ number }) => number === file.number + 1);
+    const next = files.files[files.files.indexOf(file) + 1];
     if (!next || next.firstSequence === 0) return;
     try {
       await sealFile(runtime, file, groups);

@@ -91,6 +91,8 @@ export interface Log {
    * only until then.
    */
   write(writes: readonly GroupWrite[], onDurable: () => void): void;
+  /** Bytes of entries that compaction has written anew since the log was opened. */
+  readonly compactedBytes: number;
   /** Bytes queued or being written: where the host's back-pressure looks. */
   readonly pendingBytes: number;
   /**
@@ -113,6 +115,11 @@ export interface Log {
   trim(group: GroupId, firstIndex: number, startOffset?: number): void;
   /** The group is gone for ever; its bytes may be given back. Durable like `trim`, with the next write. */
   remove(group: GroupId): void;
+  /**
+   * All that is here of the group goes, for a part of it is damaged: it is empty and `suspect` from now on, in `term`,
+   * without a vote. Until that is durable (the promise) nobody may do anything with it.
+   */
+  drop(group: GroupId, term: number): Promise<void>;
   /** The group has again all it may have lost: it is not {@link GroupLog.suspect} any more. Durable like `trim`. */
   repaired(group: GroupId): void;
   /**

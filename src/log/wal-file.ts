@@ -10,8 +10,16 @@ export class WalFile {
   readonly name: string;
   readonly path: string;
   readonly identity: Identity;
-  /** How many groups have readable entries in it. */
+  /** How many groups have readable entries in it, and about how many bytes those are. */
   extents = 0;
+  liveBytes = 0;
+  /** 0, or how many blocks: it was written anew, with what was still needed of the files from `firstNumber` on. */
+  compactedBlocks = 0;
+  firstNumber: number;
+  /** Another file takes its place: nothing in it may be looked for until that is done. */
+  moved: Promise<void> | undefined = undefined;
+  /** It could not be read whole: it stays as it is. */
+  unfit = false;
   /** In memory until the file is sealed. */
   index: FileIndex | undefined = undefined;
   /** Open for writing: the current file, the next one, and one that is not sealed yet. */
@@ -28,14 +36,18 @@ export class WalFile {
   damage: Damage[] = [];
   /** What is behind its last block is damaged: nothing may be added. */
   closed = false;
-  /** Only its summary is left: all its entries were gone. */
-  stub = false;
 
   constructor(folder: string, number: number, identity: Identity) {
     this.number = number;
+    this.firstNumber = number;
     this.name = fileName(number);
     this.path = `${folder}/${this.name}`;
     this.identity = identity;
+  }
+
+  /** Bytes that nobody needs any more, and the blocks' own tables. */
+  get deadBytes(): number {
+    return Math.max(0, this.end - FILE_HEADER_BYTES - this.liveBytes);
   }
 
   get sealed(): boolean {

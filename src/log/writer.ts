@@ -39,6 +39,8 @@ export class Writer {
   #running = false;
   /** Up to where the current file holds zeros that were written. */
   #zeroedTo = 0;
+  /** The next block goes to the next file. */
+  #rollDue = false;
   #idle: (() => void)[] = [];
 
   constructor(
@@ -82,6 +84,14 @@ export class Writer {
     this.#running = true;
     // A promise's turn later, so that all that is queued in a row goes out together.
     inBackground(this.#runtime, "the log cannot be written", Promise.resolve().then(() => this.#run()));
+  }
+
+  /** Goes on in the next file, so that the current one can be sealed and given back. */
+  roll(): void {
+    if (this.#rollDue) return;
+    this.#rollDue = true;
+    this.queueLate(() => [], () => {});
+    this.flush();
   }
 
   /** Resolves when nothing is queued and nothing under way. */
@@ -154,12 +164,13 @@ export class Writer {
     const { current, oldestNeeded } = this.#files;
     const block = this.#builder.build(records, current, current.end, this.#nextSequence, oldestNeeded);
     const { fileBytes } = this.#limits;
-    const fits = block.position + block.bytes <= fileBytes || current.firstSequence === 0;
+    const fits = (block.position + block.bytes <= fileBytes && !this.#rollDue) || current.firstSequence === 0;
     if (fits && !current.closed) {
       if (block.position + block.bytes > fileBytes / 2) this.#files.prepareNext();
       return block;
     }
     const next = await this.#files.roll();
+    this.#rollDue = false;
     this.#zeroedTo = 0;
     return this.#builder.build(records, next, next.end, this.#nextSequence, oldestNeeded);
   }

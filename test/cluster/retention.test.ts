@@ -109,7 +109,7 @@ retention("by size, changed while it runs, and the newest batch stays", async ()
   await client.admin.createTopic("size", { partitions: 1 });
   await publish("size", 2_000, 100);
   const sizes = () => replicasOf("size").map(({ partition }) => partition.sizeBytes);
-  assert.ok(sizes().every((bytes) => bytes > 150_000));
+  await until("all replicas have it", () => sizes().every((bytes) => bytes > 150_000));
   await client.admin.alterTopic("size", { retention: { bytes: 100_000 } });
   await until("all replicas are smaller", () => sizes().every((bytes) => bytes > 60_000 && bytes <= 105_000));
   await client.admin.alterTopic("size", { retention: { bytes: 1 } });

@@ -139,7 +139,13 @@ test("names of files are numbers, and nothing else is taken for one", () => {
 });
 
 test("a file's header survives the loss of either copy, and tells what is wrong when both are", () => {
-  const header = { number: 5, identity: IDENTITY, logIdentity: { low: 1, high: 2 } };
+  const header = {
+    number: 5,
+    identity: IDENTITY,
+    logIdentity: { low: 1, high: 2 },
+    compactedBlocks: 7,
+    firstNumber: 3,
+  };
   const intact = encodeFileHeader(header);
   assert.equal(decodeFileHeader(intact, "f"), header);
   for (const at of [20, 4096 + 20]) {

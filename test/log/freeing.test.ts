@@ -67,7 +67,7 @@ test("files before the trim go, and hard states, checkpoints and bounds of all g
   })());
 });
 
-test("a file in the middle becomes a stub, and what it says of groups counts still", async () => {
+test("files in the middle are compacted, and what they say of groups counts still", async () => {
   const machine = new Machine(2);
   await machine.run((async () => {
     const log = await machine.open();
@@ -81,7 +81,7 @@ test("a file in the middle becomes a stub, and what it says of groups counts sti
     const before = machine.disk.usedBytes;
     log.trim(2, 26, 25);
     await settle(machine, log);
-    assert.is(numbersOf(machine)[0], 1);
+    assert.ok(numbersOf(machine).length <= 3, `left: ${numbersOf(machine)}`);
     assert.ok(machine.disk.usedBytes < before / 1.2, `${before} → ${machine.disk.usedBytes} bytes`);
     await log.close();
   })());
@@ -90,7 +90,7 @@ test("a file in the middle becomes a stub, and what it says of groups counts sti
     await machine.run((async () => {
       const log = await machine.open();
       assert.equal(log.report.damage, []);
-      assert.is(await contentOf(log, 1), "1:1 2:1", "the truncation was in a file that is a stub now");
+      assert.is(await contentOf(log, 1), "1:1 2:1", "the truncation was in a file that was compacted");
       assert.equal(log.group(1)!.hardState, { term: 5, vote: 1, commit: 2 });
       assert.is(log.group(4), undefined, "and so was the removal");
       assert.is((await contentOf(log, 2)).split(" ").length, 5);

@@ -17,6 +17,8 @@ export const SMALL: Partial<LogLimits> = {
   runBytesMax: 2048,
   sparseBelowBytes: 300,
   reserveBytes: 0,
+  compactFreesBytesMin: 4 * 1024,
+  compactFilesMin: 4,
   reserveBelowFreeBytes: Infinity,
   readBytesMax: 8 * 1024,
   readGapBytes: 512,

@@ -87,7 +87,7 @@ test("a file of another log is refused", async () => {
 test("a newer format is refused, with file and position", async () => {
   const machine = await machineWithLog();
   const identity = { low: 1, high: 2 };
-  const bytes = encodeFileHeader({ number: 1, identity, logIdentity: identity });
+  const bytes = encodeFileHeader({ number: 1, identity, logIdentity: identity, compactedBlocks: 0, firstNumber: 1 });
   // The version is the only field that a newer program is sure to have left where it was; its checksum matches.
   const newer = machine.disk.bytes(path(1));
   newer.set(bytes);

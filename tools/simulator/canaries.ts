@@ -7,6 +7,7 @@ import { Memory } from "../../src/node/memory.ts";
 import { RaftLog } from "../../src/raft/raft-log.ts";
 import { Raft } from "../../src/raft/raft.ts";
 import type { Message, RaftEntry, Ready } from "../../src/raft/types.ts";
+import { CompactedFile } from "../../src/log/compacted-file.ts";
 import { LogEngine } from "../../src/log/log.ts";
 import type { GroupWrite } from "../../src/log/types.ts";
 import { EntryKind } from "../../src/records/entry.ts";
@@ -217,6 +218,14 @@ export const CANARIES: readonly Canary[] = [
       patch(Partition.prototype, "trim", (original) =>
         function (this: Partition, offset, reason) {
           return original.call(this, Math.min(offset + 3, this.highWatermark), reason);
+        }),
+  },
+  {
+    name: "forget an entry in compaction",
+    plant: () =>
+      patch(CompactedFile.prototype, "add", (original) =>
+        function (this: CompactedFile, records) {
+          return original.call(this, records.map((each) => ({ ...each, entries: each.entries.slice(0, -1) })));
         }),
   },
   {

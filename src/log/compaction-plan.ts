@@ -1,0 +1,50 @@
+/** Which sealed files are worth being written anew. */
+import type { LogLimits } from "./limits.ts";
+import { FILE_HEADER_BYTES } from "./file-header.ts";
+import type { WalFile } from "./wal-file.ts";
+
+type Bounds = Pick<
+  LogLimits,
+  "fileBytes" | "compactBelowShare" | "compactFreesBytesMin" | "compactFilesMin"
+>;
+
+/**
+ * The first neighbours, oldest first, that give enough back, or are many small ones; none if there are none. Together
+ * they fill half a file at most: what is left of them may grow sparse again.
+ */
+export function filesToCompact(files: readonly WalFile[], bounds: Bounds): WalFile[] {
+  let run: WalFile[] = [];
+  let liveBytes = 0;
+  for (const file of files) {
+    const fits = isSparse(file, bounds) && liveBytes + file.liveBytes <= bounds.fileBytes / 2;
+    if (!fits) {
+      if (isWorthIt(run, bounds)) return run;
+      run = [];
+      liveBytes = 0;
+    }
+    if (!isSparse(file, bounds)) continue;
+    run.push(file);
+    liveBytes += file.liveBytes;
+  }
+  return isWorthIt(run, bounds) ? run : [];
+}
+
+/** Whether little of it is needed, or it is small. What is damaged stays as it is, while anybody needs it. */
+function isSparse(file: WalFile, { fileBytes, compactBelowShare, compactFilesMin }: Bounds): boolean {
+  if (!file.sealed || file.unfit) return false;
+  if (file.extents === 0) return true;
+  if (file.damage.length > 0) return false;
+  const bytes = file.end - FILE_HEADER_BYTES;
+  return file.liveBytes < bytes * compactBelowShare || bytes <= fileBytes / (2 * compactFilesMin);
+}
+
+function isWorthIt(run: readonly WalFile[], { compactFreesBytesMin, compactFilesMin }: Bounds): boolean {
+  const freesBytes = run.reduce((sum, { deadBytes }) => sum + deadBytes, 0);
+  return freesBytes >= compactFreesBytesMin || run.length >= compactFilesMin;
+}
+
+/** Whether the file that is being written should be closed: most of it could be given back. */
+export function isWorthClosing(file: WalFile, { compactBelowShare, compactFreesBytesMin }: Bounds): boolean {
+  return file.deadBytes >= compactFreesBytesMin &&
+    file.liveBytes < (file.end - FILE_HEADER_BYTES) * compactBelowShare;
+}
