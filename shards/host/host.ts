@@ -277,7 +277,7 @@ export class Host implements ReplicaHost {
     invariant(firstIndex <= raft.applied, `group ${group}: trimmed to ${firstIndex}, and ${raft.applied} is applied`);
     const known = log.group(group)?.checkpoint;
     if (!known || known.index < firstIndex) log.write([this.#checkpoint(hosted)], () => {});
-    log.trim(group, firstIndex, startOffset);
+    log.trim(group, firstIndex, startOffset, raft.log.term(firstIndex - 1));
     const { applied: index, configuration } = raft;
     replica.trimmed(firstIndex, { index, term: raft.log.term(index)!, configuration });
   }
@@ -377,7 +377,7 @@ export class Host implements ReplicaHost {
     const write = replica.checkpoint();
     const { index, nextOffset } = write.checkpoint;
     if (trimAtCheckpoint) {
-      this.#options.log.trim(replica.group, index + 1, nextOffset);
+      this.#options.log.trim(replica.group, index + 1, nextOffset, write.checkpoint.term);
       replica.trimmed(index + 1, write.checkpoint);
     }
     return write;

@@ -386,7 +386,6 @@ function recoveredHardState(recovered: GroupLog | undefined): HardState {
 
 function recoveredLog(recovered: GroupLog | undefined, tail: Entry | undefined): RaftOptions<Entry>["log"] {
   if (!recovered) return { firstIndex: 1, lastIndex: 0, terms: [], previousTerm: 0 };
-  const { firstIndex, lastIndex, terms, checkpoint } = recovered;
-  const previousTerm = checkpoint && checkpoint.index === firstIndex - 1 ? checkpoint.term : 0;
+  const { firstIndex, lastIndex, terms, previousTerm } = recovered;
   return { firstIndex, lastIndex, terms, previousTerm, tail: tail === undefined ? [] : [tail] };
 }

@@ -1,6 +1,7 @@
 /** What the engine keeps in memory of one group: bounds, terms, state, and which files hold its entries. */
 import type { HardState } from "../raft/types.ts";
 import type { Checkpoint, GroupId, GroupLog, IndexRange } from "./types.ts";
+import type { Trim } from "./record.ts";
 import type { WalFile } from "./wal-file.ts";
 
 /** A group's entries in one file; where each lies is in the file's index. */
@@ -52,6 +53,7 @@ export class GroupState implements GroupLog {
   #damage: IndexRange[] = [];
   #firstIndex = 1;
   #startOffset = 0;
+  #previousTerm = 0;
 
   constructor(group: GroupId) {
     this.group = group;
@@ -59,6 +61,10 @@ export class GroupState implements GroupLog {
 
   get firstIndex(): number {
     return this.#firstIndex;
+  }
+
+  get previousTerm(): number {
+    return this.#previousTerm;
   }
 
   get startOffset(): number {
@@ -82,12 +88,13 @@ export class GroupState implements GroupLog {
     return this.extents.reduce((newest, extent) => Math.max(newest, extent.maxTimestampMs), 0);
   }
 
-  /** The log is empty and starts after `index`. */
-  reset(index: number, startOffset: number): void {
+  /** The log is empty and starts where this says. */
+  reset({ firstIndex, startOffset, previousTerm }: Trim): void {
     this.dropAll();
-    this.lastIndex = index;
-    this.#firstIndex = index + 1;
+    this.lastIndex = firstIndex - 1;
+    this.#firstIndex = firstIndex;
     this.#startOffset = startOffset;
+    this.#previousTerm = previousTerm;
   }
 
   dropAll(): void {
@@ -98,6 +105,7 @@ export class GroupState implements GroupLog {
     this.lastIndex = 0;
     this.#firstIndex = 1;
     this.#startOffset = 0;
+    this.#previousTerm = 0;
   }
 
   truncateFrom(index: number): void {
@@ -116,7 +124,7 @@ export class GroupState implements GroupLog {
     }
     while (this.#terms.length > 0 && this.#terms.at(-1)![0] >= index) this.#terms.pop();
     this.#damage = clip(this.#damage, 1, index - 1);
-    if (this.#firstIndex > index) this.#firstIndex = index;
+    if (this.#firstIndex > index) this.#begin(index);
   }
 
   /**
@@ -131,7 +139,7 @@ export class GroupState implements GroupLog {
       if (this.lastIndex > 0) this.addDamage({ first: this.lastIndex + 1, last: firstIndex - 1 });
     }
     if (this.extents.length === 0 && this.lastIndex < this.#firstIndex && this.#damage.length === 0) {
-      this.#firstIndex = firstIndex;
+      if (firstIndex !== this.#firstIndex) this.#begin(firstIndex);
       this.#startOffset = added.firstOffset;
     }
     const last = this.extents.at(-1);
@@ -190,8 +198,17 @@ export class GroupState implements GroupLog {
     if (this.#terms.at(-1)?.[1] !== term) this.#terms.push([index, term]);
   }
 
-  trim(firstIndex: number, startOffset: number): void {
+  /** Of the entry at `index`, if it is in the log or just before it; 0: not known. */
+  termOf(index: number): number {
+    if (index < this.#firstIndex) return index === this.#firstIndex - 1 ? this.#previousTerm : 0;
+    return index > this.lastIndex ? 0 : this.#terms.findLast(([first]) => first <= index)?.[1] ?? 0;
+  }
+
+  trim({ firstIndex, startOffset, previousTerm }: Trim): void {
+    // Of a log whose first file is gone the entries are met before the trim that says what was before them.
+    if (firstIndex === this.#firstIndex) this.#previousTerm ||= previousTerm;
     if (firstIndex <= this.#firstIndex) return;
+    this.#previousTerm = previousTerm || this.termOf(firstIndex - 1);
     this.#firstIndex = firstIndex;
     this.#startOffset = Math.max(this.#startOffset, startOffset);
     if (this.lastIndex < firstIndex - 1) this.lastIndex = firstIndex - 1;
@@ -205,6 +222,12 @@ export class GroupState implements GroupLog {
     if (firstIndex > this.lastIndex) terms.length = 0;
     else if (terms[0] && terms[0][0] < firstIndex) terms[0] = [firstIndex, terms[0][1]];
     this.#damage = clip(this.#damage, firstIndex, Infinity);
+  }
+
+  /** Of what is before nothing is known. */
+  #begin(firstIndex: number): void {
+    this.#firstIndex = firstIndex;
+    this.#previousTerm = 0;
   }
 
   addDamage(range: IndexRange): void {

@@ -62,7 +62,7 @@ export class GroupTable {
 
   #applyBefore(state: GroupState, head: RecordHead): void {
     if (head.repaired) state.repaired(head.reset ? 0 : head.truncateFrom - 1);
-    if (head.reset && head.trim) state.reset(head.trim.firstIndex - 1, head.trim.startOffset);
+    if (head.reset && head.trim) state.reset(head.trim);
     if (head.truncateFrom > 0) state.truncateFrom(head.truncateFrom);
   }
 
@@ -76,7 +76,7 @@ export class GroupTable {
       state.heldBy.hardState = file.number;
     }
     if (head.trim) {
-      state.trim(head.trim.firstIndex, head.trim.startOffset);
+      state.trim(head.trim);
       state.heldBy.start = file.number;
     }
     if (head.suspect) state.suspect = true;

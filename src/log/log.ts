@@ -165,13 +165,14 @@ export class LogEngine implements Log {
     return this.#seek(group, (state) => this.#reader.seekSize(state, bytes));
   }
 
-  trim(group: GroupId, firstIndex: number, startOffset?: number): void {
+  trim(group: GroupId, firstIndex: number, startOffset?: number, termBefore = 0): void {
     const state = this.#state(group);
     if (state ? firstIndex <= state.firstIndex : !this.#tails.has(group)) return;
     const offset = startOffset ?? (state ? offsetFromMemory(state, firstIndex) : 0);
-    this.#writer.queue({ ...EMPTY_RECORD, group, trim: { firstIndex, startOffset: offset } });
+    const trim = { firstIndex, startOffset: offset, previousTerm: termBefore || (state?.termOf(firstIndex - 1) ?? 0) };
+    this.#writer.queue({ ...EMPTY_RECORD, group, trim });
     // What is not durable yet is trimmed when it is, and that should be soon.
-    if (state && firstIndex <= state.lastIndex + 1) state.trim(firstIndex, offset);
+    if (state && firstIndex <= state.lastIndex + 1) state.trim(trim);
     else this.#writer.flush();
     this.#maintenance.wake();
   }
@@ -264,7 +265,9 @@ export class LogEngine implements Log {
       truncateFrom,
       checkpoint,
       hardState,
-      trim: reset ? { firstIndex: checkpoint.index + 1, startOffset: checkpoint.nextOffset } : undefined,
+      trim: reset
+        ? { firstIndex: checkpoint.index + 1, startOffset: checkpoint.nextOffset, previousTerm: checkpoint.term }
+        : undefined,
       // A group that begins now cannot have lost anything before.
       repaired: this.#groups.suspectAll && !this.#state(group),
       suspect: false,

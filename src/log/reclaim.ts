@@ -91,7 +91,7 @@ export class Reclaimer {
     const records: LogRecord[] = [];
     for (const state of this.#groups.values()) {
       // Why a group is suspect may be in any file: those few say it again each time.
-      const { group, heldBy, hardState, checkpoint, firstIndex, startOffset, suspect } = state;
+      const { group, heldBy, hardState, checkpoint, firstIndex, startOffset, previousTerm, suspect } = state;
       // A compacted file stands for those before it: numbers may be lower than its own.
       const isHere = (heldNumber: number) => heldNumber > 0 && heldNumber <= number;
       const holds = { hard: isHere(heldBy.hardState), point: isHere(heldBy.checkpoint), start: isHere(heldBy.start) };
@@ -101,7 +101,7 @@ export class Reclaimer {
         group,
         hardState: holds.hard ? hardState : undefined,
         checkpoint: holds.point ? checkpoint : undefined,
-        trim: holds.start ? { firstIndex, startOffset } : undefined,
+        trim: holds.start ? { firstIndex, startOffset, previousTerm } : undefined,
         suspect,
       });
     }

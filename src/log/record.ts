@@ -25,6 +25,8 @@ export interface RecordHead {
 export interface Trim {
   readonly firstIndex: number;
   readonly startOffset: number;
+  /** Of the entry before `firstIndex`, which is gone: a follower whose log shall begin here must know it. 0: not known. */
+  readonly previousTerm: number;
 }
 
 /** As queued: with the entries themselves. */
@@ -109,6 +111,7 @@ export function encodeHead(out: ByteWriter, record: RecordHead, hasEntries: bool
   if (trim) {
     out.u64(trim.firstIndex);
     out.u64(trim.startOffset);
+    out.u64(trim.previousTerm);
   }
 }
 
@@ -139,7 +142,9 @@ export function decodeHead(table: ByteReader): { record: RecordHead; hasEntries:
     hardState: (flags & FLAG.hardState) !== 0
       ? { term: table.u64(), commit: table.u64(), vote: table.u32() }
       : undefined,
-    trim: (flags & FLAG.trim) !== 0 ? { firstIndex: table.u64(), startOffset: table.u64() } : undefined,
+    trim: (flags & FLAG.trim) !== 0
+      ? { firstIndex: table.u64(), startOffset: table.u64(), previousTerm: table.u64() }
+      : undefined,
     repaired: (flags & FLAG.repaired) !== 0,
     suspect: (flags & FLAG.suspect) !== 0,
   };

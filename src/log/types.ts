@@ -35,6 +35,8 @@ export interface GroupLog {
   /** First index that can be read; lastIndex + 1 when there is none. */
   readonly firstIndex: number;
   readonly lastIndex: number;
+  /** Term of the entry before firstIndex; 0: there is none, or it is not known. */
+  readonly previousTerm: number;
   /** Offset of the first readable record. */
   readonly startOffset: number;
   /** Terms by where they begin: `[firstIndex of the term, term]`, ascending. Covers firstIndex to lastIndex. */
@@ -110,9 +112,10 @@ export interface Log {
   /**
    * The log before `firstIndex` may go. Durable with a later write; forgotten by a crash before. `startOffset`: of the
    * first record kept; without it the engine takes what it knows from memory (the checkpoint before `firstIndex`, or
-   * the start of the run of entries that holds it, which may be a little lower).
+   * the start of the run of entries that holds it, which may be a little lower). `termBefore`: of the entry before
+   * `firstIndex`; without it as the log itself knows it.
    */
-  trim(group: GroupId, firstIndex: number, startOffset?: number): void;
+  trim(group: GroupId, firstIndex: number, startOffset?: number, termBefore?: number): void;
   /** The group is gone for ever; its bytes may be given back. Durable like `trim`, with the next write. */
   remove(group: GroupId): void;
   /**

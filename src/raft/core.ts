@@ -118,9 +118,10 @@ export class Core<E extends RaftEntry> {
   get offeredSnapshot(): SnapshotMeta | undefined {
     const { log, snapshot, configuration } = this;
     if (this.#snapshotAt === "checkpoint") return log.term(snapshot.index) === undefined ? undefined : snapshot;
-    const before = log.firstIndex - 1;
-    const index = log.term(before) === undefined ? log.firstIndex : before;
-    return index > this.#applied ? undefined : { index, term: log.term(index)!, configuration };
+    const index = log.firstIndex - 1;
+    const term = log.term(index);
+    // Not from a later index: the follower's log would lack the entries up to there.
+    return term === undefined || index > this.#applied ? undefined : { index, term, configuration };
   }
 
   /** Time goes on; a clock that lags behind what was seen changes nothing. */

@@ -47,7 +47,7 @@ const anyRecord: fc.Arbitrary<LogRecord> = record<LogRecord>({
   hardState: fc.option(record({ term: number, vote: fc.integer({ min: 0, max: 99 }), commit: number }), {
     nil: undefined,
   }),
-  trim: fc.option(record({ firstIndex: number, startOffset: number }), { nil: undefined }),
+  trim: fc.option(record({ firstIndex: number, startOffset: number, previousTerm: number }), { nil: undefined }),
   repaired: fc.boolean(),
   suspect: fc.boolean(),
   entries: fc.tuple(fc.integer({ min: 0, max: 6 }), fc.integer({ min: 1, max: 4000 })).map(([count, bytes]) =>
