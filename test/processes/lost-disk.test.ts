@@ -51,14 +51,15 @@ async function readAll(): Promise<number[]> {
   return seen.sort((a, b) => a - b);
 }
 
-/** What the node itself says of its past. */
-function pastOf(id: number): string {
-  return JSON.parse(fs.readFileSync(`${nodes.dataFolder(id)}/node.json`, "utf8")).past;
+/** What the node itself says of its past; undefined before it has begun. */
+function pastOf(id: number): string | undefined {
+  const path = `${nodes.dataFolder(id)}/node.json`;
+  return fs.existsSync(path) ? JSON.parse(fs.readFileSync(path, "utf8")).past : undefined;
 }
 
-async function remembersAll(id: number): Promise<void> {
+async function untilItIs(id: number, past: "whole" | "lost"): Promise<void> {
   const deadlineMs = performance.now() + PATIENCE_MS_MAX;
-  while (pastOf(id) !== "whole") {
+  while (pastOf(id) !== past) {
     assert.ok(performance.now() < deadlineMs, `node ${id} is still ${pastOf(id)}`);
     await delay(20);
   }
@@ -87,12 +88,14 @@ lost(
     await nodes.kill(2);
     fs.rmSync(nodes.dataFolder(2), { recursive: true });
     // Node 3 lacks what 1 and 2 acknowledged: with the vote of 2 it would lead.
-    const back = [nodes.restart(3), nodes.restart(2)];
+    const back = Promise.all([nodes.restart(3), nodes.restart(2)]);
+    back.catch(() => {});
+    await untilItIs(2, "lost");
     await delay(QUIET_MS);
     assert.equal([await isReady(2), await isReady(3), pastOf(2)], [false, false, "lost"]);
     await nodes.restart(1);
-    await Promise.all(back);
-    await remembersAll(2);
+    await back;
+    await untilItIs(2, "whole");
     // Now it counts again: with it alone beside node 3 everything goes on.
     await nodes.kill(1);
     await send(200);
@@ -112,7 +115,7 @@ lost("with an old copy of its folder it is found out, and is given what it lacks
   fs.renameSync(`${folder}/copy`, nodes.dataFolder(2));
   await nodes.restart(2);
   await send(200);
-  await remembersAll(2);
+  await untilItIs(2, "whole");
   await nothingIsLostAndReplicasAgree();
 });
 
