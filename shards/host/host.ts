@@ -33,6 +33,8 @@ export interface HostOptions {
   readonly tails: Map<GroupId, Entry>;
   /** A group's leader, as this node's replica knows it, has changed; 0 for none. */
   readonly onLeader: (group: GroupId, term: number, leader: NodeId) => void;
+  /** A replica cannot go on with what its disk gives, and takes no part any more. */
+  readonly onDamaged: (group: GroupId, reason: string) => void;
 }
 
 export interface GroupOptions {
@@ -139,13 +141,19 @@ export class Host implements ReplicaHost {
 
   /** Ends a group here for ever: its bytes may be given back. */
   remove(group: GroupId): void {
+    if (this.retire(group)) this.#options.log.remove(group);
+  }
+
+  /** Ends a group here; what the log has of it stays. False: it is not here. */
+  retire(group: GroupId): boolean {
+    this.#options.tails.delete(group);
     const hosted = this.#groups.get(group);
-    if (!hosted) return;
+    if (!hosted) return false;
     this.#deadlines.remove(hosted.replica);
     this.#tail.remove(hosted.replica);
     this.#groups.delete(group);
     hosted.replica.close();
-    this.#options.log.remove(group);
+    return true;
   }
 
   /** Proposes on this node; the waiter hears once. Only what is small still goes to a disk that is full. */
@@ -250,6 +258,7 @@ export class Host implements ReplicaHost {
       group: replica.group,
       reason: String(reason),
     });
+    this.#options.onDamaged(replica.group, String(reason));
   }
 
   close(): void {

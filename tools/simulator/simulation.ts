@@ -1,6 +1,7 @@
 /** One seed, one run: a cluster, clients, faults; then healing, and everything is held against what was promised. */
 import { Buffer } from "node:buffer";
 import { METADATA_SHARD } from "../../shards/metadata/state.ts";
+import { sleep } from "../../src/runtime/sleep.ts";
 import { BarrierLoad } from "./barrier-load.ts";
 import type { FaultName } from "./faults.ts";
 import { TopicHistory, type Violation } from "./history.ts";
@@ -21,6 +22,7 @@ export const DEFAULT_SECONDS = 15;
 const SETUP_MS_MAX = 30_000;
 const SETTLE_MS_MAX = 90_000;
 const READ_MS_MAX = 60_000;
+const REPAIR_MS_MAX = 60_000;
 const CONSUMERS = 1;
 const PRODUCERS = 2;
 const TOPICS_CLIENTS = 2;
@@ -156,7 +158,20 @@ class Simulation {
     await this.#bed.until("everything is read back", READ_MS_MAX, reading);
     if (this.#bed.violation) return;
     this.#history.checkComplete(ends);
-    this.#checkStates();
+    await this.#bed.until("every damaged replica is repaired", REPAIR_MS_MAX, this.#repaired());
+    if (!this.#bed.violation) this.#checkStates();
+  }
+
+  /** Nodes that run have nothing left of what their disks lost: all they hold takes part. */
+  async #repaired(): Promise<void> {
+    const { cluster } = this.#bed;
+    const { runtime } = this.#workload();
+    const isWhole = (id: number) => {
+      const node = cluster.nodeOf(id);
+      if (!node || node.partitions.repairs.underWay > 0) return false;
+      return [...node.host.replicas()].every(({ raft }) => raft.vouched);
+    };
+    while (!cluster.alive.every(isWhole)) await sleep(runtime, 100);
   }
 
   /** Replicas that have applied the same have the same state. */
