@@ -35,6 +35,8 @@ export interface HostOptions {
   readonly onLeader: (group: GroupId, term: number, leader: NodeId) => void;
   /** A replica that had forgotten what it promised takes part again: its leader vouches for it. */
   readonly onVouched: (group: GroupId) => void;
+  /** A replica cannot go on with what its disk gives, and takes no part any more. */
+  readonly onDamaged: (group: GroupId, reason: string) => void;
 }
 
 export interface GroupOptions {
@@ -143,14 +145,20 @@ export class Host implements ReplicaHost {
 
   /** Ends a group here for ever: its bytes may be given back. */
   remove(group: GroupId): void {
+    if (this.retire(group)) this.#options.log.remove(group);
+  }
+
+  /** Ends a group here; what the log has of it stays. False: it is not here. */
+  retire(group: GroupId): boolean {
+    this.#options.tails.delete(group);
     const hosted = this.#groups.get(group);
-    if (!hosted) return;
+    if (!hosted) return false;
     this.#deadlines.remove(hosted.replica);
     this.#tail.remove(hosted.replica);
     this.#groups.delete(group);
     this.#unvouched.delete(group);
     hosted.replica.close();
-    this.#options.log.remove(group);
+    return true;
   }
 
   /** Groups here that are not vouched for. */
@@ -289,6 +297,7 @@ export class Host implements ReplicaHost {
       group: replica.group,
       reason: String(reason),
     });
+    this.#options.onDamaged(replica.group, String(reason));
   }
 
   close(): void {

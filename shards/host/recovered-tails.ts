@@ -1,4 +1,4 @@
-import type { GroupId, Log } from "../../src/log/types.ts";
+import { type GroupId, type Log, LogError } from "../../src/log/types.ts";
 import type { Entry } from "../../src/records/entry.ts";
 
 /**
@@ -9,8 +9,14 @@ export async function readTails(log: Log): Promise<Map<GroupId, Entry>> {
   const tails = new Map<GroupId, Entry>();
   await Promise.all([...log.groups()].map(async ({ group, lastIndex, firstIndex, checkpoint, damage }) => {
     if (lastIndex < firstIndex || lastIndex === checkpoint?.index || damage.length > 0) return;
-    const [last] = await log.read(group, lastIndex, lastIndex, 1);
+    // The log tells whoever repairs it.
+    const [last] = await log.read(group, lastIndex, lastIndex, 1).catch(damaged);
     if (last) tails.set(group, last);
   }));
   return tails;
+}
+
+function damaged(error: unknown): Entry[] {
+  if (error instanceof LogError && error.code === "CORRUPT") return [];
+  throw error;
 }

@@ -130,7 +130,11 @@ class OpenFetch {
     if (!(found instanceof Promise)) return { ...place, chunks: chunksOf(found) };
     return found.then(
       (entries) => ({ ...place, chunks: chunksOf(entries) }),
-      (error: unknown) => ({ ...place, code: codeOf(error) }),
+      (error: unknown) => {
+        const code = codeOf(error);
+        // Who leads next can read what could not be read here.
+        return code === "CORRUPT" && !partition.leads ? { ...place, code: "NO_LEADER" } : { ...place, code };
+      },
     );
   }
 

@@ -52,6 +52,7 @@ export class Partition {
   #groups: GroupLeader | undefined;
   readonly #tailReaders = new Set<() => void>();
   readonly #trimmer: LogTrimmer;
+  #isDamaged = false;
   #oldest: { readonly startOffset: number; readonly timestampMs: number } | undefined;
 
   constructor(options: PartitionOptions) {
@@ -67,11 +68,24 @@ export class Partition {
   }
 
   get leads(): boolean {
-    return this.replica.isLeading;
+    return this.replica.isLeading && !this.#isDamaged;
+  }
+
+  /** It serves no more until it was repaired: somebody else has to lead. */
+  damaged(): void {
+    if (this.#isDamaged) return;
+    this.#isDamaged = true;
+    this.close();
+  }
+
+  /** Whoever waits for something here hears that it is to be had elsewhere. */
+  close(): void {
+    this.#leadership(false);
   }
 
   get leaderHint(): NodeId {
-    return this.replica.raft.leader;
+    const { leader, id } = this.replica.raft;
+    return this.#isDamaged && leader === id ? 0 : leader;
   }
 
   get highWatermark(): number {

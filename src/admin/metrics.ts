@@ -19,6 +19,8 @@ export function createMetrics(node: RaftlineNode): Registry {
   gauge("partitions_led", "Partitions this node leads.", () => count(node, ({ leads }) => leads));
   gauge("metadata_revision", "Raft index of the last metadata command applied here.", () => node.metadata.revision);
   gauge("log_pending_bytes", "Bytes that wait for the disk.", () => node.log.pendingBytes);
+  gauge("replicas_damaged", "Replicas found damaged here since the start.", () => node.partitions.repairs.damaged);
+  gauge("replicas_repaired", "Those that began anew.", () => node.partitions.repairs.begun);
   gauge("log_compacted_bytes", "Bytes that compaction has written anew.", () => node.log.compactedBytes);
   gauge("proposed_bytes", "Bytes proposed here and not yet committed.", () => node.host.proposedBytes);
   gauge("tail_cache_bytes", "Bytes of entries kept in memory.", () => node.host.tailBytes);

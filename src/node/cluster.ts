@@ -1,6 +1,7 @@
 /** Several real nodes in this process, on ports the system chooses: for tests. */
 import type { NodeId } from "../raft/types.ts";
 import type { Address } from "../runtime/network.ts";
+import type { LogLimits } from "../log/limits.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { HostLimits } from "../../shards/host/limits.ts";
 import type { NodeConfig } from "./config.ts";
@@ -13,6 +14,7 @@ export interface ClusterOptions {
   /** Each node's data goes to `FOLDER/node-N`. */
   readonly folder: string;
   readonly limits?: Partial<HostLimits>;
+  readonly logLimits?: Partial<LogLimits>;
   readonly services?: readonly NodeService[];
 }
 
@@ -50,14 +52,14 @@ export class Cluster {
 
 /** Resolves when the cluster serves. `cleanUp` runs after the last node has stopped. */
 export async function startCluster(options: ClusterOptions, cleanUp = () => Promise.resolve()): Promise<Cluster> {
-  const { runtime, limits = {}, services = [], folder } = options;
+  const { runtime, limits = {}, logLimits = {}, services = [], folder } = options;
   const ids = Array.from({ length: options.nodes ?? 3 }, (_, i) => i + 1);
   const opened: RaftlineNode[] = [];
   const running: RunningService[] = [];
   const cluster = new Cluster(opened, running, cleanUp);
   try {
     await Promise.all(ids.map(async (id) => {
-      opened.push(await RaftlineNode.open(configOf(id, ids, folder), { runtime, limits }));
+      opened.push(await RaftlineNode.open(configOf(id, ids, folder), { runtime, limits, logLimits }));
     }));
     opened.sort((a, b) => a.nodeId - b.nodeId);
     const addresses = new Map<NodeId, Address>(opened.map((node) => [node.nodeId, node.peerAddress]));

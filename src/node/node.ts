@@ -21,7 +21,7 @@ import { AdminService } from "./admin-service.ts";
 import { Balance } from "./balance.ts";
 import { ClientService } from "./client-service.ts";
 import type { NodeConfig } from "./config.ts";
-import { lostOf, mayHaveLostGroups } from "./damage.ts";
+import { canBeRead, Damages, lostOf, mayHaveLostGroups, termOf } from "./damage.ts";
 import { type DataFolder, openDataFolder } from "./data-folder.ts";
 import { NodeError } from "./errors.ts";
 import type { Memory } from "./memory.ts";
@@ -88,6 +88,7 @@ export class RaftlineNode {
     folder: DataFolder,
     log: Log,
     tails: Map<GroupId, Entry>,
+    damages: Damages,
   ) {
     const { runtime } = options;
     const { nodeId, clusterId } = config;
@@ -132,11 +133,13 @@ export class RaftlineNode {
       tails,
       onLeader: (group, term, leader) => this.routing.observe(group, term, leader),
       onVouched: (group) => this.#recollection.vouched(group),
+      onDamaged: (group, reason) => damages.notice(group, reason),
     });
     const { host, peers, metadata, routing } = this;
     const others = config.nodes.map(({ id }) => id).filter((id) => id !== nodeId);
     this.#recollection = new Recollection({ runtime, nodeId, host, memory, others });
-    const partitions = new Partitions({ runtime, nodeId, host, log, memory, metadata, routing });
+    const isAlive = (id: NodeId) => id === nodeId || peers.isAlive(id);
+    const partitions = new Partitions({ runtime, nodeId, host, log, memory, metadata, routing, damages, isAlive });
     this.partitions = partitions;
     this.#metadataReplica = host.add({
       group: METADATA_SHARD,
@@ -156,7 +159,7 @@ export class RaftlineNode {
       metadata,
       metadataService: this.metadataService,
       routing,
-      isAlive: (id) => id === nodeId || peers.isAlive(id),
+      isAlive,
     });
     this.#clientService = new ClientService({
       runtime,
@@ -193,10 +196,14 @@ export class RaftlineNode {
     const folder = await openDataFolder(runtime, config.dataFolder, { clusterId, nodeId, isAlone: nodes.length === 1 });
     const undo = [() => folder.lock.release()];
     try {
-      const log: Log = await openLog(runtime, `${config.dataFolder}/log`, { limits: options.logLimits ?? {} });
+      const damages = new Damages();
+      const log: Log = await openLog(runtime, `${config.dataFolder}/log`, {
+        limits: options.logLimits ?? {},
+        onDamage: (group, error) => damages.notice(group, error.message),
+      });
       undo.unshift(() => log.close());
-      refuseDamagedMetadata(log, config.dataFolder);
-      const node = new RaftlineNode(config, options, folder, log, await readTails(log));
+      await dropDamagedMetadata(log, config, runtime);
+      const node = new RaftlineNode(config, options, folder, log, await readTails(log), damages);
       await node.#listen();
       return node;
     } catch (error) {
@@ -246,6 +253,7 @@ export class RaftlineNode {
     this.#recollection.close();
     this.partitions.close();
     this.#retention.stop();
+    this.partitions.repairs.stop();
     if (handOver) await this.#balance.handOver();
     this.#clientService.close();
     await this.#rpc?.close();
@@ -314,12 +322,23 @@ export class RaftlineNode {
   }
 }
 
-/** A node that lost committed metadata knows neither its partitions nor what it voted: it takes no part at all. */
-function refuseDamagedMetadata(log: Log, folder: string): void {
+/**
+ * A node that lost committed metadata knows neither its partitions nor what it voted: the others give it all of it again,
+ * and until then it takes no part. @throws {NodeError} `CORRUPT`: there are no others
+ */
+async function dropDamagedMetadata(log: Log, { dataFolder, nodes }: NodeConfig, { log: sink }: Runtime): Promise<void> {
   const found = log.group(METADATA_SHARD);
-  const lost = found ? lostOf(found) : mayHaveLostGroups(log) ? "1 and on" : undefined;
+  const unknown = mayHaveLostGroups(log) ? "1 and on" : undefined;
+  const lost = found ? lostOf(found) ?? (await canBeRead(log, found) ? undefined : "some") : unknown;
   if (lost === undefined) return;
-  throw new NodeError("CORRUPT", `${folder}: the disk lost entries ${lost} of the metadata; the node takes no part`);
+  if (nodes.length === 1) {
+    throw new NodeError(
+      "CORRUPT",
+      `${dataFolder}: the disk lost entries ${lost} of the metadata; there is no other copy`,
+    );
+  }
+  sink.write("error", "the metadata here is damaged: it will be repaired by the others", { lost });
+  await log.drop(METADATA_SHARD, found ? termOf(found) : 0);
 }
 
 export interface StartedNode {

@@ -6,8 +6,9 @@ import type { Host } from "../../shards/host/host.ts";
 import { holdersOf, METADATA_SHARD, type MetadataState, type PartitionRecord } from "../../shards/metadata/state.ts";
 import { PartitionMachine } from "../../shards/partition/machine.ts";
 import { Partition } from "../../shards/partition/partition.ts";
-import { lostOf, mayHaveLostGroups } from "./damage.ts";
+import { type Damages, lostOf, mayHaveLostGroups } from "./damage.ts";
 import type { Memory } from "./memory.ts";
+import { Repairs } from "./repairs.ts";
 import type { Routing } from "./routing.ts";
 
 /** Followers of a partition are not read. */
@@ -22,21 +23,36 @@ export interface PartitionsOptions {
   readonly memory: Memory;
   readonly metadata: MetadataState;
   readonly routing: Routing;
+  readonly damages: Damages;
+  readonly isAlive: (node: NodeId) => boolean;
 }
 
 export class Partitions {
   readonly #options: PartitionsOptions;
   readonly #partitions = new Map<number, Partition>();
+  /** Not running: their log has lost something. */
   readonly #damaged = new Set<number>();
   /** Groups about to begin with a mark that is being written. */
   readonly #doubting = new Set<number>();
   #closed = false;
+  readonly repairs: Repairs;
   #current = false;
   /** The topics known by now may be older than this run of the node. */
   #isBeforeStart = true;
 
   constructor(options: PartitionsOptions) {
     this.#options = options;
+    this.repairs = new Repairs({
+      ...options,
+      othersOf: (shard) => this.#othersOf(shard),
+      retire: (shard) => this.#retire(shard),
+      begin: (shard) => {
+        options.damages.forget(shard);
+        this.#damaged.delete(shard);
+        this.reconcile();
+      },
+    });
+    options.damages.listen((shard, reason) => this.#noticed(shard, reason));
   }
 
   get(shard: number): Partition | undefined {
@@ -94,6 +110,28 @@ export class Partitions {
     this.#removeOrphans();
   }
 
+  /** Something of a partition that runs here cannot be read any more. */
+  #noticed(shard: number, reason: string): void {
+    const partition = this.#partitions.get(shard);
+    if (partition && this.repairs.start(shard, reason)) partition.damaged();
+  }
+
+  /** Who else holds it; nobody if this node does not. */
+  #othersOf(shard: number): readonly NodeId[] {
+    const { metadata, nodeId } = this.#options;
+    const replicas = metadata.topicOfShard.get(shard)?.partitions.find((record) => record.shard === shard)?.replicas ??
+      [];
+    return replicas.includes(nodeId) ? replicas.filter((node) => node !== nodeId) : [];
+  }
+
+  /** Ends what runs of it; its bytes are somebody else's business. */
+  #retire(shard: number): void {
+    this.#damaged.add(shard);
+    this.#partitions.get(shard)?.close();
+    this.#partitions.delete(shard);
+    this.#options.host.retire(shard);
+  }
+
   /** Gives back the bytes of groups that were deleted, or moved elsewhere, while this node was away. */
   #removeOrphans(): void {
     const { log, metadata, nodeId } = this.#options;
@@ -106,10 +144,11 @@ export class Partitions {
   }
 
   #start(record: PartitionRecord): void {
-    const { runtime, host, log, memory, metadata, nodeId } = this.#options;
+    const { runtime, host, log, memory, metadata, nodeId, damages } = this.#options;
     const { shard, initial, replicas } = record;
     const found = log.group(shard);
-    const lost = found ? lostOf(found) : this.#isBeforeStart && mayHaveLostGroups(log) ? "perhaps all" : undefined;
+    const unknown = this.#isBeforeStart && mayHaveLostGroups(log) ? "perhaps all" : undefined;
+    const lost = damages.reasonOf(shard) ?? (found ? lostOf(found) : unknown);
     if (lost !== undefined) return this.#refuse(shard, lost);
     if (!found && !this.#isFirstTime(record) && !memory.isDoubted(shard)) return this.#doubt(shard);
     const machine = new PartitionMachine();
@@ -148,10 +187,12 @@ export class Partitions {
 
   #refuse(shard: number, lost: string): void {
     this.#damaged.add(shard);
+    if (this.repairs.start(shard, lost)) return;
     this.#options.runtime.log.write("error", "a replica is damaged and takes no part", { group: shard, lost });
   }
 
   #end(shard: number): void {
+    this.#partitions.get(shard)?.close();
     this.#partitions.delete(shard);
     this.#options.host.remove(shard);
   }

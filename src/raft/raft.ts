@@ -298,6 +298,17 @@ export class Raft<E extends RaftEntry> {
     if (core.role !== "follower") this.#becomeFollower(core.term, 0);
   }
 
+  /**
+   * This replica began anew while its node went on, so no link session begins with it: the leader, who takes it for the
+   * one it was, hears at once that it has forgotten what it promised.
+   */
+  introduce(leader: NodeId, nowMs: number): void {
+    const { id, term, commit, vouched, messages } = this.#core;
+    this.#core.advance(nowMs);
+    const nothing = { index: 0, reject: true, hintIndex: 0, hintTerm: 0 };
+    messages.push({ type: "append-response", from: id, to: leader, term, ...nothing, commit, vouched });
+  }
+
   hasReady(): boolean {
     const core = this.#core;
     return core.hasUnwritten || core.messages.length > 0 || core.messagesAfterPersist.length > 0 ||

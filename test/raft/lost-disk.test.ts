@@ -4,7 +4,7 @@ import * as assert from "uvu/assert";
 import { InvariantError } from "../../src/raft/invariant.ts";
 import { Cluster, ELECTION_TIMEOUT_MS } from "./harness.ts";
 import { emptyDisk } from "./member.ts";
-import { accepted, append, voteRequest } from "./messages.ts";
+import { accepted, append, rejected, voteRequest } from "./messages.ts";
 import { Solo } from "./solo.ts";
 import { group } from "./test-entry.ts";
 
@@ -199,6 +199,41 @@ lost("a disk that lost the end of its log starts from what is left, and only if 
   const state = { log: [1, 1], hardState: { term: 1, commit: 5 } };
   assert.is(new Solo({ ...state, forgot: true }).raft.commit, 2);
   assert.throws(() => new Solo(state), (error: unknown) => error instanceof InvariantError);
+});
+
+lost(
+  "20: a replica that begins anew within a link session introduces itself, and the leader forgets what it acknowledged",
+  () => {
+    const cluster = new Cluster(3);
+    cluster.elect(1);
+    cluster.propose(1, "a", "b");
+    cluster.advance(50);
+    const { term } = cluster.raft(1);
+    cluster.crash(3);
+    cluster.replaceDisk(3, {
+      ...emptyDisk(cluster.configuration),
+      hardState: { term, vote: 0, commit: 0 },
+      forgot: true,
+    });
+    cluster.restart(3);
+    // Without a new session, and with nothing to do, the leader would never speak to it again.
+    cluster.raft(3).introduce(1, 0);
+    cluster.advance(10 * ELECTION_TIMEOUT_MS);
+    assert.equal(cluster.values(3), ["a", "b"]);
+    assert.ok(cluster.raft(3).vouched);
+  },
+);
+
+lost("20: what it says then counts for nothing", () => {
+  const solo = new Solo();
+  solo.lead();
+  solo.propose("a");
+  solo.sent();
+  solo.receive(accepted({ from: 2, term: 1 }, 2));
+  assert.is(solo.raft.followers().find(({ peer }) => peer === 2)!.match, 2);
+  solo.receive(rejected({ from: 2, term: 1 }, 0, [0, 0], false));
+  const { match, vouched } = solo.raft.followers().find(({ peer }) => peer === 2)!;
+  assert.equal([match, vouched], [0, false]);
 });
 
 lost.run();

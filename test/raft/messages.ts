@@ -47,6 +47,7 @@ export function rejected(
   { from, term, to = 1 }: Head,
   index: number,
   [hintIndex, hintTerm]: readonly [number, number],
+  vouched = true,
 ): Message<TestEntry> {
   return {
     type: "append-response",
@@ -58,7 +59,7 @@ export function rejected(
     hintIndex,
     hintTerm,
     commit: 0,
-    vouched: true,
+    vouched,
   };
 }
 

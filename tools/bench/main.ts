@@ -3,6 +3,7 @@ import process from "node:process";
 import { cac } from "cac";
 import { reportFailure } from "../cli/failure.ts";
 import { UsageError } from "../cli/errors.ts";
+import { runBacklog } from "./backlog.ts";
 import { runDrain } from "./drain.ts";
 import { runFailover } from "./failover.ts";
 import { runGroups } from "./groups.ts";
@@ -26,6 +27,7 @@ interface BenchFlags {
   readonly bytes: number;
   readonly queueRecords: number;
   readonly backlog: number;
+  readonly gib: number;
   readonly rounds: number;
   readonly only?: string;
   readonly out?: string;
@@ -41,6 +43,7 @@ const BENCHES: Readonly<Record<string, (flags: BenchFlags) => Promise<object>>> 
   limit: (flags) => runLimit({ ...flags, framesInFlight: 64 }),
   publish: (flags) => runPublish({ ...flags, onProgress }),
   latency: (flags) => runLatency({ ...flags, rate: flags.rate ?? 200, onProgress }),
+  backlog: (flags) => runBacklog({ ...flags, onProgress }),
   drain: (flags) => runDrain({ ...flags, onProgress }),
   peers: benchPeers,
   failover: (flags) => runFailover({ ...flags, rate: flags.rate ?? 2_000, onProgress }),
@@ -62,6 +65,7 @@ cli.command("<name>", `one of ${Object.keys(BENCHES).join(", ")}`)
   .option("--bytes <n>", "restart: bytes to publish before", { default: 1_000_000_000 })
   .option("--queue-records <n>", "queue: for each rate", { default: 1_000_000 })
   .option("--backlog <n>", "queue: waiting records, of which every second one is acked first", { default: 1_000_000 })
+  .option("--gib <n>", "backlog: how much waits; three times that goes to the disk", { default: 8 })
   .option("--rounds <n>", "peers: how often each is measured", { default: 3 })
   .option("--only <names>", "peers: raftline, rabbitmq, nats, kafka; comma between them")
   .option("--out <folder>", "peers: where peers.json and the charts go")

@@ -24,6 +24,7 @@ const SETUP_MS_MAX = 30_000;
 const SETTLE_MS_MAX = 90_000;
 const POLL_MS = 100;
 const READ_MS_MAX = 60_000;
+const REPAIR_MS_MAX = 60_000;
 const CONSUMERS = 1;
 const PRODUCERS = 2;
 const TOPICS_CLIENTS = 2;
@@ -161,7 +162,20 @@ class Simulation {
     await this.#bed.until("everything is read back", READ_MS_MAX, reading);
     if (this.#bed.violation) return;
     this.#history.checkComplete(ends);
-    this.#checkStates();
+    await this.#bed.until("every damaged replica is repaired", REPAIR_MS_MAX, this.#repaired());
+    if (!this.#bed.violation) this.#checkStates();
+  }
+
+  /** Nodes that run have nothing left of what their disks lost: all they hold takes part. */
+  async #repaired(): Promise<void> {
+    const { cluster } = this.#bed;
+    const { runtime } = this.#workload();
+    const isWhole = (id: number) => {
+      const node = cluster.nodeOf(id);
+      if (!node || node.partitions.repairs.underWay > 0) return false;
+      return [...node.host.replicas()].every(({ raft }) => raft.vouched);
+    };
+    while (!cluster.alive.every(isWhole)) await sleep(runtime, 100);
   }
 
   /** Replicas that have applied the same have the same state. */

@@ -1,0 +1,118 @@
+import fs from "node:fs";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { connect } from "../../mod.ts";
+import { examineLog } from "../../src/log/examine.ts";
+import { startCluster } from "../../src/node/cluster.ts";
+import { createNodeRuntime } from "../../src/runtime/node-runtime.ts";
+import type { Runtime } from "../../src/runtime/runtime.ts";
+import { makeTemporaryFolder, removeFolder } from "../../src/runtime/temporary-folder.ts";
+
+const repair = suite("bit rot under a running cluster");
+
+const RECORDS = 3_000;
+const WAIT_MS_MAX = 20_000;
+const KIB = 1024;
+
+/** What is told of damage is meant for operators. */
+function quietRuntime(): Runtime {
+  return { ...createNodeRuntime(), log: { write: () => {} } };
+}
+
+async function until(what: string, is: () => boolean): Promise<void> {
+  for (let waitedMs = 0; !is(); waitedMs += 20) {
+    if (waitedMs > WAIT_MS_MAX) throw new Error(`not within ${WAIT_MS_MAX} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** Flips a bit every so many bytes in the sealed files of a log. */
+function damage(folder: string, everyBytes: number): number {
+  let flips = 0;
+  const names = fs.readdirSync(folder).filter((name) => name.startsWith("wal-")).sort().slice(0, -2);
+  for (const name of names) {
+    const fd = fs.openSync(`${folder}/${name}`, "r+");
+    const byte = new Uint8Array(1);
+    for (let at = 8192 + flips * 13; at < fs.fstatSync(fd).size; at += everyBytes) {
+      fs.readSync(fd, byte, 0, 1, at);
+      byte[0]! ^= 0x10;
+      fs.writeSync(fd, byte, 0, 1, at);
+      flips++;
+    }
+    fs.closeSync(fd);
+  }
+  return flips;
+}
+
+repair("readers are given what was written, by a replica that has it, and the damaged one is repaired", async () => {
+  const folder = makeTemporaryFolder("raftline-repair-");
+  await using cluster = await startCluster({
+    runtime: quietRuntime(),
+    folder,
+    limits: { tailCacheBytesMax: 64 * KIB },
+    logLimits: { fileBytes: 512 * KIB, reserveBytes: 0, scrubEveryMs: 3_600_000 },
+  }, () => removeFolder(folder));
+  await using client = await connect(cluster.bootstrap);
+  await client.admin.createTopic("rot", { partitions: 3 });
+  const producer = client.producer({ batchBytesMax: 10_000 });
+  const valueOf = (i: number) => `${i} `.padEnd(1_000, "x");
+  await producer.sendAll("rot", Array.from({ length: RECORDS }, (_, i) => ({ key: `${i}`, value: valueOf(i) })));
+  const victim = cluster.nodes[0]!;
+  assert.ok([...victim.partitions.all()].some(({ leads }) => leads), "it leads something");
+  assert.ok(damage(`${folder}/node-1/log`, 20_000) > 50);
+  const seen = new Set<string>();
+  for await (const record of client.consumer({ topics: ["rot"], from: "earliest", until: "end" })) {
+    assert.is(record.text(), valueOf(Number(record.text().split(" ")[0])));
+    seen.add(record.text());
+  }
+  assert.is(seen.size, RECORDS);
+  const { repairs } = victim.partitions;
+  await until("a repair has begun", () => repairs.begun > 0);
+  await until(
+    "every damaged replica is whole",
+    () => repairs.underWay === 0 && [...victim.host.replicas()].every(({ raft }) => raft.vouched),
+  );
+  await producer.send("rot", { value: "goes on" });
+});
+
+repair("a node that starts on a damaged disk comes back whole, and so does its log", async () => {
+  const folder = makeTemporaryFolder("raftline-repair-");
+  const options = {
+    runtime: quietRuntime(),
+    folder,
+    logLimits: { fileBytes: 512 * KIB, reserveBytes: 0, compactFreesBytesMin: 1, compactFilesMin: 1 },
+  };
+  try {
+    const first = await startCluster(options);
+    const client = await connect(first.bootstrap);
+    await client.admin.createTopic("rot", { partitions: 3 });
+    const producer = client.producer({ batchBytesMax: 10_000 });
+    await producer.sendAll("rot", Array.from({ length: RECORDS }, (_, i) => ({ value: `${i}`.padEnd(1_000, "y") })));
+    await client.close();
+    await first.stop();
+    const flips = damage(`${folder}/node-2/log`, 20_000);
+    const { findings } = await examineLog(options.runtime.disk, `${folder}/node-2/log`);
+    assert.ok(findings.length >= flips / 2, `${findings.length} found of ${flips}`);
+    const second = await startCluster(options);
+    const victim = second.nodes[1]!;
+    await until(
+      "every damaged replica is whole",
+      () =>
+        victim.partitions.repairs.begun > 0 && victim.partitions.repairs.underWay === 0 &&
+        victim.partitions.size === 3 &&
+        [...victim.host.replicas()].every(({ raft }) => raft.vouched),
+    );
+    await using reader = await connect(second.bootstrap);
+    let count = 0;
+    for await (const _ of reader.consumer({ topics: ["rot"], from: "earliest", until: "end" })) count += 1;
+    assert.is(count, RECORDS);
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    await reader.close();
+    await second.stop();
+    assert.equal((await examineLog(options.runtime.disk, `${folder}/node-2/log`)).findings, []);
+  } finally {
+    await removeFolder(folder);
+  }
+});
+
+repair.run();

@@ -1,0 +1,231 @@
+/**
+ * `bench backlog`: does anyone notice that gigabytes wait? Two clusters of three node processes, one with a backlog and
+ * one without; publishing to both in turns, and to the full one while a consumer process drains it from the start.
+ */
+import type { ChildProcess } from "node:child_process";
+import fs from "node:fs";
+import os from "node:os";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Client } from "../../src/client/client.ts";
+import { AlignedMemory } from "../../src/runtime/aligned-memory.ts";
+import type { NodeProcesses } from "../processes/node-processes.ts";
+import { spawnProgram } from "../processes/self.ts";
+import { rssBytes } from "../processes/usage.ts";
+import { UsageError } from "../cli/errors.ts";
+import { fill } from "./fill.ts";
+import { median, round, Samples } from "./statistics.ts";
+import { type BenchCluster, withNodes } from "./with-nodes.ts";
+
+const RECORD_BYTES = 1_000;
+const PARTITIONS = 16;
+const GROUPS = 1_000;
+const CHUNK_RECORDS = 100;
+const CHUNKS_IN_FLIGHT = 32;
+const ROUNDS = 5;
+const TURN_MS = 3_000;
+const WARM_UP_MS = 4_000;
+const DRAIN_MS = 8_000;
+const SETTLE_MS = 2_000;
+const RAW_READ_BYTES = 4 * 2 ** 20;
+const RAW_READ_BYTES_MAX = 2 * 2 ** 30;
+/** Of the backlog: what publishing in turns adds, and room to breathe. */
+const SPACE_FACTOR = 1.2;
+const SPACE_SPARE_BYTES = 8 * 2 ** 30;
+
+export interface BacklogOptions {
+  readonly gib: number;
+  readonly onProgress: (stage: string) => void;
+}
+
+export interface BacklogResult {
+  readonly backlogBytes: number;
+  readonly publishRecordsPerSecond: number;
+  readonly publishRatio: number;
+  readonly ackMsP99: number;
+  readonly ackMsP99Ratio: number;
+  readonly publishRatioWhileDraining: number;
+  readonly drainBytesPerSecond: number;
+  readonly drainBytesPerSecondWhilePublishing: number;
+  readonly rawReadBytesPerSecond: number;
+  readonly drainRatioToRawRead: number;
+  readonly nodeRssBytesMax: number;
+  readonly restartReadyMs: number;
+}
+
+export async function runBacklog({ gib, onProgress }: BacklogOptions): Promise<BacklogResult> {
+  const backlogBytes = gib * 2 ** 30;
+  refuseIfTooSmall(backlogBytes * 3);
+  onProgress("starting two clusters of three nodes");
+  return await withNodes((empty) => withNodes((full) => measure({ empty, full, backlogBytes, onProgress })));
+}
+
+interface Clusters {
+  readonly empty: BenchCluster;
+  readonly full: BenchCluster;
+  readonly backlogBytes: number;
+  readonly onProgress: (stage: string) => void;
+}
+
+async function measure({ empty, full, backlogBytes, onProgress }: Clusters): Promise<BacklogResult> {
+  for (const { client } of [empty, full]) {
+    await client.admin.createTopic("live", { partitions: PARTITIONS, replicas: 3 });
+    await client.admin.createTopic("groups", { partitions: GROUPS, replicas: 3 });
+  }
+  await full.client.admin.createTopic("backlog", { partitions: PARTITIONS, replicas: 3 });
+  const records = Math.ceil(backlogBytes / RECORD_BYTES);
+  await fill(full.client, { topic: "backlog", records, recordBytes: RECORD_BYTES, onProgress });
+  const pids = full.processes.ids.map((id) => full.processes.pidOf(id)!);
+  let nodeRssBytesMax = 0;
+  const watching = setInterval(() => {
+    nodeRssBytesMax = Math.max(nodeRssBytesMax, ...pids.map((pid) => rssBytes(pid) ?? 0));
+  }, 250);
+  onProgress("publishing in turns, with the backlog and without");
+  for (const { client } of [empty, full]) await publishFor(client, WARM_UP_MS);
+  const turns = await inTurns(ROUNDS, () => publishFor(empty.client), () => publishFor(full.client));
+  onProgress("draining");
+  const drained = await whileDraining(full.processes, () => delay(DRAIN_MS));
+  onProgress("publishing in turns, the backlog being drained");
+  const draining = await inTurns(
+    ROUNDS,
+    () => publishFor(empty.client),
+    async () => {
+      const { result, bytesPerSecond } = await whileDraining(full.processes, () => publishFor(full.client));
+      return { ...result, bytesPerSecond };
+    },
+  );
+  clearInterval(watching);
+  onProgress("reading the same files by hand");
+  const rawReadBytesPerSecond = rawRead(`${full.processes.dataFolder(1)}/log`);
+  onProgress("killing and starting a node");
+  const restartReadyMs = await restart(full.processes);
+  const rateOf = (turn: Published) => turn.recordsPerSecond;
+  const p99Of = (turn: Published) => turn.samples.percentile(99);
+  const ratio = (of: (turn: Published) => number, all: readonly Turn[]) =>
+    round(median(all.map(({ a, b }) => of(b) / of(a))));
+  const drainBytesPerSecond = Math.round(drained.bytesPerSecond);
+  return {
+    backlogBytes,
+    publishRecordsPerSecond: Math.round(median(turns.map(({ b }) => rateOf(b)))),
+    publishRatio: ratio(rateOf, turns),
+    ackMsP99: round(median(turns.map(({ b }) => p99Of(b)))),
+    ackMsP99Ratio: ratio(p99Of, turns),
+    publishRatioWhileDraining: ratio(rateOf, draining),
+    drainBytesPerSecond,
+    drainBytesPerSecondWhilePublishing: Math.round(median(draining.map(({ b }) => b.bytesPerSecond ?? 0))),
+    rawReadBytesPerSecond,
+    drainRatioToRawRead: round(drainBytesPerSecond / rawReadBytesPerSecond),
+    nodeRssBytesMax,
+    restartReadyMs,
+  };
+}
+
+/** Data is three times on one disk. @throws {UsageError} */
+function refuseIfTooSmall(bytes: number): void {
+  const { bavail, bsize } = fs.statfsSync(os.tmpdir());
+  const wanted = bytes * SPACE_FACTOR + SPACE_SPARE_BYTES;
+  if (bavail * bsize >= wanted) return;
+  const gib = (value: number) => (value / 2 ** 30).toFixed(1);
+  throw new UsageError(
+    `${os.tmpdir()} has ${gib(bavail * bsize)} GiB free, and this takes ${gib(wanted)}: set TMPDIR, or --gib lower`,
+  );
+}
+
+interface Published {
+  readonly recordsPerSecond: number;
+  readonly samples: Samples;
+  readonly bytesPerSecond?: number;
+}
+
+async function publishFor(client: Client, ms = TURN_MS): Promise<Published> {
+  const producer = client.producer();
+  const value = new Uint8Array(RECORD_BYTES).fill(121);
+  const chunk = Array.from({ length: CHUNK_RECORDS }, () => ({ value }));
+  const samples = new Samples();
+  const startedMs = performance.now();
+  let acknowledged = 0;
+  const worker = async () => {
+    for (let nowMs = startedMs; nowMs < startedMs + ms;) {
+      await producer.sendAll("live", chunk);
+      const doneMs = performance.now();
+      samples.add(doneMs - nowMs);
+      acknowledged += CHUNK_RECORDS;
+      nowMs = doneMs;
+    }
+  };
+  await Promise.all(Array.from({ length: CHUNKS_IN_FLIGHT }, worker));
+  const recordsPerSecond = acknowledged / ((performance.now() - startedMs) / 1000);
+  await producer.close();
+  return { recordsPerSecond, samples };
+}
+
+interface Turn {
+  readonly a: Published;
+  readonly b: Published;
+}
+
+async function inTurns(rounds: number, a: () => Promise<Published>, b: () => Promise<Published>): Promise<Turn[]> {
+  const turns: Turn[] = [];
+  for (let round = 0; round < rounds; round++) turns.push({ a: await a(), b: await b() });
+  return turns;
+}
+
+/** A consumer process reads from the start meanwhile; how fast, once it has begun. */
+async function whileDraining<T>(
+  processes: NodeProcesses,
+  work: () => Promise<T>,
+): Promise<{ result: T; bytesPerSecond: number }> {
+  const child = spawnProgram("bench/drain-process", ["backlog", ...processes.bootstrap()], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  try {
+    const read = await readsOf(child);
+    const before = read.bytes;
+    const startedMs = performance.now();
+    const result = await work();
+    const bytesPerSecond = (read.bytes - before) / ((performance.now() - startedMs) / 1000);
+    return { result, bytesPerSecond };
+  } finally {
+    child.stdin?.end();
+    await new Promise((resolve) => child.once("exit", resolve));
+  }
+}
+
+/** What it says it has read; resolves when that is something. */
+function readsOf(child: ChildProcess): Promise<{ bytes: number }> {
+  const read = { bytes: 0 };
+  return new Promise((resolve, reject) => {
+    child.once("exit", () => reject(new Error("the draining process ended")));
+    child.stdout?.on("data", (data: Uint8Array) => {
+      const lines = new TextDecoder().decode(data).trim().split("\n");
+      read.bytes = Math.max(read.bytes, Number(lines.at(-1)));
+      if (read.bytes > 0) resolve(read);
+    });
+  });
+}
+
+/** Around the page cache: what the disk itself gives. */
+function rawRead(folder: string): number {
+  const memory = new AlignedMemory(RAW_READ_BYTES);
+  const startedMs = performance.now();
+  let total = 0;
+  for (const name of fs.readdirSync(folder).filter((name) => name.startsWith("wal-")).sort()) {
+    const fd = fs.openSync(`${folder}/${name}`, fs.constants.O_RDONLY | (fs.constants.O_DIRECT ?? 0));
+    for (let at = 0;;) {
+      const count = fs.readSync(fd, memory.bytes, 0, RAW_READ_BYTES, at);
+      at += count;
+      total += count;
+      if (count < RAW_READ_BYTES || total >= RAW_READ_BYTES_MAX) break;
+    }
+    fs.closeSync(fd);
+    if (total >= RAW_READ_BYTES_MAX) break;
+  }
+  return Math.round(total / ((performance.now() - startedMs) / 1000));
+}
+
+async function restart(processes: NodeProcesses): Promise<number> {
+  await processes.kill(1);
+  await delay(SETTLE_MS);
+  const startedMs = performance.now();
+  await processes.restart(1);
+  return Math.round(performance.now() - startedMs);
+}
