@@ -10,6 +10,7 @@ import type { ProposalCode } from "../host/state-machine.ts";
 import { encodePartitionCommand, type TrimReason } from "./commands.ts";
 import { LogTrimmer } from "./log-trimmer.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
+import type { DeadLetterOffice } from "./dead-letter-forwarder.ts";
 import { GroupLeader } from "./group-leader.ts";
 import type { GroupTable } from "./groups/group-table.ts";
 import type { PartitionMachine } from "./machine.ts";
@@ -38,6 +39,8 @@ export interface PartitionOptions {
   readonly log: Log;
   readonly replica: Replica;
   readonly machine: PartitionMachine;
+  /** Where its dead records go. */
+  readonly office: DeadLetterOffice;
   /** Of the topic, as it is now. */
   readonly recordBytesMax: () => number;
 }
@@ -236,13 +239,14 @@ export class Partition {
       this.#proposed = new ProducerTable();
       this.#proposed.load(this.#machine.producers.encode());
     }
-    const { host, runtime } = this.#options;
+    const { host, runtime, office } = this.#options;
     const ended = this.#groups;
     this.#groups = leads
       ? new GroupLeader({
         runtime,
         groups: this.#machine.groups,
         source: this,
+        office,
         propose: (entry, waiter) => host.propose(this.replica, entry, waiter),
       })
       : undefined;

@@ -43,6 +43,7 @@ export type LeaseDone = (answer: LeaseAnswer) => void;
 
 /** What a queue needs of its partition. */
 export interface QueueSource {
+  readonly startOffset: number;
   readonly highWatermark: number;
   read(offset: number, bytesMax: number): Entry[] | Promise<Entry[]>;
 }

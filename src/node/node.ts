@@ -21,6 +21,7 @@ import { AdminService } from "./admin-service.ts";
 import { Balance } from "./balance.ts";
 import { ClientService } from "./client-service.ts";
 import type { NodeConfig } from "./config.ts";
+import { DeadLetterOffices } from "./dead-letter-office.ts";
 import { lostOf, mayHaveLostGroups } from "./damage.ts";
 import { type DataFolder, openDataFolder } from "./data-folder.ts";
 import { NodeError } from "./errors.ts";
@@ -123,7 +124,8 @@ export class RaftlineNode {
       onLeader: (group, term, leader) => this.routing.observe(group, term, leader),
     });
     const { host, peers, metadata, routing } = this;
-    const partitions = new Partitions({ runtime, nodeId, host, log, metadata, routing });
+    const officeOf = (shard: number) => offices.of(shard);
+    const partitions = new Partitions({ runtime, nodeId, host, log, metadata, routing, officeOf });
     this.partitions = partitions;
     this.#metadataReplica = host.add({
       group: METADATA_SHARD,
@@ -136,6 +138,9 @@ export class RaftlineNode {
     const nodes = config.nodes.map(({ id }) => id);
     const replica = this.#metadataReplica;
     this.metadataService = new MetadataService({ runtime, host, replica, machine, requests, nodes });
+    const producerIds = new ProducerIds(this.metadataService);
+    const partitionOf = (shard: number) => partitions.get(shard);
+    const offices = new DeadLetterOffices({ nodeId, metadata, routing, requests, producerIds, partitionOf });
     this.admin = new AdminService({
       runtime,
       clusterId,
@@ -153,7 +158,7 @@ export class RaftlineNode {
       routing,
       metadata,
       metadataService: this.metadataService,
-      producerIds: new ProducerIds(this.metadataService),
+      producerIds,
       admin: this.admin,
     });
     this.#balance = new Balance({ runtime, nodeId, host, peers, delayMs: limits.balanceDelayMs });

@@ -4,6 +4,7 @@ import type { NodeId } from "../raft/types.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Host } from "../../shards/host/host.ts";
 import { METADATA_SHARD, type MetadataState } from "../../shards/metadata/state.ts";
+import type { DeadLetterOffice } from "../../shards/partition/dead-letter-forwarder.ts";
 import { PartitionMachine } from "../../shards/partition/machine.ts";
 import { Partition } from "../../shards/partition/partition.ts";
 import { lostOf, mayHaveLostGroups } from "./damage.ts";
@@ -19,6 +20,7 @@ export interface PartitionsOptions {
   readonly log: Log;
   readonly metadata: MetadataState;
   readonly routing: Routing;
+  readonly officeOf: (shard: number) => DeadLetterOffice;
 }
 
 export class Partitions {
@@ -81,7 +83,7 @@ export class Partitions {
   }
 
   #start(shard: number, replicas: readonly NodeId[]): void {
-    const { runtime, host, log, metadata, nodeId } = this.#options;
+    const { runtime, host, log, metadata, nodeId, officeOf } = this.#options;
     const found = log.group(shard);
     const lost = found ? lostOf(found) : this.#isBeforeStart && mayHaveLostGroups(log) ? "perhaps all" : undefined;
     if (lost !== undefined) return this.#refuse(shard, lost);
@@ -95,7 +97,8 @@ export class Partitions {
       commitNoticeMs: COMMIT_NOTICE_MS,
     });
     const recordBytesMax = () => metadata.topicOfShard.get(shard)?.recordBytesMax ?? 0;
-    this.#partitions.set(shard, new Partition({ runtime, host, log, replica, machine, recordBytesMax }));
+    const office = officeOf(shard);
+    this.#partitions.set(shard, new Partition({ runtime, host, log, replica, machine, office, recordBytesMax }));
   }
 
   #refuse(shard: number, lost: string): void {

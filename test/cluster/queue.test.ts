@@ -131,6 +131,42 @@ queues("a handler's failures come again after a while, and the others are not he
   assert.is([...attempts.values()].filter((count) => count === 1).length, 49);
 });
 
+queues(
+  "what is given up goes to the dead-letter topic once, with where it came from; that it is not there yet loses nothing",
+  async () => {
+    await topicWith("orders", 20, 4);
+    const options = { group: "g", deliveriesMax: 2, deadLetter: "orders.dead" };
+    const queue = client.queue("orders", options);
+    const bad = new Map<string, number>();
+    let done = 0;
+    await queue.run((message) => {
+      if (Number(message.text()) % 2 === 0) {
+        bad.set(message.text(), message.deliveryCount);
+        if ([...bad.values()].filter((count) => count === 2).length === 10 && done === 10) void queue.close();
+        throw new Error("bad");
+      }
+      done += 1;
+    }, { backOffMsFirst: 10 });
+    await client.admin.createTopic("orders.dead", { partitions: 2 });
+    const dead = [];
+    for await (const record of client.consumer({ topics: ["orders.dead"], from: "earliest" })) {
+      dead.push(record);
+      if (dead.length === 10) break;
+    }
+    assert.equal(dead.map((record) => record.text()).sort(), [...bad.keys()].sort());
+    for (const { headers } of dead) {
+      assert.is(headers["raftline-dead-topic"], "orders");
+      assert.is(headers["raftline-dead-group"], "g");
+      assert.is(headers["raftline-dead-deliveries"], "2");
+      assert.is(headers["raftline-dead-reason"], "nacked");
+    }
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    let count = 0;
+    for await (const _ of client.consumer({ topics: ["orders.dead"], from: "earliest", until: "end" })) count += 1;
+    assert.is(count, 10);
+  },
+);
+
 queues("settings that make no sense are refused", async () => {
   await topicWith("refused", 0);
   const options = { group: "g" };
