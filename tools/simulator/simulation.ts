@@ -4,6 +4,8 @@ import { METADATA_SHARD } from "../../shards/metadata/state.ts";
 import { BarrierLoad } from "./barrier-load.ts";
 import type { FaultName } from "./faults.ts";
 import { TopicHistory, type Violation } from "./history.ts";
+import { QueueHistory } from "./queue-history.ts";
+import { DEAD_TOPIC, DELIVERIES_MAX, drained, QueueLoad, type QueueWorkload, readDead } from "./queue-load.ts";
 import { Testbed } from "./testbed.ts";
 import { TopicsHistory } from "./topics-history.ts";
 import { TopicsLoad } from "./topics-load.ts";
@@ -21,11 +23,14 @@ export const DEFAULT_SECONDS = 15;
 const SETUP_MS_MAX = 30_000;
 const SETTLE_MS_MAX = 90_000;
 const READ_MS_MAX = 60_000;
+const DRAIN_MS_MAX = 120_000;
 const CONSUMERS = 1;
 const PRODUCERS = 2;
 const TOPICS_CLIENTS = 2;
 const TOPICS_CHANCE = 0.35;
 const TRIMS_CHANCE = 0.5;
+const QUEUE_CHANCE = 0.5;
+const QUEUE_CONSUMERS = 3;
 const CONSUMER_PAUSE_MS_MAX = 60;
 
 export interface SimulationOptions {
@@ -73,6 +78,10 @@ class Simulation {
   readonly #replicas: number;
   readonly #hasTopicsLoad: boolean;
   readonly #hasTrims: boolean;
+  readonly #hasQueue: boolean;
+  readonly #queue: QueueHistory;
+  /** Of the partitions, when everything was over. */
+  #ends: number[] = [];
 
   constructor(options: SimulationOptions) {
     this.#options = options;
@@ -88,6 +97,8 @@ class Simulation {
     this.#replicas = random.chance(0.5) ? nodes : Math.min(3, nodes);
     this.#hasTopicsLoad = random.chance(TOPICS_CHANCE);
     this.#hasTrims = random.chance(TRIMS_CHANCE);
+    this.#hasQueue = random.chance(QUEUE_CHANCE);
+    this.#queue = new QueueHistory(this.#partitions, DELIVERIES_MAX, fail);
     this.#history = new TopicHistory(this.#partitions, fail);
     this.#topics = new TopicsHistory(fail);
   }
@@ -134,6 +145,10 @@ class Simulation {
     const trims = this.#hasTrims ? [new TrimLoad(this.#workload())] : [];
     const loading = Promise.all([...producers, ...topics, ...trims].map((load) => load.run()));
     for (const consumer of consumers) void consumer.run();
+    const workers = Array.from({ length: this.#hasQueue ? QUEUE_CONSUMERS : 0 }, () => {
+      return new QueueLoad(this.#queueWorkload());
+    });
+    const working = Promise.all(workers.map((worker) => worker.run()));
     const barriers = new BarrierLoad({ ...bed, random: bed.random.fork() });
     barriers.start();
     bed.striker.start();
@@ -145,18 +160,32 @@ class Simulation {
     await bed.until("every send has an outcome", SETTLE_MS_MAX, loading);
     for (const consumer of consumers) consumer.stopped = true;
     await this.#readBack();
+    if (this.#hasQueue) await this.#drain(workers, working);
+    if (!bed.violation) this.#checkStates();
+  }
+
+  /** The queue is worked off without further mischief; then each record was acknowledged, or is a dead letter. */
+  async #drain(workers: readonly QueueLoad[], working: Promise<unknown>): Promise<void> {
+    for (const worker of workers) worker.calm = true;
+    await this.#bed.until("the queue is drained", DRAIN_MS_MAX, drained(this.#workload()));
+    for (const worker of workers) worker.stopped = true;
+    if (this.#bed.violation) return;
+    void working;
+    await this.#bed.until("the dead letters are read", READ_MS_MAX, readDead(this.#workload(), this.#queue));
+    if (this.#bed.violation) return;
+    this.#ends.forEach((end, partition) => {
+      this.#queue.checkDrained(partition, this.#history.keptFrom(partition), end);
+    });
   }
 
   /** Everything is read from the start, and must be there. */
   async #readBack(): Promise<void> {
-    let ends: number[] = [];
     const reading = readAll(this.#workload()).then((read) => {
-      ends = read;
+      this.#ends = read;
     });
     await this.#bed.until("everything is read back", READ_MS_MAX, reading);
     if (this.#bed.violation) return;
-    this.#history.checkComplete(ends);
-    this.#checkStates();
+    this.#history.checkComplete(this.#ends);
   }
 
   /** Replicas that have applied the same have the same state. */
@@ -180,6 +209,7 @@ class Simulation {
     const setup = this.#workload();
     const client = await connectPatiently(setup);
     await createTopic(client, setup.runtime, this.#partitions, this.#replicas);
+    if (this.#hasQueue) await createTopic(client, setup.runtime, 2, this.#replicas, DEAD_TOPIC);
     await client.close();
   }
 
@@ -189,6 +219,20 @@ class Simulation {
     const length = TOPICS_CLIENTS;
     const replicas = Math.min(3, this.#replicas);
     return Array.from({ length }, () => new TopicsLoad(this.#workload(), this.#topics, replicas, () => ++mark));
+  }
+
+  #queueWorkload(): QueueWorkload {
+    const random = this.#bed.random.fork();
+    const workload = this.#workload();
+    return {
+      ...workload,
+      random,
+      queueHistory: this.#queue,
+      another: () => {
+        this.#bed.cluster.killClient(workload.runtime);
+        return this.#queueWorkload();
+      },
+    };
   }
 
   #workload(): WorkloadOptions {
