@@ -29,7 +29,7 @@ export interface CommitPart {
 /**
  * @example
  * const cursors = client.cursors("orders", "stock");
- * const [{ offset = 0 }] = await cursors.fetch([0]);
+ * const [{ offset = 0 }] = await cursors.read([0]);
  * await cursors.commit([{ partition: 0, offset: offset + 100 }]);
  */
 export class Cursors {
@@ -45,7 +45,7 @@ export class Cursors {
   }
 
   /** As of now: no commit that was confirmed before is missing. @throws {RaftlineError} `WRONG_GROUP_KIND`, `TIMED_OUT`, … */
-  fetch(partitions: readonly number[]): Promise<Cursor[]> {
+  read(partitions: readonly number[]): Promise<Cursor[]> {
     return this.#ask(partitions, "fetch", () => ({ generation: 0, offset: 0, text: "" }));
   }
 

@@ -6,6 +6,8 @@ import type { FaultName } from "./faults.ts";
 import { TopicHistory, type Violation } from "./history.ts";
 import { QueueHistory } from "./queue-history.ts";
 import { DEAD_TOPIC, DELIVERIES_MAX, drained, QueueLoad, type QueueWorkload, readDead } from "./queue-load.ts";
+import { CursorLoad } from "./cursor-load.ts";
+import { LeaseClock } from "./lease-clock.ts";
 import { Testbed } from "./testbed.ts";
 import { TopicsHistory } from "./topics-history.ts";
 import { TopicsLoad } from "./topics-load.ts";
@@ -80,6 +82,7 @@ class Simulation {
   readonly #hasTrims: boolean;
   readonly #hasQueue: boolean;
   readonly #queue: QueueHistory;
+  readonly #leaseClock: LeaseClock;
   /** Of the partitions, when everything was over. */
   #ends: number[] = [];
 
@@ -89,6 +92,7 @@ class Simulation {
       ...options,
       onCommitted: (group, entry) => {
         if (group === METADATA_SHARD) this.#topics.committed(entry);
+        else this.#leaseClock.committed(group, entry);
       },
     });
     const { random, cluster, fail } = bed;
@@ -99,6 +103,7 @@ class Simulation {
     this.#hasTrims = random.chance(TRIMS_CHANCE);
     this.#hasQueue = random.chance(QUEUE_CHANCE);
     this.#queue = new QueueHistory(this.#partitions, DELIVERIES_MAX, fail);
+    this.#leaseClock = new LeaseClock(() => bed.scheduler.nowMs, fail);
     this.#history = new TopicHistory(this.#partitions, fail);
     this.#topics = new TopicsHistory(fail);
   }
@@ -143,7 +148,8 @@ class Simulation {
     const consumers = Array.from({ length: CONSUMERS }, () => new ConsumerLoad(this.#workload(), pauseMsMax));
     const topics = this.#topicsLoads();
     const trims = this.#hasTrims ? [new TrimLoad(this.#workload())] : [];
-    const loading = Promise.all([...producers, ...topics, ...trims].map((load) => load.run()));
+    const cursors = this.#hasQueue ? [new CursorLoad(this.#workload())] : [];
+    const loading = Promise.all([...producers, ...topics, ...trims, ...cursors].map((load) => load.run()));
     for (const consumer of consumers) void consumer.run();
     const workers = Array.from({ length: this.#hasQueue ? QUEUE_CONSUMERS : 0 }, () => {
       return new QueueLoad(this.#queueWorkload());
@@ -155,7 +161,7 @@ class Simulation {
     await bed.runFor((this.#options.seconds ?? DEFAULT_SECONDS) * 1000);
     bed.striker.heal();
     bed.timeline.say("healed");
-    for (const load of [...producers, ...topics, ...trims]) load.stopped = true;
+    for (const load of [...producers, ...topics, ...trims, ...cursors]) load.stopped = true;
     barriers.stopped = true;
     await bed.until("every send has an outcome", SETTLE_MS_MAX, loading);
     for (const consumer of consumers) consumer.stopped = true;
