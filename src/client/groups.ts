@@ -18,6 +18,29 @@ export interface GroupInPartition extends GroupStatus {
   readonly highWatermark: number;
 }
 
+/** One group in one topic, all partitions together. */
+export interface GroupSummary {
+  readonly group: string;
+  readonly topic: string;
+  readonly kind: GroupStatus["kind"];
+  /** Records it has not acknowledged. */
+  readonly lag: number;
+  readonly leased: number;
+  readonly dead: number;
+}
+
+/** By topic and name. */
+export function summarizeGroups(parts: readonly GroupInPartition[]): GroupSummary[] {
+  const summaries = new Map<string, GroupSummary>();
+  for (const { group, topic, kind, waiting, leased, delayed, dead } of parts) {
+    const key = `${topic}/${group}`;
+    const before = summaries.get(key) ?? { lag: 0, leased: 0, dead: 0 };
+    const lag = before.lag + waiting + leased + delayed + dead;
+    summaries.set(key, { group, topic, kind, lag, leased: before.leased + leased, dead: before.dead + dead });
+  }
+  return [...summaries].sort(([a], [b]) => a < b ? -1 : 1).map(([, summary]) => summary);
+}
+
 export interface GroupResetOptions {
   /** Where it goes on: the same place in every partition. */
   readonly to: GroupPlace;

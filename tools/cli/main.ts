@@ -6,11 +6,12 @@ import { reportFailure } from "./failure.ts";
 import { consumeCommand } from "./commands/consume.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { devCommand } from "./commands/dev.ts";
+import { groupCommand } from "./commands/group.ts";
 import { nodeCommand } from "./commands/node.ts";
 import { produceCommand } from "./commands/produce.ts";
 import { topicCommand } from "./commands/topic.ts";
 
-const COMMANDS = [devCommand, nodeCommand, demoCommand, topicCommand, produceCommand, consumeCommand];
+const COMMANDS = [devCommand, nodeCommand, demoCommand, topicCommand, groupCommand, produceCommand, consumeCommand];
 
 const cli = cac("raftline");
 for (const register of COMMANDS) register(cli);
