@@ -167,6 +167,36 @@ queues(
   },
 );
 
+queues("key-ordered: one record of a key at a time, in order, though some fail and others work beside", async () => {
+  await client.admin.createTopic("accounts", { partitions: 2 });
+  const records = Array.from({ length: 200 }, (_, i) => ({ key: `k${i % 10}`, value: `${Math.floor(i / 10)}` }));
+  await client.producer().sendAll("accounts", records);
+  const next = new Map<string, number>();
+  const busy = new Set<string>();
+  const failed = new Set<string>();
+  let done = 0;
+  const consumers = Array.from({ length: 3 }, () => client.queue("accounts", { group: "g", keyOrdered: true }));
+  await Promise.all(consumers.map((queue) =>
+    queue.run(async (message) => {
+      const key = message.keyText()!;
+      assert.not.ok(busy.has(key), `two of ${key} at once`);
+      busy.add(key);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      busy.delete(key);
+      const place = `${key} ${message.text()}`;
+      if (message.text() === "7" && !failed.has(place)) {
+        failed.add(place);
+        throw new Error("once");
+      }
+      assert.is(Number(message.text()), next.get(key) ?? 0, key);
+      next.set(key, (next.get(key) ?? 0) + 1);
+      done += 1;
+      if (done === 200) { for (const one of consumers) void one.close(); }
+    }, { backOffMsFirst: 20, onError: (error) => assert.is((error as Error).message, "once") })
+  ));
+  assert.is(failed.size, 10);
+});
+
 queues("settings that make no sense are refused", async () => {
   await topicWith("refused", 0);
   const options = { group: "g" };

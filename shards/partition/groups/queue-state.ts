@@ -80,6 +80,11 @@ export class QueueState {
     return offset < this.floor || this.#done.has(offset);
   }
 
+  /** The first offset at `from` or after it that is not done. */
+  nextOpen(from: number): number {
+    return this.#done.nextOut(Math.max(from, this.floor));
+  }
+
   /** Whether this lease is over, and nothing of it is remembered: whoever names it is late. */
   isOver(leaseId: number): boolean {
     return leaseId <= this.#lastLeaseId && !this.leases.has(leaseId) && !this.#ended.has(leaseId);
