@@ -69,6 +69,7 @@ export class GroupLeader {
       runtime,
       source,
       proposals: this.#proposals,
+      submit: (command, done) => this.submit(command, done),
       onLeased: () => this.#armSweep(),
     });
     const submit = (command: GroupCommand) =>
@@ -137,6 +138,7 @@ export class GroupLeader {
       this.#armSweep();
     }
     this.#queues.get(group)?.forwarder.wake();
+    if (op === "park") return this.#armSweep();
     this.wake();
   }
 

@@ -3,6 +3,7 @@ import type { Log } from "../../src/log/types.ts";
 import type { NodeId } from "../../src/raft/types.ts";
 import { Entry, EntryKind } from "../../src/records/entry.ts";
 import { RecordsError } from "../../src/records/errors.ts";
+import { timingOf } from "../../src/records/timing.ts";
 import { BATCH_BYTES_MAX } from "../../src/wire/limits.ts";
 import type { Host } from "../host/host.ts";
 import type { Replica } from "../host/replica.ts";
@@ -268,6 +269,8 @@ function checkBatch(bytes: Uint8Array, recordBytesMax: number): Entry | string {
     }
     if (entry.recordCount === 1 && entry.payload.length > recordBytesMax + RECORD_OVERHEAD_BYTES) return "TOO_LARGE";
     entry.verifyPayload();
+    // Whoever gives it out reads its times.
+    timingOf(entry);
     return entry;
   } catch (error) {
     if (error instanceof RecordsError) return "CORRUPT";

@@ -5,6 +5,7 @@
  */
 import { appendRange, type Ranges } from "../../src/records/offset-ranges.ts";
 import type { Entry } from "../../src/records/entry.ts";
+import { timingOf } from "../../src/records/timing.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
 import type { GivenLease } from "./groups/apply-group-command.ts";
 import {
@@ -15,9 +16,10 @@ import {
   LEASED_RECORDS_PER_CONSUMER_MAX,
   LEASES_MAX,
 } from "./groups/limits.ts";
+import type { GroupCommand } from "./groups/group-commands.ts";
 import { OffsetSet } from "./groups/offset-set.ts";
 import type { QueueState } from "./groups/queue-state.ts";
-import type { GroupProposals } from "./group-proposals.ts";
+import type { GroupDone, GroupProposals } from "./group-proposals.ts";
 import { KeyWindow } from "./queue-key-window.ts";
 import { QueueDeadlines } from "./queue-deadlines.ts";
 import { QueueWindow } from "./queue-window.ts";
@@ -53,6 +55,8 @@ export interface QueueLeaderOptions {
   readonly runtime: Runtime;
   readonly source: QueueSource;
   readonly proposals: GroupProposals;
+  /** Replicates another change of the queue. */
+  readonly submit: (command: GroupCommand, done: GroupDone) => void;
   /** A lease runs from now on. */
   readonly onLeased: () => void;
 }
@@ -128,11 +132,34 @@ export class QueueLeader {
         done(nothing(""));
       } else if (this.#window.at(start) === undefined) {
         if (!this.#read(start)) return;
-      } else {
+      } else if (!this.#setAside(start)) {
         this.#waiting.shift();
         this.#propose(wish, this.#choose(start, wish), done);
       }
     }
+  }
+
+  /** A batch whose time has not come, or is over, is not given out: its free records wait, or are done. */
+  #setAside(start: number): boolean {
+    const batch = this.#window.at(start)!;
+    const verdict = this.#verdictOn(batch);
+    if (verdict === "now") return false;
+    const { group } = this;
+    const ranges = [start, batch.nextOffset];
+    const command = verdict === "over"
+      ? { op: "drop", group, ranges } as const
+      : { op: "park", group, ranges, ...this.deadlines.wallParcelFor(timingOf(batch).deliverAtMs!) } as const;
+    this.#reserved.add(start, batch.nextOffset);
+    this.#options.submit(command, () => this.#reserved.remove(start, batch.nextOffset));
+    return true;
+  }
+
+  #verdictOn(batch: Entry): "now" | "later" | "over" {
+    const { deliverAtMs, expiresAtMs } = timingOf(batch);
+    if (deliverAtMs === null && expiresAtMs === null) return "now";
+    const nowMs = this.#options.runtime.clock.wallMs();
+    if (expiresAtMs !== null && expiresAtMs <= nowMs) return "over";
+    return deliverAtMs !== null && deliverAtMs > nowMs ? "later" : "now";
   }
 
   /** False: it is under way. */
@@ -264,6 +291,7 @@ export class QueueLeader {
       const batch = this.#window.at(at);
       if (batch === undefined) break;
       if (batch !== batches.at(-1)) {
+        if (this.#verdictOn(batch) !== "now") break;
         bytes += batch.byteLength;
         if (batches.length > 0 && bytes > wish.bytesMax) break;
         batches.push(batch);
@@ -286,6 +314,7 @@ export class QueueLeader {
       const batch = this.#window.at(free[i]!);
       if (batch === undefined) break;
       if (batch !== batches.at(-1)) {
+        if (this.#verdictOn(batch) !== "now") break;
         bytes += batch.byteLength;
         if (batches.length > 0 && bytes > wish.bytesMax) break;
         batches.push(batch);

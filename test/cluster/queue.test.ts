@@ -197,6 +197,37 @@ queues("key-ordered: one record of a key at a time, in order, though some fail a
   assert.is(failed.size, 10);
 });
 
+queues("scheduled records wait for their time, and those whose time is over are not given out", async () => {
+  await client.admin.createTopic("timed", { partitions: 1 });
+  await client.admin.createTopic("timed.dead", { partitions: 1 });
+  const producer = client.producer();
+  const options = { group: "g", deliveriesMax: 3, deadLetter: "timed.dead" };
+  await producer.send("timed", { value: "short", ttlMs: 20 });
+  const laterMs = Date.now() + 600;
+  await producer.send("timed", { value: "later", deliverAt: laterMs });
+  await producer.send("timed", { value: "soon", delayMs: 200, ttlMs: 60_000 });
+  await producer.send("timed", { value: "now" });
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const read = [];
+  for await (const record of client.consumer({ topics: ["timed"], from: "earliest", until: "end" })) read.push(record);
+  assert.equal(read.map((record) => record.text()), ["later", "soon", "now"], "readers of the log see them at once");
+  assert.is(read[0]!.deliverAt, laterMs);
+  const queue = client.queue("timed", options);
+  const given: string[] = [];
+  for await (const message of queue) {
+    given.push(message.text());
+    assert.ok(message.deliverAt === null || message.deliverAt <= Date.now());
+    assert.is(message.deliveryCount, 1);
+    await message.ack();
+    if (given.length === 3) break;
+  }
+  assert.equal(given, ["now", "soon", "later"]);
+  for await (const record of client.consumer({ topics: ["timed.dead"], from: "earliest" })) {
+    assert.equal([record.text(), record.headers["raftline-dead-reason"]], ["short", "expired"]);
+    break;
+  }
+});
+
 queues("settings that make no sense are refused", async () => {
   await topicWith("refused", 0);
   const options = { group: "g" };
