@@ -9,8 +9,8 @@ import { fromFields, type GroupCommand, toFields } from "./groups/group-commands
 const CommandType = { trim: 1, groups: 2 } as const;
 
 /** By what records went. */
-export type TrimReason = "time" | "size" | "request";
-const TRIM_REASONS: readonly TrimReason[] = ["time", "size", "request"];
+export type TrimReason = "time" | "size" | "request" | "consumed";
+const TRIM_REASONS: readonly TrimReason[] = ["time", "size", "request", "consumed"];
 
 /** Records below `offset` may go; each replica gives their bytes back when it can. */
 export interface Trim {

@@ -6,7 +6,9 @@ import type { Runtime, Timer } from "../../src/runtime/runtime.ts";
 import type { GroupResult } from "./groups/apply-group-command.ts";
 import type { GroupCommand } from "./groups/group-commands.ts";
 import type { GroupTable } from "./groups/group-table.ts";
+import { DeadLetterForwarder, type DeadLetterOffice } from "./dead-letter-forwarder.ts";
 import { type GroupDone, GroupProposals, type Propose } from "./group-proposals.ts";
+import type { QueueState } from "./groups/queue-state.ts";
 import type { Due } from "./queue-deadlines.ts";
 import { QueueLeader, type QueueSource } from "./queue-leader.ts";
 
@@ -18,6 +20,7 @@ export interface GroupLeaderOptions {
   readonly groups: GroupTable;
   readonly source: QueueSource;
   readonly propose: Propose;
+  readonly office: DeadLetterOffice;
 }
 
 /** One who waits for records to lease. */
@@ -30,10 +33,15 @@ export interface LeaseWatcher {
   readonly left: () => void;
 }
 
+interface LedQueue {
+  readonly leader: QueueLeader;
+  readonly forwarder: DeadLetterForwarder;
+}
+
 export class GroupLeader {
   readonly #options: GroupLeaderOptions;
   readonly #proposals: GroupProposals;
-  readonly #queues = new Map<string, QueueLeader>();
+  readonly #queues = new Map<string, LedQueue>();
   readonly #watchers = new Set<LeaseWatcher>();
   #sweep: Timer | undefined;
   #sweepAtMs = Infinity;
@@ -48,21 +56,35 @@ export class GroupLeader {
 
   /** Undefined where no such queue was opened. */
   queue(group: string): QueueLeader | undefined {
-    const { runtime, groups, source } = this.#options;
-    const state = groups.queues.get(group);
+    const state = this.#options.groups.queues.get(group);
     const known = this.#queues.get(group);
-    if (known?.state === state) return known;
-    known?.close();
-    this.#queues.delete(group);
-    if (state === undefined) return undefined;
-    const queue = new QueueLeader(group, state, {
+    if (known?.leader.state === state) return known?.leader;
+    this.#closeQueue(group);
+    return state === undefined ? undefined : this.#lead(group, state);
+  }
+
+  #lead(group: string, state: QueueState): QueueLeader {
+    const { runtime, source, office } = this.#options;
+    const leader = new QueueLeader(group, state, {
       runtime,
       source,
       proposals: this.#proposals,
+      submit: (command, done) => this.submit(command, done),
       onLeased: () => this.#armSweep(),
     });
-    this.#queues.set(group, queue);
-    return queue;
+    const submit = (command: GroupCommand) =>
+      new Promise<GroupResult>((resolve) => this.#proposals.submit(command, resolve));
+    const forwarder = new DeadLetterForwarder({ runtime, group, state, source, office, submit });
+    this.#queues.set(group, { leader, forwarder });
+    forwarder.wake();
+    return leader;
+  }
+
+  #closeQueue(group: string): void {
+    const queue = this.#queues.get(group);
+    queue?.leader.close();
+    queue?.forwarder.close();
+    this.#queues.delete(group);
   }
 
   /** Replicates one change; hears once. */
@@ -103,23 +125,27 @@ export class GroupLeader {
     this.#closed = true;
     this.#sweep?.cancel();
     this.#proposals.failAll("NOT_LEADER");
-    for (const queue of this.#queues.values()) queue.close();
+    for (const group of [...this.#queues.keys()]) this.#closeQueue(group);
     this.wake();
   }
 
   #changed({ op, group, ...command }: GroupCommand, { code }: GroupResult): void {
-    if (code !== "" || op === "ack" || op === "commit") return;
+    if (code !== "" || op === "commit") return;
+    // An ack brings nothing to lease, but where the next record of a key waited for it.
+    if (op === "ack" && this.#queues.get(group)?.leader.state.settings.keyOrdered !== true) return;
     if (op === "extend" && "leaseMs" in command && "leaseId" in command) {
       this.queue(group)?.deadlines.leaseRuns(command.leaseId, command.leaseMs);
       this.#armSweep();
     }
+    this.#queues.get(group)?.forwarder.wake();
+    if (op === "park") return this.#armSweep();
     this.wake();
   }
 
   #armSweep(): void {
     const { clock, timers } = this.#options.runtime;
     let nextMs = Infinity;
-    for (const { deadlines } of this.#queues.values()) nextMs = Math.min(nextMs, deadlines.nextDueMs);
+    for (const { leader } of this.#queues.values()) nextMs = Math.min(nextMs, leader.deadlines.nextDueMs);
     const nowMs = clock.monotonicMs();
     const atMs = Math.max(nowMs + SWEEP_MS_MIN, nextMs);
     if (nextMs === Infinity || this.#closed || (this.#sweep !== undefined && this.#sweepAtMs <= atMs)) return;
@@ -134,7 +160,7 @@ export class GroupLeader {
 
   #endWhatIsDue(): void {
     const nowMs = this.#options.runtime.clock.monotonicMs();
-    for (const queue of this.#queues.values()) {
+    for (const { leader: queue } of this.#queues.values()) {
       if (queue.deadlines.nextDueMs > nowMs) continue;
       const { leaseIds, parcelIds } = queue.deadlines.take();
       for (const leaseId of leaseIds) this.#end(queue, { leaseIds: [leaseId], parcelIds: [] });

@@ -3,6 +3,7 @@ import type { Log } from "../../src/log/types.ts";
 import type { NodeId } from "../../src/raft/types.ts";
 import { Entry, EntryKind } from "../../src/records/entry.ts";
 import { RecordsError } from "../../src/records/errors.ts";
+import { timingOf } from "../../src/records/timing.ts";
 import { BATCH_BYTES_MAX } from "../../src/wire/limits.ts";
 import type { Host } from "../host/host.ts";
 import type { Replica } from "../host/replica.ts";
@@ -10,6 +11,7 @@ import type { ProposalCode } from "../host/state-machine.ts";
 import { encodePartitionCommand, type TrimReason } from "./commands.ts";
 import { LogTrimmer } from "./log-trimmer.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
+import type { DeadLetterOffice } from "./dead-letter-forwarder.ts";
 import { GroupLeader } from "./group-leader.ts";
 import type { GroupTable } from "./groups/group-table.ts";
 import type { PartitionMachine } from "./machine.ts";
@@ -38,6 +40,8 @@ export interface PartitionOptions {
   readonly log: Log;
   readonly replica: Replica;
   readonly machine: PartitionMachine;
+  /** Where its dead records go. */
+  readonly office: DeadLetterOffice;
   /** Of the topic, as it is now. */
   readonly recordBytesMax: () => number;
 }
@@ -250,13 +254,14 @@ export class Partition {
       this.#proposed = new ProducerTable();
       this.#proposed.load(this.#machine.producers.encode());
     }
-    const { host, runtime } = this.#options;
+    const { host, runtime, office } = this.#options;
     const ended = this.#groups;
     this.#groups = leads
       ? new GroupLeader({
         runtime,
         groups: this.#machine.groups,
         source: this,
+        office,
         propose: (entry, waiter) => host.propose(this.replica, entry, waiter),
       })
       : undefined;
@@ -278,6 +283,8 @@ function checkBatch(bytes: Uint8Array, recordBytesMax: number): Entry | string {
     }
     if (entry.recordCount === 1 && entry.payload.length > recordBytesMax + RECORD_OVERHEAD_BYTES) return "TOO_LARGE";
     entry.verifyPayload();
+    // Whoever gives it out reads its times.
+    timingOf(entry);
     return entry;
   } catch (error) {
     if (error instanceof RecordsError) return "CORRUPT";

@@ -32,6 +32,8 @@ export class QueueDeadlines {
   readonly #parcels = new Map<number, number>();
   /** Parcels that still take records, by their delay. */
   readonly #open = new Map<number, OpenParcel>();
+  /** By the time they wait for. */
+  readonly #wallParcels = new Map<number, number>();
   #lastParcelId = 0;
   /** Monotonic ms: nothing ends before. */
   nextDueMs = Infinity;
@@ -43,7 +45,10 @@ export class QueueDeadlines {
     for (const { parcelId, kind, ms } of state.parcels.values()) {
       this.#lastParcelId = Math.max(this.#lastParcelId, parcelId);
       if (kind === "delay") this.#parcelRuns(parcelId, ms + stepOf(ms));
-      else this.wallParcelRuns(ms);
+      else {
+        this.#wallParcels.set(ms, parcelId);
+        this.wallParcelRuns(ms);
+      }
     }
   }
 
@@ -60,16 +65,25 @@ export class QueueDeadlines {
     const roundedMs = Math.ceil(delayMs / stepMs) * stepMs;
     const open = this.#open.get(roundedMs);
     if (open !== undefined && nowMs < open.openUntilMs) return { parcelId: open.parcelId, delayMs: roundedMs };
-    const parcelId = this.newParcelId();
+    const parcelId = this.#newParcelId();
     this.#open.set(roundedMs, { parcelId, openUntilMs: nowMs + stepMs });
     // Not before the last record that may still join has waited in full.
     this.#parcelRuns(parcelId, roundedMs + stepMs);
     return { parcelId, delayMs: roundedMs };
   }
 
-  newParcelId(): number {
-    this.#lastParcelId += 1;
-    return this.#lastParcelId;
+  /**
+   * The parcel for records that wait for this time of the wall clock. It comes due by then or before: far times share
+   * coarse parcels, and what comes out too early goes into a finer one. So few live at once, however many times there are.
+   */
+  wallParcelFor(atMs: number): { readonly parcelId: number; readonly atMs: number } {
+    const stepMs = stepOf(atMs - this.#clock.wallMs());
+    const coarseMs = Math.floor(atMs / stepMs) * stepMs;
+    const dueMs = coarseMs > this.#clock.wallMs() ? coarseMs : atMs;
+    let parcelId = this.#wallParcels.get(dueMs);
+    if (parcelId === undefined) this.#wallParcels.set(dueMs, parcelId = this.#newParcelId());
+    this.wallParcelRuns(dueMs);
+    return { parcelId, atMs: dueMs };
   }
 
   /** Something waits for this time of the wall clock. */
@@ -88,8 +102,11 @@ export class QueueDeadlines {
     const wallMs = this.#clock.wallMs();
     for (const { parcelId, kind, ms } of this.#state.parcels.values()) {
       if (kind !== "wall") continue;
-      if (ms <= wallMs) parcelIds.push(parcelId);
-      else this.wallParcelRuns(ms);
+      if (ms > wallMs) this.wallParcelRuns(ms);
+      else {
+        parcelIds.push(parcelId);
+        this.#wallParcels.delete(ms);
+      }
     }
     return { leaseIds, parcelIds };
   }
@@ -100,6 +117,11 @@ export class QueueDeadlines {
       if (this.#state.parcels.get(parcelId)?.kind === "delay") this.#parcelRuns(parcelId, AGAIN_MS);
       else this.wallParcelRuns(this.#clock.wallMs() + AGAIN_MS);
     }
+  }
+
+  #newParcelId(): number {
+    this.#lastParcelId += 1;
+    return this.#lastParcelId;
   }
 
   #parcelRuns(parcelId: number, delayMs: number): void {

@@ -5,6 +5,7 @@
  */
 import { appendRange, type Ranges } from "../../src/records/offset-ranges.ts";
 import type { Entry } from "../../src/records/entry.ts";
+import { timingOf } from "../../src/records/timing.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
 import type { GivenLease } from "./groups/apply-group-command.ts";
 import {
@@ -15,9 +16,11 @@ import {
   LEASED_RECORDS_PER_CONSUMER_MAX,
   LEASES_MAX,
 } from "./groups/limits.ts";
+import type { GroupCommand } from "./groups/group-commands.ts";
 import { OffsetSet } from "./groups/offset-set.ts";
 import type { QueueState } from "./groups/queue-state.ts";
-import type { GroupProposals } from "./group-proposals.ts";
+import type { GroupDone, GroupProposals } from "./group-proposals.ts";
+import { KeyWindow } from "./queue-key-window.ts";
 import { QueueDeadlines } from "./queue-deadlines.ts";
 import { QueueWindow } from "./queue-window.ts";
 
@@ -43,6 +46,7 @@ export type LeaseDone = (answer: LeaseAnswer) => void;
 
 /** What a queue needs of its partition. */
 export interface QueueSource {
+  readonly startOffset: number;
   readonly highWatermark: number;
   read(offset: number, bytesMax: number): Entry[] | Promise<Entry[]>;
 }
@@ -51,6 +55,8 @@ export interface QueueLeaderOptions {
   readonly runtime: Runtime;
   readonly source: QueueSource;
   readonly proposals: GroupProposals;
+  /** Replicates another change of the queue. */
+  readonly submit: (command: GroupCommand, done: GroupDone) => void;
   /** A lease runs from now on. */
   readonly onLeased: () => void;
 }
@@ -79,6 +85,8 @@ export class QueueLeader {
   #reading = false;
   /** New records and those that come again take turns: neither can starve the other. */
   #newFirst = false;
+  /** Where order within keys is asked for. */
+  #keys: KeyWindow | undefined;
   #closed = false;
 
   constructor(group: string, state: QueueState, options: QueueLeaderOptions) {
@@ -90,7 +98,7 @@ export class QueueLeader {
 
   /** Whether a lease would bring anything now. */
   canGive(consumer: string): boolean {
-    return this.#roomFor(consumer) > 0 && this.#candidate() !== undefined;
+    return this.#roomFor(consumer) > 0 && (this.#mustScan() !== undefined || this.#candidate() !== undefined);
   }
 
   /** Hears once, soon; without records if there are none by then. */
@@ -111,6 +119,12 @@ export class QueueLeader {
 
   #pump(): void {
     while (this.#waiting.length > 0 && !this.#reading && !this.#closed) {
+      const unknown = this.#mustScan();
+      if (unknown !== undefined) {
+        if (this.#window.at(unknown) === undefined && !this.#read(unknown)) return;
+        this.#scan(unknown);
+        continue;
+      }
       const { wish, done } = this.#waiting[0]!;
       const start = this.#roomFor(wish.consumer) > 0 ? this.#candidate() : undefined;
       if (start === undefined) {
@@ -118,11 +132,34 @@ export class QueueLeader {
         done(nothing(""));
       } else if (this.#window.at(start) === undefined) {
         if (!this.#read(start)) return;
-      } else {
+      } else if (!this.#setAside(start)) {
         this.#waiting.shift();
         this.#propose(wish, this.#choose(start, wish), done);
       }
     }
+  }
+
+  /** A batch whose time has not come, or is over, is not given out: its free records wait, or are done. */
+  #setAside(start: number): boolean {
+    const batch = this.#window.at(start)!;
+    const verdict = this.#verdictOn(batch);
+    if (verdict === "now") return false;
+    const { group } = this;
+    const ranges = [start, batch.nextOffset];
+    const command = verdict === "over"
+      ? { op: "drop", group, ranges } as const
+      : { op: "park", group, ranges, ...this.deadlines.wallParcelFor(timingOf(batch).deliverAtMs!) } as const;
+    this.#reserved.add(start, batch.nextOffset);
+    this.#options.submit(command, () => this.#reserved.remove(start, batch.nextOffset));
+    return true;
+  }
+
+  #verdictOn(batch: Entry): "now" | "later" | "over" {
+    const { deliverAtMs, expiresAtMs } = timingOf(batch);
+    if (deliverAtMs === null && expiresAtMs === null) return "now";
+    const nowMs = this.#options.runtime.clock.wallMs();
+    if (expiresAtMs !== null && expiresAtMs <= nowMs) return "over";
+    return deliverAtMs !== null && deliverAtMs > nowMs ? "later" : "now";
   }
 
   /** False: it is under way. */
@@ -192,8 +229,38 @@ export class QueueLeader {
     );
   }
 
+  /** Offset from which a key-ordered queue must look at keys before it can choose; undefined: it knows enough. */
+  #mustScan(): number | undefined {
+    const { state } = this;
+    if (!state.settings.keyOrdered) {
+      this.#keys = undefined;
+      return undefined;
+    }
+    // After a reset what lies before is open again.
+    if (this.#keys === undefined || state.floor < this.#keys.from) this.#keys = new KeyWindow(state.floor);
+    if (!this.#keys.hasRoom) this.#keys.free(this.#isOver, this.#isFree);
+    const next = state.nextOpen(this.#keys.scannedTo);
+    return this.#keys.hasRoom && next < this.#options.source.highWatermark ? next : undefined;
+  }
+
+  #scan(from: number): void {
+    const keys = this.#keys!;
+    keys.scannedTo = from;
+    for (let batch = this.#window.at(from); batch !== undefined; batch = this.#window.at(keys.scannedTo)) {
+      keys.add(batch, this.#isOver);
+      if (!keys.hasRoom) return;
+    }
+  }
+
+  readonly #isOver = (offset: number): boolean => this.state.isDone(offset) || this.state.dead.has(offset);
+
+  readonly #isFree = (offset: number): boolean => {
+    return !this.#reserved.has(offset) && (offset >= this.state.next || this.state.ready.has(offset));
+  };
+
   /** Offset of a record that is free; undefined if there is none. */
   #candidate(): number | undefined {
+    if (this.#keys !== undefined) return this.#keys.free(this.#isOver, this.#isFree)[0];
     const again = this.#nextReady(this.state.floor);
     const fresh = this.#nextNew(this.state.next);
     if (again === Infinity && fresh === Infinity) return undefined;
@@ -212,6 +279,7 @@ export class QueueLeader {
   }
 
   #choose(start: number, wish: LeaseWish): Choice {
+    if (this.#keys !== undefined) return this.#chooseByKey(this.#keys.free(this.#isOver, this.#isFree), wish);
     const isNew = start >= this.state.next;
     this.#newFirst = !isNew;
     const room = Math.min(wish.recordsMax, this.#roomFor(wish.consumer));
@@ -223,6 +291,7 @@ export class QueueLeader {
       const batch = this.#window.at(at);
       if (batch === undefined) break;
       if (batch !== batches.at(-1)) {
+        if (this.#verdictOn(batch) !== "now") break;
         bytes += batch.byteLength;
         if (batches.length > 0 && bytes > wish.bytesMax) break;
         batches.push(batch);
@@ -232,6 +301,25 @@ export class QueueLeader {
       appendRange(ranges, at, end);
       records += end - at;
       at = isNew ? this.#nextNew(end) : this.#nextReady(end);
+    }
+    return { ranges, batches };
+  }
+
+  #chooseByKey(free: readonly number[], wish: LeaseWish): Choice {
+    const room = Math.min(wish.recordsMax, this.#roomFor(wish.consumer), free.length);
+    const ranges: Ranges = [];
+    const batches: Entry[] = [];
+    let bytes = 0;
+    for (let i = 0; i < room; i++) {
+      const batch = this.#window.at(free[i]!);
+      if (batch === undefined) break;
+      if (batch !== batches.at(-1)) {
+        if (this.#verdictOn(batch) !== "now") break;
+        bytes += batch.byteLength;
+        if (batches.length > 0 && bytes > wish.bytesMax) break;
+        batches.push(batch);
+      }
+      appendRange(ranges, free[i]!, free[i]! + 1);
     }
     return { ranges, batches };
   }

@@ -28,8 +28,8 @@ export interface RetentionView {
 /** Undefined: nothing is due. */
 type Rule = (view: RetentionView) => Promise<Expiry | undefined>;
 
-/** Whichever allows most decides. To keep what durable groups have not acknowledged is one more rule here. */
-const RULES: readonly Rule[] = [expiredByTime, expiredBySize];
+/** Whichever allows most decides: what all groups have consumed may go, time and size are bounds beside it. */
+const RULES: readonly Rule[] = [expiredByTime, expiredBySize, consumed];
 
 /** How far the partition may be trimmed now; undefined if no further. @throws {LogError} */
 export async function expiryOf(view: RetentionView): Promise<Expiry | undefined> {
@@ -59,4 +59,10 @@ async function expiredBySize({ partition, log, retention }: RetentionView): Prom
   if (bytes === undefined || bytes === null || partition.sizeBytes <= bytes * (1 + SLACK)) return undefined;
   const index = await log.seekSize(partition.replica.group, bytes);
   return { offset: await partition.offsetAtIndex(index), reason: "size" };
+}
+
+/** Nothing while a group has not begun, or while there is none: somebody may be on the way. */
+function consumed({ partition, retention }: RetentionView): Promise<Expiry | undefined> {
+  const offset = retention.consumed === true ? partition.groupTable.consumedTo : undefined;
+  return Promise.resolve(offset === undefined ? undefined : { offset, reason: "consumed" });
 }

@@ -47,7 +47,7 @@ export function handleSettle(
 
 function settleItem(groups: GroupLeader, group: string, consumer: string, item: SettleItem, done: GroupDone): void {
   const { kind, leaseId, ranges, ms } = item;
-  if (kind === "leave") return groups.submit({ op: "leave", group, consumer }, done);
+  if (kind === "leave") return groups.submit({ op: "leave", group, consumer, counts: ms > 0 }, done);
   // What is over is over, whoever leads by now: no need to write it down to know it.
   if (groups.queue(group)?.state.isOver(leaseId)) return done({ code: "LEASE_EXPIRED" });
   switch (kind) {

@@ -9,6 +9,7 @@ import { mayEnter } from "../node/credentials.ts";
 import type { NodeService, RaftlineNode } from "../node/node.ts";
 import { serveHttp } from "../runtime/node-http.ts";
 import { ClusterDescriptionSchema, NodeDescriptionSchema } from "../wire/admin-commands.ts";
+import { groupRoutes } from "./groups.ts";
 import { createMetrics } from "./metrics.ts";
 import { OwnClient } from "./own-client.ts";
 import { problem, problemOf } from "./problems.ts";
@@ -39,6 +40,7 @@ export function createAdminApp(node: RaftlineNode, client: OwnClient): Hono {
   authenticate(app, node);
   describeNode(app, node);
   app.route("/v1/topics", topicRoutes(node, client));
+  app.route("/v1/groups", groupRoutes(node, client));
   const metrics = createMetrics(node);
   app.get("/metrics", async (context) => {
     return context.text(await metrics.metrics(), 200, { "content-type": metrics.contentType });

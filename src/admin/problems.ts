@@ -9,6 +9,7 @@ const STATUS: Readonly<Record<string, ContentfulStatusCode>> = {
   UNKNOWN_PARTITION: 404,
   UNKNOWN_NODE: 400,
   NOT_FOUND: 404,
+  UNKNOWN_GROUP: 404,
   ALREADY_EXISTS: 409,
   INVALID_NAME: 400,
   INVALID_REQUEST: 400,

@@ -29,6 +29,33 @@ export const PartitionStatusSchema = Type.Object({
 });
 export const DeletedRecordsSchema = Type.Object({ topic: Name, partition: U32, startOffset: U53 });
 
+const GroupKind = Type.Union([Type.Literal("cursor"), Type.Literal("queue")]);
+export const GroupSummarySchema = Type.Object({
+  group: Name,
+  topic: Name,
+  kind: GroupKind,
+  /** Records it has not acknowledged. */
+  lag: U53,
+  leased: U53,
+  dead: U53,
+});
+export const GroupPartitionSchema = Type.Object({
+  group: Name,
+  topic: Name,
+  partition: U32,
+  kind: GroupKind,
+  generation: U53,
+  /** Everything below is done; of a cursor: its committed offset, -1 for none. */
+  floor: Type.Integer({ minimum: -1 }),
+  /** Nothing from here on was ever given out. */
+  next: Type.Integer({ minimum: -1 }),
+  highWatermark: U53,
+  waiting: U53,
+  leased: U53,
+  delayed: U53,
+  dead: U53,
+});
+
 /** A JSON answer of an OpenAPI description. TypeBox schemas are JSON schemas. */
 export function answers(description: string, schema: TSchema): Record<string, unknown> {
   const failure = {

@@ -13,6 +13,7 @@ import {
 } from "../wire/admin-commands.ts";
 import { RaftlineError } from "../wire/errors.ts";
 import type { Cluster } from "./cluster.ts";
+import { type GroupInPartition, type GroupResetOptions, groupsOf, removeGroup, resetGroup } from "./groups.ts";
 import { deleteRecords } from "./delete-records.ts";
 
 const RETRIES = 8;
@@ -80,6 +81,35 @@ export class AdminClient {
       throw new RaftlineError("INVALID_REQUEST", `an offset is a whole number from 0 on, not ${beforeOffset}`);
     }
     return await deleteRecords(this.#cluster, topic, partition, beforeOffset);
+  }
+
+  /** Cursors and queues of a topic, each in every partition that knows it. @throws {RaftlineError} `UNKNOWN_TOPIC` */
+  listGroups(topic: string): Promise<GroupInPartition[]> {
+    return groupsOf(this.#cluster, topic, "");
+  }
+
+  /** One group's places, by partition; none where it is not known. @throws {RaftlineError} `UNKNOWN_TOPIC` */
+  describeGroup(topic: string, group: string): Promise<GroupInPartition[]> {
+    return groupsOf(this.#cluster, topic, group);
+  }
+
+  /**
+   * Lets a group go on elsewhere; resolves with the offsets. A queue delivers all from there on as if it never had.
+   * @throws {RaftlineError} `UNKNOWN_GROUP`, `GROUP_ACTIVE`, `OFFSET_OUT_OF_RANGE`
+   * @example
+   * await client.admin.resetGroup("orders", "mail", { to: { timeMs: Date.parse("2026-01-31") } });
+   */
+  resetGroup(
+    topic: string,
+    group: string,
+    options: GroupResetOptions,
+  ): Promise<{ partition: number; offset: number }[]> {
+    return resetGroup(this.#cluster, topic, group, options);
+  }
+
+  /** Forgets a group. @throws {RaftlineError} `UNKNOWN_GROUP`, `GROUP_ACTIVE` unless forced */
+  removeGroup(topic: string, group: string, options: { readonly force?: boolean } = {}): Promise<void> {
+    return removeGroup(this.#cluster, topic, group, options.force ?? false);
   }
 
   listTopics(): Promise<TopicSummary[]> {

@@ -4,6 +4,7 @@ import { AdminClient } from "./admin.ts";
 import { Cluster } from "./cluster.ts";
 import { Consumer, type ConsumerOptions } from "./consumer.ts";
 import { type Bootstrap, type ConnectOptions, parseBootstrap, settingsOf } from "./options.ts";
+import { Cursors } from "./cursors.ts";
 import { Producer, type ProducerOptions } from "./producer.ts";
 import { Queue } from "./queue.ts";
 import type { QueueOptions } from "./queue-options.ts";
@@ -54,6 +55,11 @@ export class Client {
     const queue = new Queue(this.#cluster, topic, options);
     this.#queues.add(queue);
     return queue;
+  }
+
+  /** A log group's committed offsets, to be read and set by hand. */
+  cursors(topic: string, group: string): Cursors {
+    return new Cursors(this.#cluster, topic, group);
   }
 
   /** Flushes the producers, ends the consumers and queues, closes the connections. */

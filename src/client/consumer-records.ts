@@ -1,6 +1,7 @@
 /** What a consumer yields: records, or whole batches of them. */
 import { BatchReader } from "../records/batch-reader.ts";
 import type { Entry } from "../records/entry.ts";
+import { timingOf } from "../records/timing.ts";
 import { BatchRecord } from "../records/record.ts";
 
 /** One record and where it came from. Key and value are views of its batch: copy them to keep them alone. */
@@ -38,6 +39,11 @@ export class ConsumerBatch {
 
   get recordCount(): number {
     return this.nextOffset - this.firstOffset;
+  }
+
+  /** Its records are given to nobody from then on: milliseconds since 1970; null: never. */
+  get expiresAt(): number | null {
+    return timingOf(this.#entry).expiresAtMs;
   }
 
   /** Bytes on the wire. */

@@ -204,16 +204,20 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
       step.done = true;
       return undefined;
     }
-    const cursor = this.#filled.shift();
-    const batch = cursor?.next();
-    if (cursor === undefined || batch === undefined) {
-      step.done = [...this.#cursors.values()].every((one) => one.finished);
-      if (step.done) this.close();
-      return undefined;
+    for (;;) {
+      const cursor = this.#filled.shift();
+      const batch = cursor?.next();
+      if (cursor === undefined || batch === undefined) {
+        step.done = [...this.#cursors.values()].every((one) => one.finished);
+        if (step.done) this.close();
+        return undefined;
+      }
+      if (cursor.hasBatch) this.#filled.push(cursor);
+      this.#fetcher.schedule();
+      const { expiresAt } = batch;
+      if (expiresAt === null || expiresAt > this.#cluster.runtime.clock.wallMs()) return { cursor, batch };
+      cursor.position = batch.nextOffset;
     }
-    if (cursor.hasBatch) this.#filled.push(cursor);
-    this.#fetcher.schedule();
-    return { cursor, batch };
   }
 
   #start(): Promise<void> {

@@ -4,6 +4,7 @@
  * the sequences it had. So the broker either recognises a batch or finds it next in line (KIP-98).
  */
 import type { Bytes, Headers } from "../records/batch-writer.ts";
+import { type BatchTiming, sameTiming, UNTIMED } from "../records/timing.ts";
 import { RaftlineError } from "../wire/errors.ts";
 import type { BufferPool } from "./buffer-pool.ts";
 import { type Completion, type Identity, PendingBatch, type RecordCallback } from "./pending-batch.ts";
@@ -109,9 +110,12 @@ export class PartitionQueue {
     value: Bytes,
     headers: Headers | null,
     told: RecordCallback | Completion | undefined,
+    timing: BatchTiming = UNTIMED,
   ): number {
+    // A batch has one time for all its records.
+    if (this.#open !== undefined && !sameTiming(this.#open.timing, timing)) this.closeOpen();
     for (;;) {
-      const open = this.#open ?? this.#begin();
+      const open = this.#open ?? this.#begin(timing);
       const before = open.recordCount === 0 ? 0 : open.byteLength;
       if (open.append(timestampMs, key, value, headers, told)) {
         this.#open = open;
@@ -226,7 +230,7 @@ export class PartitionQueue {
     this.#open?.join(completion);
   }
 
-  #begin(): PendingBatch {
+  #begin(timing: BatchTiming): PendingBatch {
     return new PendingBatch({
       partition: this.route.partition,
       createdMs: this.#settings.nowMs(),
@@ -235,6 +239,7 @@ export class PartitionQueue {
       bytesTarget: this.#settings.batchBytesMax,
       recordBytesMax: this.#settings.recordBytesMax(),
       bytesExpected: this.#lastBatchBytes,
+      timing,
       allocate: this.#settings.buffers.take,
     });
   }

@@ -1,6 +1,7 @@
 /** A batch on its way: filled, sealed when it is first sent, then sent until it is settled. */
 import { BatchWriter, type Bytes, type Headers } from "../records/batch-writer.ts";
 import { Entry } from "../records/entry.ts";
+import type { BatchTiming } from "../records/timing.ts";
 import { RaftlineError } from "../wire/errors.ts";
 import { BATCH_BYTES_MAX } from "../wire/limits.ts";
 
@@ -59,6 +60,8 @@ export class PendingBatch {
   readonly createdMs: number;
   /** Its place among the partition's batches: they are sent in this order, always. */
   readonly order: number;
+  /** Of all its records. */
+  readonly timing: BatchTiming;
   /** Some attempt ended without an answer: it may be stored already. */
   uncertain = false;
   lastError: RaftlineError | undefined;
@@ -78,8 +81,10 @@ export class PendingBatch {
     this.createdMs = options.createdMs;
     this.order = options.order;
     this.#codec = options.codec;
-    const { bytesTarget, bytesExpected, recordBytesMax, allocate } = options;
+    const { bytesTarget, bytesExpected, recordBytesMax, allocate, timing } = options;
+    this.timing = timing;
     this.#writer = new BatchWriter({
+      timing,
       bytesMax: BATCH_BYTES_MAX,
       bytesTarget,
       bytesExpected,
@@ -172,5 +177,6 @@ export interface PendingBatchOptions {
   readonly bytesTarget: number;
   readonly recordBytesMax: number;
   readonly bytesExpected: number;
+  readonly timing: BatchTiming;
   readonly allocate: (byteLength: number) => Uint8Array;
 }

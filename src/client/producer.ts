@@ -2,6 +2,7 @@
 import type { Bytes, Headers } from "../records/batch-writer.ts";
 import { Codec } from "../records/entry.ts";
 import { RecordsError } from "../records/errors.ts";
+import { type BatchTiming, UNTIMED } from "../records/timing.ts";
 import { type ErrorCode, RaftlineError } from "../wire/errors.ts";
 import { BATCH_BYTES_MAX } from "../wire/limits.ts";
 import { BufferPool } from "./buffer-pool.ts";
@@ -36,6 +37,12 @@ export interface ProducerRecord {
   readonly timestamp?: number;
   /** Default: by the key's hash; without a key, spread in whole batches. */
   readonly partition?: number;
+  /** Queues do not give it out before this: milliseconds since 1970. Readers of the log see it at once. */
+  readonly deliverAt?: number;
+  /** The same, from now on; kept to the next 10 ms, so that records sent together stay together. */
+  readonly delayMs?: number;
+  /** So long after it may be delivered it is given to nobody any more. Kept to the next 10 ms. */
+  readonly ttlMs?: number;
 }
 
 /** Where a record is. */
@@ -48,6 +55,8 @@ export interface RecordPlace {
 const TURN_RECORDS = 4_096;
 /** Records that may wait for their topic to be looked up. */
 const LOADING_RECORDS_MAX = 10_000;
+
+const TIMING_STEP_MS = 10;
 
 /** Of buffers that wait to be used again. */
 const KEPT_BYTES_MAX = 16 * 2 ** 20;
@@ -263,9 +272,10 @@ export class Producer {
     told: RecordCallback | Completion | undefined,
   ): void {
     const { key = null, value, headers = null, partition } = record;
+    const timing = timingOf(record, () => this.#cluster.runtime.clock.wallMs());
     try {
       const queue = topic.partitioner!.queueFor(key, value, partition);
-      this.#bufferedBytes += queue.append(timestampMs, key, value, headers, told);
+      this.#bufferedBytes += queue.append(timestampMs, key, value, headers, told, timing);
       this.#dispatcher.add(queue);
     } catch (error) {
       if (!(error instanceof RecordsError)) throw error;
@@ -358,6 +368,23 @@ export class Producer {
   #turn(): Promise<void> {
     return new Promise((resolve) => this.#cluster.runtime.timers.defer(resolve));
   }
+}
+
+/** @throws {RaftlineError} `INVALID_RECORD` */
+function timingOf({ deliverAt, delayMs, ttlMs }: ProducerRecord, now: () => number): BatchTiming {
+  if (deliverAt === undefined && delayMs === undefined && ttlMs === undefined) return UNTIMED;
+  for (const time of [deliverAt, delayMs, ttlMs]) {
+    if (time === undefined || (time >= 0 && Number.isSafeInteger(time))) continue;
+    throw new RaftlineError("INVALID_RECORD", `deliverAt, delayMs and ttlMs are whole milliseconds, not ${time}`);
+  }
+  const nowMs = now();
+  const delayed = delayMs === undefined ? null : roundUp(nowMs + delayMs);
+  const deliverAtMs = deliverAt ?? delayed;
+  return { deliverAtMs, expiresAtMs: ttlMs === undefined ? null : roundUp((deliverAtMs ?? nowMs) + ttlMs) };
+}
+
+function roundUp(timeMs: number): number {
+  return Math.ceil(timeMs / TIMING_STEP_MS) * TIMING_STEP_MS;
 }
 
 function closed(): RaftlineError {

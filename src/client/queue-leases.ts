@@ -21,6 +21,8 @@ export class ClientLease {
 export class QueueLeases {
   readonly #leases = new Set<ClientLease>();
   #unsettled = 0;
+  /** Some records were seen, and whether they were settled is not known; a leader may still hold them as leased. */
+  doubtful = false;
 
   /** Records leased and neither settled nor expired. */
   get unsettled(): number {
@@ -54,6 +56,7 @@ export class QueueLeases {
       if (lease.deadlineMs > nowMs) continue;
       this.#leases.delete(lease);
       this.#unsettled -= lease.unsettled;
+      this.doubtful = true;
     }
   }
 }

@@ -93,9 +93,14 @@ export class QueueSettler {
     return settlement.promise;
   }
 
-  /** All this consumer holds in the partition goes back. */
-  leave(route: Route): Promise<void> {
-    return this.#add(route, 0, "leave", 0).promise;
+  /** All that the lease holds by then goes back; it was seen. */
+  giveBack({ route, leaseId }: ClientLease): void {
+    this.#add(route, leaseId, "nack", 0);
+  }
+
+  /** All this consumer holds in the partition goes back; `counts`: some of it may have been seen. */
+  leave(route: Route, counts: boolean): Promise<void> {
+    return this.#add(route, 0, "leave", counts ? 1 : 0).promise;
   }
 
   /** Gives up what is not known to be done by now. */

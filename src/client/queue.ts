@@ -135,6 +135,7 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
   /** For its messages. */
   settle(lease: ClientLease, kind: "ack" | "nack", offsets: readonly number[], delayMs: number): Promise<void> {
     const promise = this.#settler.settle(lease, kind, offsets, delayMs);
+    promise.catch(() => this.#leases.doubtful = true);
     this.#leases.settled(lease, offsets.length);
     this.#fetcher.schedule();
     return promise;
@@ -330,11 +331,12 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
     this.#sweep?.cancel();
     this.#tell();
     for (const records of this.#buffer.splice(0)) this.#giveBack(records);
-    for (const lease of this.#leases.all()) void this.#settler.settle(lease, "nack", [], 0);
+    for (const lease of this.#leases.all()) this.#settler.giveBack(lease);
     if (!this.#cluster.closed) {
       // What was acked stays acked, whatever comes first: an ack that arrives after the leaving is refused.
       await this.#settled();
-      const leaving = Promise.allSettled(this.#routes.map((route) => this.#settler.leave(route)));
+      const counts = this.#settler.size > 0 || this.#leases.doubtful;
+      const leaving = Promise.allSettled(this.#routes.map((route) => this.#settler.leave(route, counts)));
       await Promise.race([leaving, this.#cluster.sleep(LEAVE_MS_MAX)]);
     }
     this.#settler.close();

@@ -22,6 +22,7 @@ import { Balance } from "./balance.ts";
 import { ClientService } from "./client-service.ts";
 import type { NodeConfig } from "./config.ts";
 import { canBeRead, Damages, lostOf, mayHaveLostGroups, termOf } from "./damage.ts";
+import { DeadLetterOffices } from "./dead-letter-office.ts";
 import { type DataFolder, openDataFolder } from "./data-folder.ts";
 import { NodeError } from "./errors.ts";
 import type { Memory } from "./memory.ts";
@@ -139,7 +140,19 @@ export class RaftlineNode {
     const others = config.nodes.map(({ id }) => id).filter((id) => id !== nodeId);
     this.#recollection = new Recollection({ runtime, nodeId, host, memory, others });
     const isAlive = (id: NodeId) => id === nodeId || peers.isAlive(id);
-    const partitions = new Partitions({ runtime, nodeId, host, log, memory, metadata, routing, damages, isAlive });
+    const officeOf = (shard: number) => offices.of(shard);
+    const partitions = new Partitions({
+      runtime,
+      nodeId,
+      host,
+      log,
+      memory,
+      metadata,
+      routing,
+      damages,
+      isAlive,
+      officeOf,
+    });
     this.partitions = partitions;
     this.#metadataReplica = host.add({
       group: METADATA_SHARD,
@@ -153,6 +166,9 @@ export class RaftlineNode {
     const nodes = config.nodes.map(({ id }) => id);
     const replica = this.#metadataReplica;
     this.metadataService = new MetadataService({ runtime, host, replica, machine, requests, nodes });
+    const producerIds = new ProducerIds(this.metadataService);
+    const partitionOf = (shard: number) => partitions.get(shard);
+    const offices = new DeadLetterOffices({ nodeId, metadata, routing, requests, producerIds, partitionOf });
     this.admin = new AdminService({
       runtime,
       clusterId,
@@ -170,7 +186,7 @@ export class RaftlineNode {
       routing,
       metadata,
       metadataService: this.metadataService,
-      producerIds: new ProducerIds(this.metadataService),
+      producerIds,
       admin: this.admin,
     });
     this.#mover = new ReplicaMover({

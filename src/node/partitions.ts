@@ -4,6 +4,7 @@ import type { NodeId } from "../raft/types.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Host } from "../../shards/host/host.ts";
 import { holdersOf, METADATA_SHARD, type MetadataState, type PartitionRecord } from "../../shards/metadata/state.ts";
+import type { DeadLetterOffice } from "../../shards/partition/dead-letter-forwarder.ts";
 import { PartitionMachine } from "../../shards/partition/machine.ts";
 import { Partition } from "../../shards/partition/partition.ts";
 import { type Damages, lostOf, mayHaveLostGroups } from "./damage.ts";
@@ -25,6 +26,7 @@ export interface PartitionsOptions {
   readonly routing: Routing;
   readonly damages: Damages;
   readonly isAlive: (node: NodeId) => boolean;
+  readonly officeOf: (shard: number) => DeadLetterOffice;
 }
 
 export class Partitions {
@@ -144,7 +146,7 @@ export class Partitions {
   }
 
   #start(record: PartitionRecord): void {
-    const { runtime, host, log, memory, metadata, nodeId, damages } = this.#options;
+    const { runtime, host, log, memory, metadata, nodeId, damages, officeOf } = this.#options;
     const { shard, initial, replicas } = record;
     const found = log.group(shard);
     const unknown = this.#isBeforeStart && mayHaveLostGroups(log) ? "perhaps all" : undefined;
@@ -162,7 +164,8 @@ export class Partitions {
       commitNoticeMs: COMMIT_NOTICE_MS,
     });
     const recordBytesMax = () => metadata.topicOfShard.get(shard)?.recordBytesMax ?? 0;
-    this.#partitions.set(shard, new Partition({ runtime, host, log, replica, machine, recordBytesMax }));
+    const office = officeOf(shard);
+    this.#partitions.set(shard, new Partition({ runtime, host, log, replica, machine, office, recordBytesMax }));
   }
 
   /** A member from the beginning. Whoever moves in may have been here before, and have given up what it promised then. */

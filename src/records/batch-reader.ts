@@ -6,6 +6,7 @@ import { decompress } from "./codecs.ts";
 import { type Entry, EntryKind, RecordFormat } from "./entry.ts";
 import { RecordsError } from "./errors.ts";
 import { BatchRecord } from "./record.ts";
+import { type BatchTiming, timingOf } from "./timing.ts";
 
 /** What a batch may unpack to if the reader does not say otherwise. */
 export const UNPACKED_BYTES_MAX = 64 * 1024 * 1024;
@@ -31,6 +32,8 @@ export class BatchReader {
   /** The batch's records, unpacked. */
   readonly bytes: Uint8Array;
   readonly recordCount: number;
+  /** Of all its records. */
+  readonly timing: BatchTiming;
   offset = 0;
   timestampMs = 0;
   /** -1: the record has no key. */
@@ -53,13 +56,16 @@ export class BatchReader {
    * @throws {RecordsError} `UNSUPPORTED_FORMAT`, `UNSUPPORTED_CODEC`, `TOO_LARGE`, `CORRUPT`
    */
   constructor(entry: Entry, unpackedBytesMax = UNPACKED_BYTES_MAX) {
-    if (entry.kind !== EntryKind.batch || entry.format !== RecordFormat.cbor) {
+    const { kind, format } = entry;
+    if (kind !== EntryKind.batch || (format !== RecordFormat.cbor && format !== RecordFormat.cborTimed)) {
       throw new RecordsError(
         "UNSUPPORTED_FORMAT",
         `an entry of kind ${entry.kind}, format ${entry.format} is no CBOR batch`,
       );
     }
-    this.bytes = decompress(entry.codec, entry.payload, unpackedBytesMax);
+    const { deliverAtMs, expiresAtMs, byteLength } = timingOf(entry);
+    this.timing = { deliverAtMs, expiresAtMs };
+    this.bytes = decompress(entry.codec, entry.payload.subarray(byteLength), unpackedBytesMax);
     this.recordCount = entry.recordCount;
     this.#baseOffset = entry.baseOffset;
     this.#maxTimestampMs = entry.maxTimestampMs;

@@ -9,6 +9,7 @@ import { Buffer } from "node:buffer";
 import { compress } from "./codecs.ts";
 import { Codec, Entry, ENTRY_HEADER_BYTES, EntryKind, RecordFormat } from "./entry.ts";
 import { RecordsError } from "./errors.ts";
+import { type BatchTiming, encodeTiming, UNTIMED } from "./timing.ts";
 
 /** Text is stored as UTF-8. */
 export type Bytes = Uint8Array | string;
@@ -23,6 +24,8 @@ export interface BatchWriterOptions {
   readonly recordBytesMax?: number;
   /** Room to reserve with the first record, where the size of the batch can be guessed. */
   readonly bytesExpected?: number;
+  /** Of all its records. Default: at once, for ever. */
+  readonly timing?: BatchTiming;
   /** Where buffers come from; of exactly the length asked for. Default: new ones. */
   readonly allocate?: (byteLength: number) => Uint8Array;
 }
@@ -42,8 +45,8 @@ const SPARE_BYTES = 16 * 1024;
 const NO_BYTES = new Uint8Array(0);
 const SMALL_BYTES = 32;
 const SHORT_TEXT = 24;
-/** Where the first record's delta is: after the array's header and the first byte of an 8-byte integer. */
-const FIRST_DELTA_AT = ENTRY_HEADER_BYTES + 2;
+/** Where the first record's delta is in it: after the array's header and the first byte of an 8-byte integer. */
+const FIRST_DELTA_AT = 2;
 const RECORD_HEADER = 0x84;
 const NULL = 0xf6;
 const MAJOR_UINT = 0x00;
@@ -67,9 +70,12 @@ export class BatchWriter {
   readonly #bytesTarget: number;
   readonly #recordBytesMax: number;
   readonly #allocate: (byteLength: number) => Uint8Array;
+  readonly #times: Uint8Array;
+  /** Where the records begin. */
+  readonly #start: number;
   #bytesExpected: number;
   #bytes: Uint8Array = NO_BYTES;
-  #at = ENTRY_HEADER_BYTES;
+  #at: number;
   #count = 0;
   #firstTimestampMs = 0;
   #maxTimestampMs = 0;
@@ -80,6 +86,9 @@ export class BatchWriter {
     this.#bytesTarget = Math.min(options.bytesTarget ?? options.bytesMax, options.bytesMax);
     this.#bytesExpected = Math.max(options.bytesExpected ?? 0, ROOM_BYTES_FIRST);
     this.#allocate = options.allocate ?? allocate;
+    this.#times = encodeTiming(options.timing ?? UNTIMED);
+    this.#start = ENTRY_HEADER_BYTES + this.#times.length;
+    this.#at = this.#start;
   }
 
   /** Records so far. */
@@ -134,17 +143,19 @@ export class BatchWriter {
   finish(seal: BatchSeal = {}): Entry {
     if (this.#count === 0) throw new RangeError("a batch has at least one record");
     const plain = this.#bytes.subarray(0, this.#at);
-    writeU64BE(plain, FIRST_DELTA_AT, this.#maxTimestampMs - this.#firstTimestampMs);
+    plain.set(this.#times, ENTRY_HEADER_BYTES);
+    writeU64BE(plain, this.#start + FIRST_DELTA_AT, this.#maxTimestampMs - this.#firstTimestampMs);
     const codec = seal.codec ?? Codec.none;
-    const compressed = codec === Codec.none ? undefined : compress(codec, plain.subarray(ENTRY_HEADER_BYTES));
+    const compressed = codec === Codec.none ? undefined : compress(codec, plain.subarray(this.#start));
     let bytes = plain;
     if (compressed !== undefined) {
-      bytes = allocate(ENTRY_HEADER_BYTES + compressed.length);
-      bytes.set(compressed, ENTRY_HEADER_BYTES);
+      bytes = allocate(this.#start + compressed.length);
+      bytes.set(this.#times, ENTRY_HEADER_BYTES);
+      bytes.set(compressed, this.#start);
     }
     const entry = Entry.seal(bytes, {
       kind: EntryKind.batch,
-      format: RecordFormat.cbor,
+      format: this.#times.length > 0 ? RecordFormat.cborTimed : RecordFormat.cbor,
       codec: compressed === undefined ? Codec.none : codec,
       maxTimestampMs: this.#maxTimestampMs,
       recordCount: this.#count,
@@ -155,7 +166,7 @@ export class BatchWriter {
     // The next batch is likely to be as large: room for it at once.
     this.#bytesExpected = Math.max(ROOM_BYTES_FIRST, this.#at);
     this.#bytes = NO_BYTES;
-    this.#at = ENTRY_HEADER_BYTES;
+    this.#at = this.#start;
     this.#count = 0;
     return entry;
   }
@@ -164,7 +175,7 @@ export class BatchWriter {
     const delta = timestampMs - this.#firstTimestampMs;
     // Alone in a batch its delta would take the full width.
     const deltaBytes = this.#count === 0 ? FIRST_DELTA_BYTES : numberWidth(delta < 0 ? -1 - delta : delta);
-    const aloneBytes = ENTRY_HEADER_BYTES + byteLength - deltaBytes + FIRST_DELTA_BYTES;
+    const aloneBytes = this.#start + byteLength - deltaBytes + FIRST_DELTA_BYTES;
     if (aloneBytes <= this.#bytesMax) return false;
     throw new RecordsError("TOO_LARGE", `a record of ${byteLength} bytes; a batch has at most ${this.#bytesMax}`);
   }

@@ -27,7 +27,7 @@ export const EntryKind = {
 } as const;
 
 /** How a batch's records are encoded. */
-export const RecordFormat = { none: 0, cbor: 1 } as const;
+export const RecordFormat = { none: 0, cbor: 1, cborTimed: 2 } as const;
 
 /** How a batch's payload is compressed; brokers never look. */
 export const Codec = { none: 0, deflate: 1, zstd: 2, lz4: 3 } as const;

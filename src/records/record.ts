@@ -13,6 +13,10 @@ export class BatchRecord {
   readonly offset: number;
   /** Milliseconds since 1970, as the producer said. */
   readonly timestamp: number;
+  /** Queues give it out from then on: milliseconds since 1970; null: at once. Readers of the log see it before. */
+  readonly deliverAt: number | null;
+  /** It is given to nobody from then on; null: never. */
+  readonly expiresAt: number | null;
   readonly #bytes: Uint8Array;
   readonly #keyStart: number;
   readonly #keyEnd: number;
@@ -24,6 +28,8 @@ export class BatchRecord {
   constructor(reader: BatchReader) {
     this.offset = reader.offset;
     this.timestamp = reader.timestampMs;
+    this.deliverAt = reader.timing.deliverAtMs;
+    this.expiresAt = reader.timing.expiresAtMs;
     this.#bytes = reader.bytes;
     this.#keyStart = reader.keyStart;
     this.#keyEnd = reader.keyEnd;

@@ -12,6 +12,8 @@ export const RetentionSchema = Type.Object({
   ms: Type.Optional(Type.Union([U53, Type.Null()])),
   /** Per partition: the oldest may go above it. */
   bytes: Type.Optional(Type.Union([U53, Type.Null()])),
+  /** Records may go when every group known to their partition has acknowledged them. */
+  consumed: Type.Optional(Type.Boolean()),
 }, { additionalProperties: false });
 export type Retention = Static<typeof RetentionSchema>;
 

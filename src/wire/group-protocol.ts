@@ -70,7 +70,7 @@ export interface SettlePart {
 /**
  * "ack": done for good · "nack": again, after `ms`; without ranges all that the lease holds · "release": back, as if it was not delivered · "extend": the lease
  * lasts `ms` from now on, `ranges` are empty · "leave": the consumer is given nothing any more, and what it still holds
- * goes back as with "release"; the other fields say nothing.
+ * goes back, with `ms` 0 as by "release", else as if its time was over; the other fields say nothing.
  */
 export type SettleKind = "ack" | "nack" | "release" | "extend" | "leave";
 const SETTLE_KINDS: readonly SettleKind[] = ["ack", "nack", "release", "extend", "leave"];

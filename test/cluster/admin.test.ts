@@ -1,6 +1,6 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { startCluster, startNode } from "../../mod.ts";
+import { connect, startCluster, startNode } from "../../mod.ts";
 import { makeTemporaryFolder, removeFolder } from "../../src/runtime/temporary-folder.ts";
 
 const admin = suite("the HTTP API");
@@ -47,6 +47,30 @@ admin("a topic's life: created, listed, described, changed, deleted", async () =
   assert.is((await call("/v1/topics/life")).status, 404);
 });
 
+admin("the groups of a topic, and how far they are", async () => {
+  await using client = await connect(cluster.bootstrap);
+  await client.admin.createTopic("watched", { partitions: 2 });
+  await client.producer().sendAll("watched", Array.from({ length: 10 }, () => ({ value: "x", partition: 1 })));
+  await client.cursors("watched", "log").commit([{ partition: 1, offset: 4 }]);
+  await using queue = client.queue("watched", { group: "mail" });
+  const { value: message } = await queue[Symbol.asyncIterator]().next();
+  await message!.ack();
+  const { body: groups } = await call("/v1/groups?topic=watched");
+  assert.equal(groups.map(({ group, kind, lag, leased }) => [group, kind, lag, leased]), [
+    ["log", "cursor", 6, 0],
+    ["mail", "queue", 9, 9],
+  ]);
+  const { body: places } = await call("/v1/groups/log");
+  assert.equal(places.map(({ partition, floor, highWatermark }) => [partition, floor, highWatermark]), [[1, 4, 10]]);
+  assert.is((await call("/v1/groups/nobody")).status, 404);
+  await queue.close();
+  const reset = await client.admin.resetGroup("watched", "mail", { to: "earliest" });
+  assert.equal(reset, [{ partition: 0, offset: 0 }, { partition: 1, offset: 0 }]);
+  assert.is((await client.admin.describeGroup("watched", "mail"))[1]?.waiting, 10);
+  await client.admin.removeGroup("watched", "mail");
+  assert.equal((await client.admin.listGroups("watched")).map(({ group }) => group), ["log"]);
+});
+
 admin("the cluster and its nodes", async () => {
   const { body } = await call("/v1/cluster");
   assert.ok((body.metadataLeader as unknown as number) > 0);
@@ -64,6 +88,8 @@ admin("metrics for Prometheus, and an OpenAPI document that has every route", as
   const paths = Object.keys(body.paths as unknown as object).sort();
   assert.equal(paths, [
     "/v1/cluster",
+    "/v1/groups",
+    "/v1/groups/{group}",
     "/v1/health",
     "/v1/nodes",
     "/v1/ready",

@@ -131,6 +131,103 @@ queues("a handler's failures come again after a while, and the others are not he
   assert.is([...attempts.values()].filter((count) => count === 1).length, 49);
 });
 
+queues(
+  "what is given up goes to the dead-letter topic once, with where it came from; that it is not there yet loses nothing",
+  async () => {
+    await topicWith("orders", 20, 4);
+    const options = { group: "g", deliveriesMax: 2, deadLetter: "orders.dead" };
+    const queue = client.queue("orders", options);
+    const bad = new Map<string, number>();
+    let done = 0;
+    await queue.run((message) => {
+      if (Number(message.text()) % 2 === 0) {
+        bad.set(message.text(), message.deliveryCount);
+        if ([...bad.values()].filter((count) => count === 2).length === 10 && done === 10) void queue.close();
+        throw new Error("bad");
+      }
+      done += 1;
+    }, { backOffMsFirst: 10 });
+    await client.admin.createTopic("orders.dead", { partitions: 2 });
+    const dead = [];
+    for await (const record of client.consumer({ topics: ["orders.dead"], from: "earliest" })) {
+      dead.push(record);
+      if (dead.length === 10) break;
+    }
+    assert.equal(dead.map((record) => record.text()).sort(), [...bad.keys()].sort());
+    for (const { headers } of dead) {
+      assert.is(headers["raftline-dead-topic"], "orders");
+      assert.is(headers["raftline-dead-group"], "g");
+      assert.is(headers["raftline-dead-deliveries"], "2");
+      assert.is(headers["raftline-dead-reason"], "nacked");
+    }
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    let count = 0;
+    for await (const _ of client.consumer({ topics: ["orders.dead"], from: "earliest", until: "end" })) count += 1;
+    assert.is(count, 10);
+  },
+);
+
+queues("key-ordered: one record of a key at a time, in order, though some fail and others work beside", async () => {
+  await client.admin.createTopic("accounts", { partitions: 2 });
+  const records = Array.from({ length: 200 }, (_, i) => ({ key: `k${i % 10}`, value: `${Math.floor(i / 10)}` }));
+  await client.producer().sendAll("accounts", records);
+  const next = new Map<string, number>();
+  const busy = new Set<string>();
+  const failed = new Set<string>();
+  let done = 0;
+  const consumers = Array.from({ length: 3 }, () => client.queue("accounts", { group: "g", keyOrdered: true }));
+  await Promise.all(consumers.map((queue) =>
+    queue.run(async (message) => {
+      const key = message.keyText()!;
+      assert.not.ok(busy.has(key), `two of ${key} at once`);
+      busy.add(key);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      busy.delete(key);
+      const place = `${key} ${message.text()}`;
+      if (message.text() === "7" && !failed.has(place)) {
+        failed.add(place);
+        throw new Error("once");
+      }
+      assert.is(Number(message.text()), next.get(key) ?? 0, key);
+      next.set(key, (next.get(key) ?? 0) + 1);
+      done += 1;
+      if (done === 200) { for (const one of consumers) void one.close(); }
+    }, { backOffMsFirst: 20, onError: (error) => assert.is((error as Error).message, "once") })
+  ));
+  assert.is(failed.size, 10);
+});
+
+queues("scheduled records wait for their time, and those whose time is over are not given out", async () => {
+  await client.admin.createTopic("timed", { partitions: 1 });
+  await client.admin.createTopic("timed.dead", { partitions: 1 });
+  const producer = client.producer();
+  const options = { group: "g", deliveriesMax: 3, deadLetter: "timed.dead" };
+  await producer.send("timed", { value: "short", ttlMs: 20 });
+  const laterMs = Date.now() + 600;
+  await producer.send("timed", { value: "later", deliverAt: laterMs });
+  await producer.send("timed", { value: "soon", delayMs: 200, ttlMs: 60_000 });
+  await producer.send("timed", { value: "now" });
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const read = [];
+  for await (const record of client.consumer({ topics: ["timed"], from: "earliest", until: "end" })) read.push(record);
+  assert.equal(read.map((record) => record.text()), ["later", "soon", "now"], "readers of the log see them at once");
+  assert.is(read[0]!.deliverAt, laterMs);
+  const queue = client.queue("timed", options);
+  const given: string[] = [];
+  for await (const message of queue) {
+    given.push(message.text());
+    assert.ok(message.deliverAt === null || message.deliverAt <= Date.now());
+    assert.is(message.deliveryCount, 1);
+    await message.ack();
+    if (given.length === 3) break;
+  }
+  assert.equal(given, ["now", "soon", "later"]);
+  for await (const record of client.consumer({ topics: ["timed.dead"], from: "earliest" })) {
+    assert.equal([record.text(), record.headers["raftline-dead-reason"]], ["short", "expired"]);
+    break;
+  }
+});
+
 queues("settings that make no sense are refused", async () => {
   await topicWith("refused", 0);
   const options = { group: "g" };

@@ -132,4 +132,25 @@ retention("by time: what is older goes, what is newer stays", async () => {
   assert.is(replicasOf("time")[0]!.partition.startOffset, 1_000);
 });
 
+retention("a topic may keep only what some group has not acknowledged", async () => {
+  await client.admin.createTopic("consumed", { partitions: 1, retention: { consumed: true } });
+  await publish("consumed", 3_000);
+  const start = () => replicasOf("consumed").map(({ partition }) => partition.startOffset);
+  const acknowledge = async (group: string) => {
+    const queue = client.queue("consumed", { group });
+    let left = 3_000;
+    for await (const messages of queue.batches()) {
+      await queue.ackAll(messages);
+      left -= messages.length;
+      if (left === 0) break;
+    }
+  };
+  await client.cursors("consumed", "log").commit([{ partition: 0, offset: 2_500 }]);
+  await acknowledge("mail");
+  await until("what both have consumed is gone", () => start().every((offset) => offset === 2_500));
+  await client.cursors("consumed", "log").commit([{ partition: 0, offset: 2_000 }]);
+  await client.cursors("consumed", "log").commit([{ partition: 0, offset: 3_000 }]);
+  await until("all but the newest batch", () => start().every((offset) => offset > 2_500 && offset < 3_000));
+});
+
 retention.run();

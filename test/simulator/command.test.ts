@@ -81,7 +81,7 @@ command("a failure shows the seed, the invariant, the last events and the comman
 command("a failure is made smaller", async () => {
   const takeOut = bug.plant();
   try {
-    const found = await minimize(1, 15, undefined);
+    const found = await minimize(2, 15, undefined);
     assert.ok(found?.outcome.violation);
     assert.equal(found.faults, [], "this one needs no fault");
     assert.ok(found.seconds < 15);

@@ -7,11 +7,21 @@ import { consumeCommand } from "./commands/consume.ts";
 import { demoCommand } from "./commands/demo.ts";
 import { devCommand } from "./commands/dev.ts";
 import { logCommand } from "./commands/log.ts";
+import { groupCommand } from "./commands/group.ts";
 import { nodeCommand } from "./commands/node.ts";
 import { produceCommand } from "./commands/produce.ts";
 import { topicCommand } from "./commands/topic.ts";
 
-const COMMANDS = [devCommand, nodeCommand, demoCommand, topicCommand, produceCommand, consumeCommand, logCommand];
+const COMMANDS = [
+  devCommand,
+  nodeCommand,
+  demoCommand,
+  topicCommand,
+  groupCommand,
+  produceCommand,
+  consumeCommand,
+  logCommand,
+];
 
 const cli = cac("raftline");
 for (const register of COMMANDS) register(cli);

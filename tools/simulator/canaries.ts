@@ -15,27 +15,14 @@ import { Host } from "../../shards/host/host.ts";
 import { Replica } from "../../shards/host/replica.ts";
 import { Partition } from "../../shards/partition/partition.ts";
 import { ProducerTable } from "../../shards/partition/producer-table.ts";
+import { type Canary, patch } from "./canary.ts";
 import { SimulatedDisk } from "./disk.ts";
-
-export interface Canary {
-  readonly name: string;
-  /** Puts the bug in; the result takes it out. */
-  plant(): () => void;
-}
+import { QUEUE_CANARIES } from "./queue-canaries.ts";
 
 const CONFIGURATION_LATE_ENTRIES = 30;
 
 type AnyReady = Ready<RaftEntry>;
 type AnyMessage = Message<RaftEntry>;
-
-/** Replaces a method; `make` is given the original. */
-function patch<T extends object, K extends keyof T>(target: T, name: K, make: (original: T[K]) => T[K]): () => void {
-  const original = target[name];
-  target[name] = make(original);
-  return () => {
-    target[name] = original;
-  };
-}
 
 /** Changes what a replica is told to do. */
 function onReady(name: string, change: (ready: AnyReady, raft: Raft<RaftEntry>) => AnyReady): Canary {
@@ -249,4 +236,5 @@ export const CANARIES: readonly Canary[] = [
           },
       ),
   },
+  ...QUEUE_CANARIES,
 ];

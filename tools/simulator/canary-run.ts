@@ -1,4 +1,4 @@
-import type { Canary } from "./canaries.ts";
+import type { Canary } from "./canary.ts";
 import { simulate } from "./simulation.ts";
 
 /** A canary that needs more is not caught. */

@@ -5,7 +5,7 @@ import type { LogLimits } from "../../src/log/limits.ts";
 import type { Message } from "../../src/raft/types.ts";
 import type { Entry } from "../../src/records/entry.ts";
 import type { Address } from "../../src/runtime/network.ts";
-import type { LogSink } from "../../src/runtime/runtime.ts";
+import type { LogSink, Runtime } from "../../src/runtime/runtime.ts";
 import { DEFAULT_HOST_LIMITS, type HostLimits } from "../../shards/host/limits.ts";
 import { SimulatedDisk } from "./disk.ts";
 import type { Survival } from "./disk-file.ts";
@@ -17,6 +17,7 @@ import type { SeededRandom } from "./random.ts";
 import type { Scheduler } from "./scheduler.ts";
 
 const HOST = "simulated";
+const CLIENT_MACHINES_FROM = 100;
 const CLIENT_PORT = 7_400;
 const PEER_PORT = 7_500;
 
@@ -138,11 +139,18 @@ export class SimulatedCluster {
 
   /** A process of a client, on a machine of its own. */
   client(random: SeededRandom): SimulatedProcess {
-    const id = 100 + this.#clients.length;
+    const id = CLIENT_MACHINES_FROM + this.#clients.length;
     const disk = new SimulatedDisk(random, { after: () => ({ cancel() {} }), defer() {} });
     const process = this.#process(id, disk, random, () => 0);
     this.#clients.push(process);
     return process;
+  }
+
+  /** A client's process is gone, in the middle of whatever it does. */
+  killClient(runtime: Runtime): void {
+    const at = this.#clients.findIndex((client) => client.runtime === runtime);
+    this.#clients[at]?.kill();
+    this.network.crash(CLIENT_MACHINES_FROM + at);
   }
 
   start(id: MachineId): void {

@@ -42,6 +42,11 @@ export class TopicHistory {
     this.#fail = fail;
   }
 
+  /** First offset that nobody asked to delete. */
+  keptFrom(partition: number): number {
+    return this.#trims[partition]!.asked;
+  }
+
   /** Behind the last record that was acknowledged. */
   endOf(partition: number): number {
     return this.#ends[partition]!;

@@ -6,6 +6,10 @@ import { BarrierLoad } from "./barrier-load.ts";
 import type { FaultName } from "./faults.ts";
 import { TopicHistory, type Violation } from "./history.ts";
 import { allMoved, haveTheSame } from "./moves.ts";
+import { QueueHistory } from "./queue-history.ts";
+import { DEAD_TOPIC, DELIVERIES_MAX, drained, QueueLoad, type QueueWorkload, readDead } from "./queue-load.ts";
+import { CursorLoad } from "./cursor-load.ts";
+import { LeaseClock } from "./lease-clock.ts";
 import { Testbed } from "./testbed.ts";
 import { TopicsHistory } from "./topics-history.ts";
 import { TopicsLoad } from "./topics-load.ts";
@@ -25,11 +29,14 @@ const SETTLE_MS_MAX = 90_000;
 const POLL_MS = 100;
 const READ_MS_MAX = 60_000;
 const REPAIR_MS_MAX = 60_000;
+const DRAIN_MS_MAX = 120_000;
 const CONSUMERS = 1;
 const PRODUCERS = 2;
 const TOPICS_CLIENTS = 2;
 const TOPICS_CHANCE = 0.35;
 const TRIMS_CHANCE = 0.5;
+const QUEUE_CHANCE = 0.5;
+const QUEUE_CONSUMERS = 3;
 const CONSUMER_PAUSE_MS_MAX = 60;
 
 export interface SimulationOptions {
@@ -77,6 +84,11 @@ class Simulation {
   readonly #replicas: number;
   readonly #hasTopicsLoad: boolean;
   readonly #hasTrims: boolean;
+  readonly #hasQueue: boolean;
+  readonly #queue: QueueHistory;
+  readonly #leaseClock: LeaseClock;
+  /** Of the partitions, when everything was over. */
+  #ends: number[] = [];
 
   constructor(options: SimulationOptions) {
     this.#options = options;
@@ -84,6 +96,7 @@ class Simulation {
       ...options,
       onCommitted: (group, entry) => {
         if (group === METADATA_SHARD) this.#topics.committed(entry);
+        else this.#leaseClock.committed(group, entry);
       },
     });
     const { random, cluster, fail } = bed;
@@ -92,6 +105,9 @@ class Simulation {
     this.#replicas = random.chance(0.5) ? nodes : Math.min(3, nodes);
     this.#hasTopicsLoad = random.chance(TOPICS_CHANCE);
     this.#hasTrims = random.chance(TRIMS_CHANCE);
+    this.#hasQueue = random.chance(QUEUE_CHANCE);
+    this.#queue = new QueueHistory(this.#partitions, DELIVERIES_MAX, fail);
+    this.#leaseClock = new LeaseClock(() => bed.scheduler.nowMs, fail);
     this.#history = new TopicHistory(this.#partitions, fail);
     this.#topics = new TopicsHistory(fail);
   }
@@ -136,34 +152,53 @@ class Simulation {
     const consumers = Array.from({ length: CONSUMERS }, () => new ConsumerLoad(this.#workload(), pauseMsMax));
     const topics = this.#topicsLoads();
     const trims = this.#hasTrims ? [new TrimLoad(this.#workload())] : [];
-    const loading = Promise.all([...producers, ...topics, ...trims].map((load) => load.run()));
+    const cursors = this.#hasQueue ? [new CursorLoad(this.#workload())] : [];
+    const loading = Promise.all([...producers, ...topics, ...trims, ...cursors].map((load) => load.run()));
     for (const consumer of consumers) void consumer.run();
+    const workers = Array.from({ length: this.#hasQueue ? QUEUE_CONSUMERS : 0 }, () => {
+      return new QueueLoad(this.#queueWorkload());
+    });
+    const working = Promise.all(workers.map((worker) => worker.run()));
     const barriers = new BarrierLoad({ ...bed, random: bed.random.fork() });
     barriers.start();
     bed.striker.start();
     await bed.runFor((this.#options.seconds ?? DEFAULT_SECONDS) * 1000);
     bed.striker.heal();
     bed.timeline.say("healed");
-    for (const load of [...producers, ...topics, ...trims]) load.stopped = true;
+    for (const load of [...producers, ...topics, ...trims, ...cursors]) load.stopped = true;
     barriers.stopped = true;
     await bed.until("every send has an outcome", SETTLE_MS_MAX, loading);
     for (const consumer of consumers) consumer.stopped = true;
     await bed.until("the replicas are where they shall be", SETTLE_MS_MAX, this.#movesDone());
     await bed.until("the replicas have the same", SETTLE_MS_MAX, this.#replicasAgree());
     await this.#readBack();
+    if (this.#hasQueue) await this.#drain(workers, working);
+    if (!bed.violation) await bed.until("every damaged replica is repaired", REPAIR_MS_MAX, this.#repaired());
+    if (!bed.violation) this.#checkStates();
+  }
+
+  /** The queue is worked off without further mischief; then each record was acknowledged, or is a dead letter. */
+  async #drain(workers: readonly QueueLoad[], working: Promise<unknown>): Promise<void> {
+    for (const worker of workers) worker.calm = true;
+    await this.#bed.until("the queue is drained", DRAIN_MS_MAX, drained(this.#workload()));
+    for (const worker of workers) worker.stopped = true;
+    if (this.#bed.violation) return;
+    void working;
+    await this.#bed.until("the dead letters are read", READ_MS_MAX, readDead(this.#workload(), this.#queue));
+    if (this.#bed.violation) return;
+    this.#ends.forEach((end, partition) => {
+      this.#queue.checkDrained(partition, this.#history.keptFrom(partition), end);
+    });
   }
 
   /** Everything is read from the start, and must be there. */
   async #readBack(): Promise<void> {
-    let ends: number[] = [];
     const reading = readAll(this.#workload()).then((read) => {
-      ends = read;
+      this.#ends = read;
     });
     await this.#bed.until("everything is read back", READ_MS_MAX, reading);
     if (this.#bed.violation) return;
-    this.#history.checkComplete(ends);
-    await this.#bed.until("every damaged replica is repaired", REPAIR_MS_MAX, this.#repaired());
-    if (!this.#bed.violation) this.#checkStates();
+    this.#history.checkComplete(this.#ends);
   }
 
   /** Nodes that run have nothing left of what their disks lost: all they hold takes part. */
@@ -209,6 +244,7 @@ class Simulation {
     const setup = this.#workload();
     const client = await connectPatiently(setup);
     await createTopic(client, setup.runtime, this.#partitions, this.#replicas);
+    if (this.#hasQueue) await createTopic(client, setup.runtime, 2, this.#replicas, DEAD_TOPIC);
     await client.close();
   }
 
@@ -218,6 +254,20 @@ class Simulation {
     const length = TOPICS_CLIENTS;
     const replicas = Math.min(3, this.#replicas);
     return Array.from({ length }, () => new TopicsLoad(this.#workload(), this.#topics, replicas, () => ++mark));
+  }
+
+  #queueWorkload(): QueueWorkload {
+    const random = this.#bed.random.fork();
+    const workload = this.#workload();
+    return {
+      ...workload,
+      random,
+      queueHistory: this.#queue,
+      another: () => {
+        this.#bed.cluster.killClient(workload.runtime);
+        return this.#queueWorkload();
+      },
+    };
   }
 
   #workload(): WorkloadOptions {

@@ -32,10 +32,11 @@ export async function createTopic(
   runtime: Runtime,
   partitions: number,
   replicas: number,
+  name = TOPIC,
 ): Promise<void> {
   for (;;) {
     try {
-      await client.admin.createTopic(TOPIC, { partitions, replicas });
+      await client.admin.createTopic(name, { partitions, replicas });
       return;
     } catch (error) {
       // An attempt whose outcome was not known may have succeeded.

@@ -77,7 +77,7 @@ function applyToQueue(groups: GroupTable, queue: QueueState, command: QueueComma
       queue.expire(command.leaseId);
       return DONE;
     case "leave":
-      queue.leave(command.consumer);
+      queue.leave(command.consumer, command.counts);
       return DONE;
     case "due":
       queue.due(command.parcelId);

@@ -2,6 +2,7 @@
  * Records that are given up and not in the dead-letter topic yet, in the order in which they go there. Each has a
  * number; the forwarder writes it as that sequence of one idempotent producer, so that a retry is stored once.
  */
+import { OffsetSet } from "./offset-set.ts";
 
 export type DeadReason = "nacked" | "leaseExpired" | "expired";
 export const DEAD_REASONS: readonly DeadReason[] = ["nacked", "leaseExpired", "expired"];
@@ -24,6 +25,7 @@ export class DeadLetters {
   /** Of the first that waits. */
   firstSequence = 0;
   #records: number[] = [];
+  readonly #offsets = new OffsetSet();
   /** Where the first that waits is: the array is cut once the dead half is the larger one. */
   #head = 0;
 
@@ -31,7 +33,12 @@ export class DeadLetters {
     return (this.#records.length - this.#head) / FIELDS;
   }
 
+  has(offset: number): boolean {
+    return this.#offsets.has(offset);
+  }
+
   push(offset: number, deliveries: number, reason: DeadReason): void {
+    this.#offsets.add(offset, offset + 1);
     this.#records.push(offset, deliveries, DEAD_REASONS.indexOf(reason));
   }
 
@@ -47,7 +54,9 @@ export class DeadLetters {
   /** All below `sequence` are in the dead-letter topic. */
   forwarded(sequence: number, onOffset: (offset: number) => void): void {
     while (this.firstSequence < sequence && this.size > 0) {
-      onOffset(this.#records[this.#head]!);
+      const offset = this.#records[this.#head]!;
+      this.#offsets.remove(offset, offset + 1);
+      onOffset(offset);
       this.#head += FIELDS;
       this.firstSequence += 1;
     }
@@ -67,6 +76,7 @@ export class DeadLetters {
   clear(): void {
     this.#records = [];
     this.#head = 0;
+    this.#offsets.clear();
     this.writeAs(0);
   }
 
@@ -80,5 +90,7 @@ export class DeadLetters {
     this.firstSequence = firstSequence;
     this.#records = [...records];
     this.#head = 0;
+    this.#offsets.clear();
+    for (let i = 0; i < records.length; i += FIELDS) this.#offsets.add(records[i]!, records[i]! + 1);
   }
 }

@@ -61,7 +61,7 @@ export type GroupCommand =
   }
   | { readonly op: "extend" } & OfLease & { readonly leaseMs: number }
   | { readonly op: "expire"; readonly group: string; readonly leaseId: number }
-  | { readonly op: "leave"; readonly group: string; readonly consumer: string }
+  | { readonly op: "leave"; readonly group: string; readonly consumer: string; readonly counts: boolean }
   | { readonly op: "due"; readonly group: string; readonly parcelId: number }
   | {
     readonly op: "park";
@@ -104,7 +104,7 @@ export function toFields(command: GroupCommand): unknown[] {
     case "expire":
       return [code, group, command.leaseId];
     case "leave":
-      return [code, group, command.consumer];
+      return [code, group, command.consumer, command.counts];
     case "due":
       return [code, group, command.parcelId];
     case "park":
@@ -164,7 +164,7 @@ export function fromFields([code, name, ...fields]: unknown[]): GroupCommand {
     case OpCode.expire:
       return { op: "expire", group, leaseId: first };
     case OpCode.leave:
-      return { op: "leave", group, consumer: text[0]! };
+      return { op: "leave", group, consumer: text[0]!, counts: flags[1]! };
     case OpCode.due:
       return { op: "due", group, parcelId: first };
     case OpCode.park:

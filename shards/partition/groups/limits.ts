@@ -16,6 +16,9 @@ export const LEASE_RECORDS_MAX = 10_000;
 /** Ranges in one lease. */
 export const LEASE_RANGES_MAX = 10_000;
 
+/** Open records that a key-ordered queue looks at in one partition: so many it passes over at most. */
+export const KEY_WINDOW_RECORDS_MAX = 10_000;
+
 export const LEASE_MS_MIN = 10;
 export const LEASE_MS_MAX = 12 * 3_600_000;
 

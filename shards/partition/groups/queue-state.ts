@@ -80,6 +80,11 @@ export class QueueState {
     return offset < this.floor || this.#done.has(offset);
   }
 
+  /** The first offset at `from` or after it that is not done. */
+  nextOpen(from: number): number {
+    return this.#done.nextOut(Math.max(from, this.floor));
+  }
+
   /** Whether this lease is over, and nothing of it is remembered: whoever names it is late. */
   isOver(leaseId: number): boolean {
     return leaseId <= this.#lastLeaseId && !this.leases.has(leaseId) && !this.#ended.has(leaseId);
@@ -160,12 +165,16 @@ export class QueueState {
   }
 
   /**
-   * The consumer is gone. It has given back what it has seen; what it still holds never reached it, is for the others at
-   * once, and does not count as delivered.
+   * The consumer is gone, and what it holds is for the others at once. Where it has given back what it has seen, the rest
+   * never reached it: that delivery does not count.
    */
-  leave(consumer: string): void {
+  leave(consumer: string, counts: boolean): void {
     for (const lease of [...this.leases.values()]) {
       if (lease.consumer !== consumer) continue;
+      if (counts) {
+        this.expire(lease.leaseId);
+        continue;
+      }
       this.leases.delete(lease.leaseId);
       this.#countLeased(consumer, -lease.size);
       lease.takeAll((from, to, deliveries) => this.ready.add(from, to, deliveries - 1));

@@ -35,7 +35,7 @@ class Log {
 }
 
 test("a command comes back from its entry, which holds no records", () => {
-  for (const reason of ["time", "size", "request"] as const) {
+  for (const reason of ["time", "size", "request", "consumed"] as const) {
     const command = { type: "trim", offset: 2 ** 40, reason } as const;
     const entry = encodePartitionCommand(command);
     assert.is(entry.kind, EntryKind.command);

@@ -1,6 +1,9 @@
 import process from "node:process";
 import type { CAC } from "cac";
+import type { Client } from "../../../src/client/client.ts";
+import type { ConsumerRecord } from "../../../src/client/consumer-records.ts";
 import { UsageError } from "../errors.ts";
+import { parseFrom } from "../parse-from.ts";
 import { stopSignal } from "../stop-signal.ts";
 import { BOOTSTRAP_OPTION, withClient } from "../with-client.ts";
 
@@ -8,6 +11,7 @@ interface ConsumeFlags {
   readonly bootstrap: string;
   readonly from: string | number;
   readonly max?: number;
+  readonly queue?: string;
   readonly untilEnd?: boolean;
   readonly json?: boolean;
 }
@@ -18,8 +22,10 @@ export function consumeCommand(cli: CAC): void {
     .option("--from <where>", "earliest, latest, an offset, or a time as 2026-01-31T12:00:00Z", { default: "latest" })
     .option("--max <n>", "Stop after so many records")
     .option("--until-end", "Stop at what is there now")
+    .option("--queue <group>", "Take records from this group's queue, and acknowledge each one that was printed")
     .option("--json", "JSON lines with topic, partition, offset, timestamp, key, value")
     .example("raftline consume orders --from earliest --max 10")
+    .example("raftline consume orders --queue mail --max 10")
     .action(runConsume);
 }
 
@@ -27,21 +33,17 @@ async function runConsume(topic: string, flags: ConsumeFlags): Promise<void> {
   const max = flags.max ?? Infinity;
   if (!(max >= 0)) throw new UsageError("--max wants a number");
   await withClient(flags.bootstrap, async (client) => {
+    if (flags.queue !== undefined) return await takeFromQueue(client, String(topic), max, flags);
     const consumer = client.consumer({
       topics: [String(topic)],
-      from: parseFrom(flags.from),
+      from: parseFrom("--from", flags.from),
       ...(flags.untilEnd ? { until: "end" as const } : {}),
     });
     stopSignal().then(() => consumer.close());
     let printed = 0;
     if (max > 0) {
       for await (const record of consumer) {
-        const key = record.key === null ? null : new TextDecoder().decode(record.key);
-        const { partition, offset, timestamp } = record;
-        const line = flags.json
-          ? JSON.stringify({ topic, partition, offset, timestamp, key, value: record.text() })
-          : `${key === null ? "" : `${key}\t`}${record.text()}`;
-        if (!process.stdout.write(`${line}\n`)) await new Promise((drained) => process.stdout.once("drain", drained));
+        await print(record, flags.json);
         printed += 1;
         if (printed >= max) break;
       }
@@ -50,10 +52,27 @@ async function runConsume(topic: string, flags: ConsumeFlags): Promise<void> {
   });
 }
 
-function parseFrom(from: string | number): "earliest" | "latest" | number | { timeMs: number } {
-  if (from === "earliest" || from === "latest") return from;
-  if (typeof from === "number" && Number.isSafeInteger(from) && from >= 0) return from;
-  const timeMs = Date.parse(String(from));
-  if (Number.isNaN(timeMs)) throw new UsageError(`--from ${from}: not earliest, latest, an offset or a time`);
-  return { timeMs };
+async function takeFromQueue(client: Client, topic: string, max: number, flags: ConsumeFlags): Promise<void> {
+  const from = flags.from === "latest" ? {} : { from: parseFrom("--from", flags.from) };
+  const queue = client.queue(topic, { group: String(flags.queue), ...from });
+  stopSignal().then(() => queue.close());
+  let printed = 0;
+  if (max > 0) {
+    for await (const message of queue) {
+      await print(message, flags.json);
+      await message.ack();
+      printed += 1;
+      if (printed >= max) break;
+    }
+  }
+  await queue.close();
+}
+
+async function print(record: ConsumerRecord, json = false): Promise<void> {
+  const key = record.key === null ? null : new TextDecoder().decode(record.key);
+  const { topic, partition, offset, timestamp } = record;
+  const line = json
+    ? JSON.stringify({ topic, partition, offset, timestamp, key, value: record.text() })
+    : `${key === null ? "" : `${key}\t`}${record.text()}`;
+  if (!process.stdout.write(`${line}\n`)) await new Promise((drained) => process.stdout.once("drain", drained));
 }

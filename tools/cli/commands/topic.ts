@@ -1,7 +1,7 @@
 import type { CAC } from "cac";
 import Table from "cli-table3";
 import type { AdminClient } from "../../../src/client/admin.ts";
-import type { TopicOptions } from "../../../src/wire/admin-commands.ts";
+import type { Retention, TopicOptions } from "../../../src/wire/admin-commands.ts";
 import { UsageError } from "../errors.ts";
 import { BOOTSTRAP_OPTION, withClient } from "../with-client.ts";
 
@@ -11,6 +11,7 @@ interface TopicFlags {
   readonly replicas?: number;
   readonly retentionMs?: number;
   readonly retentionBytes?: number;
+  readonly retentionConsumed?: boolean;
   readonly partition?: number;
   readonly nodes?: string | number;
   readonly before?: number;
@@ -24,6 +25,7 @@ export function topicCommand(cli: CAC): void {
     .option("--replicas <n>", "Replicas of each partition")
     .option("--retention-ms <ms>", "Records may go when they are older")
     .option("--retention-bytes <bytes>", "Per partition: the oldest may go above it")
+    .option("--retention-consumed", "Records may go when every group has acknowledged them")
     .option("--partition <n>", "The partition to move or trim")
     .option("--nodes <ids>", "Where its replicas shall be; the first should lead")
     .option("--before <offset>", "Trim: records below it are deleted, for good")
@@ -86,10 +88,11 @@ function named(name: string | undefined): string {
   return String(name);
 }
 
-function retentionOf({ retentionMs, retentionBytes }: TopicFlags): { ms?: number; bytes?: number } {
+function retentionOf({ retentionMs, retentionBytes, retentionConsumed }: TopicFlags): Retention {
   return {
     ...(retentionMs === undefined ? {} : { ms: retentionMs }),
     ...(retentionBytes === undefined ? {} : { bytes: retentionBytes }),
+    ...(retentionConsumed === undefined ? {} : { consumed: retentionConsumed }),
   };
 }
 

@@ -64,8 +64,12 @@ export class NaiveQueue {
     });
   }
 
-  leave(consumer: string): void {
-    for (const [leaseId, who] of [...this.#leases]) if (who === consumer) this.#leases.delete(leaseId);
+  leave(consumer: string, counts: boolean): void {
+    for (const [leaseId, who] of [...this.#leases]) {
+      if (who !== consumer) continue;
+      if (counts) this.expire(leaseId);
+      else this.#leases.delete(leaseId);
+    }
     for (const record of this.#records) {
       if (record.state !== "leased" || this.#leases.has(record.of)) continue;
       record.deliveries -= 1;

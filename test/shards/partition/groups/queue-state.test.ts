@@ -47,7 +47,7 @@ queues("what is released, or held when its consumer leaves, was not delivered; w
   queue.lease(2, "a", 1_000, [4, 6], END);
   assert.is(queue.release(1, "a", [2, 4]), "");
   assert.is(queue.nack(1, "a", [], 0, 0), "", "all that is left of the lease");
-  queue.leave("a");
+  queue.leave("a", false);
   assert.equal(queue.lease(3, "b", 1_000, [0, 6], END)?.held, [0, 2, 2, 2, 6, 1]);
 });
 
@@ -191,8 +191,8 @@ queues("does what a naive model does, through anything, and comes back whole fro
           queue.expire(known);
           naive.expire(known);
         } else if (op === "leave") {
-          queue.leave(consumer);
-          naive.leave(consumer);
+          queue.leave(consumer, pick % 2 === 0);
+          naive.leave(consumer, pick % 2 === 0);
         } else if (op === "due") {
           queue.due(1 + (pick % 5));
           naive.due(1 + (pick % 5));

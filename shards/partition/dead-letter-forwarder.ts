@@ -1,0 +1,145 @@
+/**
+ * Brings a queue's dead records to its dead-letter topic, each exactly once: as batches of one idempotent producer whose
+ * sequence is the record's number among the dead. A retry, or another leader that begins again where the state says, is
+ * recognised by the target. What cannot be brought there stays dead and is tried again; nothing is thrown away.
+ */
+import { BatchReader } from "../../src/records/batch-reader.ts";
+import { BatchWriter } from "../../src/records/batch-writer.ts";
+import type { BatchRecord } from "../../src/records/record.ts";
+import { Entry, EntryKind } from "../../src/records/entry.ts";
+import type { Runtime, Timer } from "../../src/runtime/runtime.ts";
+import { BATCH_BYTES_MAX } from "../../src/wire/limits.ts";
+import type { GroupCommand } from "./groups/group-commands.ts";
+import type { GroupResult } from "./groups/apply-group-command.ts";
+import type { DeadLetter } from "./groups/dead-letters.ts";
+import type { QueueState } from "./groups/queue-state.ts";
+import { PRODUCER_WINDOW_BATCHES } from "./producer-table.ts";
+import type { QueueSource } from "./queue-leader.ts";
+
+const BACK_OFF_MS_FIRST = 20;
+const BACK_OFF_MS_MAX = 5_000;
+const FAILURES_TOLD = 8;
+
+/** The way to other topics, and who writes there. */
+export interface DeadLetterOffice {
+  /** Where the dead records come from. */
+  origin(): { readonly topic: string; readonly partition: number };
+  /** Stores one batch in the topic's partition for this origin; "" or why not. Repeating is harmless. */
+  write(topic: string, bytes: Uint8Array): Promise<string>;
+  nextProducerId(): Promise<number>;
+}
+
+export interface DeadLetterForwarderOptions {
+  readonly runtime: Runtime;
+  readonly group: string;
+  readonly state: QueueState;
+  readonly source: QueueSource;
+  readonly office: DeadLetterOffice;
+  readonly submit: (command: GroupCommand) => Promise<GroupResult>;
+}
+
+export class DeadLetterForwarder {
+  readonly #options: DeadLetterForwarderOptions;
+  #working = false;
+  #failures = 0;
+  #retry: Timer | undefined;
+  #closed = false;
+
+  constructor(options: DeadLetterForwarderOptions) {
+    this.#options = options;
+  }
+
+  /** There may be dead records. */
+  wake(): void {
+    if (this.#working || this.#closed || this.#retry !== undefined || this.#options.state.dead.size === 0) return;
+    this.#working = true;
+    this.#work().then(
+      (code) => this.#worked(code),
+      (error: unknown) => this.#worked(error instanceof Error && "code" in error ? String(error.code) : String(error)),
+    );
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#retry?.cancel();
+  }
+
+  #worked(code: string): void {
+    this.#working = false;
+    if (this.#closed) return;
+    if (code === "") {
+      this.#failures = 0;
+      return this.wake();
+    }
+    const { runtime, group, state } = this.#options;
+    const delayMs = Math.min(BACK_OFF_MS_MAX, BACK_OFF_MS_FIRST * 2 ** Math.min(this.#failures, 10));
+    this.#failures += 1;
+    if (this.#failures === FAILURES_TOLD) {
+      const { deadLetter } = state.settings;
+      runtime.log.write("warn", "dead records cannot be forwarded yet", { group, deadLetter, code });
+    }
+    this.#retry = runtime.timers.after(delayMs, () => {
+      this.#retry = undefined;
+      this.wake();
+    });
+  }
+
+  /** One window of them; "" when all of it is there. */
+  async #work(): Promise<string> {
+    const { state, submit, office, group } = this.#options;
+    const { dead } = state;
+    if (dead.producerId === 0) {
+      const producerId = await office.nextProducerId();
+      return (await submit({ op: "deadProducer", group, producerId })).code;
+    }
+    const { producerId, firstSequence } = dead;
+    const letters: DeadLetter[] = [];
+    for (let i = 0; i < PRODUCER_WINDOW_BATCHES; i++) {
+      const letter = dead.at(firstSequence + i);
+      if (letter !== undefined) letters.push(letter);
+    }
+    const { deadLetter } = state.settings;
+    const batches = await Promise.all(letters.map((letter) => this.#build(letter, producerId)));
+    if (this.#closed) return "CLOSED";
+    const codes = await Promise.all(batches.map((bytes) => office.write(deadLetter, bytes)));
+    const failed = codes.findIndex((code) => code !== "");
+    const stored = failed < 0 ? codes.length : failed;
+    if (stored > 0) {
+      const { code } = await submit({ op: "forwarded", group, producerId, sequence: firstSequence + stored });
+      if (code !== "") return code;
+    }
+    if (failed !== 0 || codes[0] !== "UNKNOWN_PRODUCER_ID" || firstSequence === 0) return codes[failed] ?? "";
+    // The target is not the topic it was, or has forgotten a producer that was silent for long: another one goes on.
+    return (await submit({ op: "deadProducer", group, producerId: await office.nextProducerId() })).code;
+  }
+
+  async #build(letter: DeadLetter, producerId: number): Promise<Uint8Array> {
+    const { office, group } = this.#options;
+    const { topic, partition } = office.origin();
+    const record = await this.#record(letter.offset);
+    const headers = {
+      ...record?.headers,
+      "raftline-dead-reason": record === undefined ? `${letter.reason}; retention took the record` : letter.reason,
+      "raftline-dead-topic": topic,
+      "raftline-dead-partition": String(partition),
+      "raftline-dead-offset": String(letter.offset),
+      "raftline-dead-group": group,
+      "raftline-dead-deliveries": String(letter.deliveries),
+    };
+    const writer = new BatchWriter({ bytesMax: BATCH_BYTES_MAX });
+    writer.append(record?.timestamp ?? 0, record?.key ?? null, record?.value ?? new Uint8Array(0), headers);
+    return writer.finish({ producerId, producerEpoch: 0, baseSequence: letter.sequence % 2 ** 32 }).bytes;
+  }
+
+  /** Undefined where retention was quicker. */
+  async #record(offset: number): Promise<BatchRecord | undefined> {
+    const { source } = this.#options;
+    if (offset < source.startOffset) return undefined;
+    const entries: readonly Entry[] = await source.read(offset, 1);
+    const batch = entries.find((entry) => entry.kind === EntryKind.batch && entry.nextOffset > offset);
+    if (batch === undefined || batch.baseOffset > offset) return undefined;
+    const reader = new BatchReader(batch);
+    reader.skipTo(offset);
+    return reader.next() ? reader.record() : undefined;
+  }
+}

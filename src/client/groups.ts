@@ -1,0 +1,128 @@
+/** How far groups are in a topic, and setting them back. */
+import { RaftlineError } from "../wire/errors.ts";
+import type { GroupPlace } from "../wire/group-protocol.ts";
+import type { GroupStatus, ShardResult } from "../wire/group-responses.ts";
+import { isName } from "../wire/schemas.ts";
+import type { Cluster } from "./cluster.ts";
+import { askLeaders } from "./partition-requests.ts";
+import type { Route } from "./topic-view.ts";
+
+const ATTEMPT_MS = 3_000;
+const GIVE_UP_MS = 15_000;
+
+/** One group in one partition. */
+export interface GroupInPartition extends GroupStatus {
+  readonly topic: string;
+  readonly partition: number;
+  /** First offset that is not committed in the log. */
+  readonly highWatermark: number;
+}
+
+/** One group in one topic, all partitions together. */
+export interface GroupSummary {
+  readonly group: string;
+  readonly topic: string;
+  readonly kind: GroupStatus["kind"];
+  /** Records it has not acknowledged. */
+  readonly lag: number;
+  readonly leased: number;
+  readonly dead: number;
+}
+
+/** By topic and name. */
+export function summarizeGroups(parts: readonly GroupInPartition[]): GroupSummary[] {
+  const summaries = new Map<string, GroupSummary>();
+  for (const { group, topic, kind, waiting, leased, delayed, dead } of parts) {
+    const key = `${topic}/${group}`;
+    const before = summaries.get(key) ?? { lag: 0, leased: 0, dead: 0 };
+    const lag = before.lag + waiting + leased + delayed + dead;
+    summaries.set(key, { group, topic, kind, lag, leased: before.leased + leased, dead: before.dead + dead });
+  }
+  return [...summaries].sort(([a], [b]) => a < b ? -1 : 1).map(([, summary]) => summary);
+}
+
+export interface GroupResetOptions {
+  /** Where it goes on: the same place in every partition. */
+  readonly to: GroupPlace;
+  /** Default: all. */
+  readonly partitions?: readonly number[];
+  /** Although consumers hold leases; these end. */
+  readonly force?: boolean;
+}
+
+/** `group` "": all of them. @throws {RaftlineError} `UNKNOWN_TOPIC`, `TIMED_OUT` */
+export async function groupsOf(cluster: Cluster, topic: string, group: string): Promise<GroupInPartition[]> {
+  const { routes } = await cluster.loadTopic(topic);
+  const parts = await askLeaders(cluster, {
+    routes,
+    timeoutMs: GIVE_UP_MS,
+    ask: async (nodeId, positions) => {
+      const request = { type: "groups", group, shards: shardsAt(routes, positions) } as const;
+      return (await cluster.request(nodeId, "read", request, ATTEMPT_MS)).parts;
+    },
+  });
+  return parts.flatMap(({ groups, highWatermark }, partition) => {
+    return groups.map((one) => ({ topic, partition, highWatermark, ...one }));
+  });
+}
+
+/**
+ * Resolves with the offset it was set to, by partition.
+ * @throws {RaftlineError} `UNKNOWN_GROUP`, `GROUP_ACTIVE`, `OFFSET_OUT_OF_RANGE`: some partitions may have been set
+ */
+export async function resetGroup(
+  cluster: Cluster,
+  topic: string,
+  group: string,
+  { to, partitions, force = false }: GroupResetOptions,
+): Promise<{ partition: number; offset: number }[]> {
+  await mustBeKnown(cluster, topic, group);
+  const view = await cluster.loadTopic(topic);
+  const routes = view.routes.filter(({ partition }) => partitions === undefined || partitions.includes(partition));
+  if (routes.length === 0) throw new RaftlineError("UNKNOWN_PARTITION", "none of the partitions exists");
+  const results = await askLeaders(cluster, {
+    routes,
+    timeoutMs: GIVE_UP_MS,
+    ask: async (nodeId, positions) => {
+      const parts = shardsAt(routes, positions).map((shard) => ({ shard, to }));
+      const request = { type: "groupReset", group, force, parts } as const;
+      return (await cluster.request(nodeId, "write", request, ATTEMPT_MS)).parts;
+    },
+  });
+  mustHaveDone(results, routes, `group "${group}" cannot be reset`);
+  return results.map(({ offset }, i) => ({ partition: routes[i]!.partition, offset }));
+}
+
+/** Forgets it everywhere. @throws {RaftlineError} `UNKNOWN_GROUP`, `GROUP_ACTIVE` */
+export async function removeGroup(cluster: Cluster, topic: string, group: string, force: boolean): Promise<void> {
+  await mustBeKnown(cluster, topic, group);
+  const { routes } = await cluster.loadTopic(topic);
+  const results = await askLeaders(cluster, {
+    routes,
+    timeoutMs: GIVE_UP_MS,
+    ask: async (nodeId, positions) => {
+      const request = { type: "groupRemove", group, force, shards: shardsAt(routes, positions) } as const;
+      return (await cluster.request(nodeId, "write", request, ATTEMPT_MS)).parts;
+    },
+  });
+  // A partition that never saw the group, or was asked before, has nothing to forget.
+  const refused = results.map((result) => result.code === "UNKNOWN_GROUP" ? { ...result, code: "" } : result);
+  mustHaveDone(refused, routes, `group "${group}" cannot be removed`);
+}
+
+async function mustBeKnown(cluster: Cluster, topic: string, group: string): Promise<void> {
+  if (!isName(group)) throw new RaftlineError("INVALID_NAME", `"${group}" is not a name of a group`);
+  if ((await groupsOf(cluster, topic, group)).length > 0) return;
+  throw new RaftlineError("UNKNOWN_GROUP", `topic "${topic}" has no group "${group}"`);
+}
+
+function mustHaveDone(results: readonly ShardResult[], routes: readonly Route[], what: string): void {
+  const failed = results.findIndex(({ code }) => code !== "");
+  if (failed < 0) return;
+  const { topic, partition } = routes[failed]!;
+  throw new RaftlineError(results[failed]!.code, `${what} in ${topic}/${partition}: ${results[failed]!.code}`);
+}
+
+function shardsAt(routes: readonly Route[], positions: readonly number[]): number[] {
+  return positions.map((position) => routes[position]!.shard);
+}

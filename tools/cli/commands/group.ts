@@ -1,0 +1,79 @@
+import type { CAC } from "cac";
+import Table from "cli-table3";
+import type { AdminClient } from "../../../src/client/admin.ts";
+import { type GroupInPartition, summarizeGroups } from "../../../src/client/groups.ts";
+import { UsageError } from "../errors.ts";
+import { parseFrom } from "../parse-from.ts";
+import { BOOTSTRAP_OPTION, withClient } from "../with-client.ts";
+
+interface GroupFlags {
+  readonly bootstrap: string;
+  readonly topic?: string;
+  readonly to?: string | number;
+  readonly partition?: number;
+  readonly force?: boolean;
+  readonly json?: boolean;
+}
+
+export function groupCommand(cli: CAC): void {
+  cli.command("group <action> [name]", "list, describe, reset or delete the groups of a topic")
+    .option(...BOOTSTRAP_OPTION)
+    .option("--topic <name>", "The topic; list and describe look at all of them without it")
+    .option("--to <where>", "Reset: earliest, latest, an offset, or a time as 2026-01-31T12:00:00Z")
+    .option("--partition <n>", "Reset: only this one")
+    .option("--force", "Although consumers hold leases")
+    .option("--json", "One JSON document")
+    .example("raftline group describe mail --topic orders")
+    .example("raftline group reset mail --topic orders --to earliest")
+    .action(runGroup);
+}
+
+async function runGroup(action: string, name: string | undefined, flags: GroupFlags): Promise<void> {
+  const work = workOf(action, name, flags);
+  const rows = await withClient(flags.bootstrap, ({ admin }) => work(admin));
+  console.log(flags.json ? JSON.stringify(rows) : inWords(rows));
+}
+
+type Work = (admin: AdminClient) => Promise<readonly object[]>;
+
+/** What is to be done; a command line that makes no sense is refused before anybody is asked. */
+function workOf(action: string, name: string | undefined, flags: GroupFlags): Work {
+  if (action === "list") return async (admin) => summarizeGroups(await everywhere(admin, "", flags));
+  if (name === undefined) throw new UsageError("a group's name is missing");
+  const group = String(name);
+  if (action === "describe") return (admin) => everywhere(admin, group, flags);
+  if (flags.topic === undefined) throw new UsageError(`group ${action} wants --topic`);
+  const topic = String(flags.topic);
+  const force = flags.force ?? false;
+  switch (action) {
+    case "reset": {
+      if (flags.to === undefined) throw new UsageError("group reset wants --to");
+      const to = parseFrom("--to", flags.to);
+      const partitions = flags.partition === undefined ? {} : { partitions: [flags.partition] };
+      return (admin) => admin.resetGroup(topic, group, { to, force, ...partitions });
+    }
+    case "delete":
+      return async (admin) => {
+        await admin.removeGroup(topic, group, { force });
+        return [{ deleted: group, topic }];
+      };
+    default:
+      throw new UsageError(`group ${action}: not one of list, describe, reset, delete`);
+  }
+}
+
+async function everywhere(admin: AdminClient, group: string, { topic }: GroupFlags): Promise<GroupInPartition[]> {
+  const topics = topic === undefined ? (await admin.listTopics()).map(({ name }) => name) : [String(topic)];
+  const found = await Promise.all(topics.map((one) => {
+    return group === "" ? admin.listGroups(one) : admin.describeGroup(one, group);
+  }));
+  return found.flat();
+}
+
+function inWords(rows: readonly object[]): string {
+  const [first] = rows as readonly Record<string, unknown>[];
+  if (!first) return "none";
+  const table = new Table({ head: Object.keys(first), style: { head: [], border: [] } });
+  for (const row of rows as readonly Record<string, unknown>[]) table.push(Object.values(row).map(String));
+  return table.toString();
+}

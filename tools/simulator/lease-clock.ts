@@ -1,0 +1,59 @@
+/** Follows a partition's log as it is committed, and holds the end of each lease against the time it was given for. */
+import { decodePartitionCommand } from "../../shards/partition/commands.ts";
+import { applyGroupCommand } from "../../shards/partition/groups/apply-group-command.ts";
+import type { GroupCommand } from "../../shards/partition/groups/group-commands.ts";
+import { GroupTable } from "../../shards/partition/groups/group-table.ts";
+import { type Entry, EntryKind } from "../../src/records/entry.ts";
+import type { Violation } from "./history.ts";
+
+interface Followed {
+  readonly groups: GroupTable;
+  /** When each lease began to run, somewhere, for the first time: its leader counts from then or from later. */
+  readonly sinceMs: Map<number, number>;
+  lastIndex: number;
+}
+
+export class LeaseClock {
+  readonly #partitions = new Map<number, Followed>();
+  readonly #nowMs: () => number;
+  readonly #fail: (violation: Violation) => void;
+  /** Ends of leases that were looked at. */
+  checked = 0;
+
+  constructor(nowMs: () => number, fail: (violation: Violation) => void) {
+    this.#nowMs = nowMs;
+    this.#fail = fail;
+  }
+
+  /** With each entry when it is applied anywhere for the first time. */
+  committed(group: number, entry: Entry): void {
+    let followed = this.#partitions.get(group);
+    if (followed === undefined) {
+      this.#partitions.set(group, followed = { groups: new GroupTable(), sinceMs: new Map(), lastIndex: 0 });
+    }
+    // What had left the memory before it was seen leaves a gap: what follows cannot be judged.
+    if (entry.index !== followed.lastIndex + 1) return;
+    followed.lastIndex = entry.index;
+    if (entry.kind !== EntryKind.command) return;
+    const command = decodePartitionCommand(entry);
+    if (command.type === "trim") return followed.groups.trimmed(command.offset);
+    for (const one of command.commands) this.#follow(group, followed, one, entry.nextOffset);
+  }
+
+  #follow(shard: number, { groups, sinceMs }: Followed, command: GroupCommand, end: number): void {
+    const nowMs = this.#nowMs();
+    if (command.op === "expire") {
+      const lease = groups.queues.get(command.group)?.leases.get(command.leaseId);
+      const heldMs = nowMs - (sinceMs.get(command.leaseId) ?? -Infinity);
+      if (lease !== undefined) this.checked += 1;
+      if (lease !== undefined && heldMs < lease.leaseMs) {
+        const detail = `shard ${shard}, lease ${command.leaseId}: after ${Math.round(heldMs)} of ${lease.leaseMs} ms`;
+        this.#fail({ invariant: "a lease ended early", detail });
+      }
+      sinceMs.delete(command.leaseId);
+    }
+    const { code, lease } = applyGroupCommand(groups, command, end);
+    if (lease !== undefined) sinceMs.set(lease.leaseId, nowMs);
+    if (command.op === "extend" && code === "") sinceMs.set(command.leaseId, nowMs);
+  }
+}

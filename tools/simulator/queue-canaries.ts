@@ -1,0 +1,103 @@
+/** Deliberate bugs of queues and cursors; see canaries.ts. */
+import { CursorState } from "../../shards/partition/groups/cursor-state.ts";
+import { DeadLetters } from "../../shards/partition/groups/dead-letters.ts";
+import { GroupTable } from "../../shards/partition/groups/group-table.ts";
+import { QueueState } from "../../shards/partition/groups/queue-state.ts";
+import { QueueDeadlines } from "../../shards/partition/queue-deadlines.ts";
+import { type Canary, patch } from "./canary.ts";
+
+export const QUEUE_CANARIES: readonly Canary[] = [
+  {
+    name: "confirm an ack and forget it",
+    plant: () =>
+      patch(QueueState.prototype, "ack", (original) =>
+        function (this: QueueState, leaseId, consumer, ranges) {
+          return ranges[0]! % 7 === 3 && this.leases.has(leaseId) ? "" : original.call(this, leaseId, consumer, ranges);
+        }),
+  },
+  {
+    name: "take an ack of a lease that is over",
+    plant: () =>
+      patch(
+        QueueState.prototype,
+        "isOver",
+        () => () => false,
+        () =>
+          patch(QueueState.prototype, "ack", (original) =>
+            function (this: QueueState, leaseId, consumer, ranges) {
+              original.call(this, leaseId, consumer, ranges);
+              return "";
+            }),
+      ),
+  },
+  {
+    name: "lease a record to two at once",
+    plant: () =>
+      patch(
+        QueueState.prototype,
+        "lease",
+        (original) =>
+          function (this: QueueState, leaseId, consumer, leaseMs, wanted, end) {
+            const lease = original.call(this, leaseId, consumer, leaseMs, wanted, end);
+            if (lease !== undefined) this.ready.add(lease.held[0]!, lease.held[0]! + 1, lease.held[2]!);
+            return lease;
+          },
+      ),
+  },
+  {
+    name: "end leases early",
+    plant: () =>
+      patch(QueueDeadlines.prototype, "leaseRuns", (original) =>
+        function (this: QueueDeadlines, leaseId, leaseMs) {
+          original.call(this, leaseId, leaseMs * 0.9);
+        }),
+  },
+  {
+    name: "lose what is nacked",
+    plant: () =>
+      patch(QueueState.prototype, "nack", () =>
+        function (this: QueueState, leaseId, consumer, ranges) {
+          return this.ack(leaseId, consumer, ranges);
+        }),
+  },
+  {
+    name: "do not count a delivery that was nacked",
+    plant: () =>
+      patch(QueueState.prototype, "nack", () =>
+        function (this: QueueState, leaseId, consumer, ranges) {
+          return this.release(leaseId, consumer, ranges);
+        }),
+  },
+  {
+    name: "bury a record twice",
+    plant: () =>
+      patch(DeadLetters.prototype, "push", (original) =>
+        function (this: DeadLetters, offset, deliveries, reason) {
+          original.call(this, offset, deliveries, reason);
+          original.call(this, offset, deliveries, reason);
+        }),
+  },
+  {
+    name: "forget the groups at a checkpoint",
+    plant: () => {
+      const none = new GroupTable().encode();
+      return patch(GroupTable.prototype, "encode", () => () => none);
+    },
+  },
+  {
+    name: "take a zombie's commit",
+    plant: () =>
+      patch(
+        CursorState.prototype,
+        "commit",
+        (original) =>
+          function (this: CursorState, _generation, offset, metadata, end) {
+            return original.call(this, this.generation, offset, metadata, end);
+          },
+      ),
+  },
+  {
+    name: "confirm a commit and forget it",
+    plant: () => patch(CursorState.prototype, "commit", () => () => ""),
+  },
+];
