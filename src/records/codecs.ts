@@ -2,6 +2,7 @@
 import * as zlib from "node:zlib";
 import { Codec } from "./entry.ts";
 import { RecordsError } from "./errors.ts";
+import { compressLz4, decompressLz4, lz4BytesMax } from "./lz4.ts";
 
 interface ZstdFunctions {
   readonly zstdCompressSync?: (data: Uint8Array) => Uint8Array;
@@ -13,13 +14,15 @@ const { zstdCompressSync, zstdDecompressSync } = zlib as unknown as ZstdFunction
 
 /** Whether this runtime can compress and decompress with `codec`. */
 export function hasCodec(codec: number): boolean {
-  return codec === Codec.none || codec === Codec.deflate || (codec === Codec.zstd && zstdDecompressSync !== undefined);
+  if (codec === Codec.zstd) return zstdDecompressSync !== undefined;
+  return codec === Codec.none || codec === Codec.deflate || codec === Codec.lz4;
 }
 
 /** The payload compressed, or undefined if that would not make it smaller. @throws {RecordsError} `UNSUPPORTED_CODEC` */
 export function compress(codec: number, payload: Uint8Array): Uint8Array | undefined {
   let compressed;
   if (codec === Codec.deflate) compressed = zlib.deflateRawSync(payload, { level: 1 });
+  else if (codec === Codec.lz4) compressed = lz4(payload);
   else if (codec === Codec.zstd && zstdCompressSync !== undefined) compressed = zstdCompressSync(payload);
   else throw unsupported(codec);
   return compressed.length < payload.length ? compressed : undefined;
@@ -32,6 +35,7 @@ export function compress(codec: number, payload: Uint8Array): Uint8Array | undef
 export function decompress(codec: number, payload: Uint8Array, bytesMax: number): Uint8Array {
   if (codec === Codec.none) return payload;
   if (!hasCodec(codec)) throw unsupported(codec);
+  if (codec === Codec.lz4) return decompressLz4(payload, bytesMax);
   const options = { maxOutputLength: bytesMax };
   try {
     return codec === Codec.deflate ? zlib.inflateRawSync(payload, options) : zstdDecompressSync!(payload, options);
@@ -41,6 +45,11 @@ export function decompress(codec: number, payload: Uint8Array, bytesMax: number)
     }
     throw new RecordsError("CORRUPT", "a batch's payload cannot be unpacked", { cause: error });
   }
+}
+
+function lz4(payload: Uint8Array): Uint8Array {
+  const room = new Uint8Array(lz4BytesMax(payload.length));
+  return room.subarray(0, compressLz4(payload, room));
 }
 
 function unsupported(codec: number): RecordsError {
