@@ -42,7 +42,7 @@ export class RpcClient {
   #correlationId = 0;
   #ended: RaftlineError | undefined;
   #hello: HelloResponse | undefined;
-  /** Frames of this turn, written together at its end. */
+  /** Frames that were made in a row, written together after it. */
   #out: Uint8Array[] = [];
 
   private constructor(runtime: Runtime, address: Address, connection: Connection) {
@@ -100,7 +100,8 @@ export class RpcClient {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
     const id = this.#nextCorrelationId();
     const frame = encodeRequest(id, request);
-    if (this.#out.length === 0) this.#runtime.timers.defer(() => this.#flush());
+    // After what the caller does at once, not a turn of the loop later: a turn costs a lone record its wake-up.
+    if (this.#out.length === 0) Promise.resolve().then(() => this.#flush());
     for (const chunk of frame) this.#out.push(chunk);
     return new Promise((resolve, reject) => {
       const timer = this.#runtime.timers.after(timeoutMs, () => {

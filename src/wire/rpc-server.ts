@@ -103,7 +103,8 @@ export class RpcServer {
 
   #markDirty(session: RpcSession): void {
     this.#dirty.push(session);
-    if (this.#dirty.length === 1) this.#runtime.timers.defer(() => this.#flush());
+    // After all that is answered in a row, not a turn of the loop later: a turn costs a lone record its wake-up.
+    if (this.#dirty.length === 1) Promise.resolve().then(() => this.#flush());
   }
 
   #flush(): void {
