@@ -4,6 +4,7 @@ import type { NodeId } from "../raft/types.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Host } from "../../shards/host/host.ts";
 import { holdersOf, METADATA_SHARD, type MetadataState, type PartitionRecord } from "../../shards/metadata/state.ts";
+import { CatchUpReads } from "../../shards/partition/catch-up-reads.ts";
 import type { DeadLetterOffice } from "../../shards/partition/dead-letter-forwarder.ts";
 import { PartitionMachine } from "../../shards/partition/machine.ts";
 import { Partition } from "../../shards/partition/partition.ts";
@@ -38,12 +39,14 @@ export class Partitions {
   readonly #doubting = new Set<number>();
   #closed = false;
   readonly repairs: Repairs;
+  readonly #catchUp: CatchUpReads;
   #current = false;
   /** The topics known by now may be older than this run of the node. */
   #isBeforeStart = true;
 
   constructor(options: PartitionsOptions) {
     this.#options = options;
+    this.#catchUp = new CatchUpReads(options.log);
     this.repairs = new Repairs({
       ...options,
       othersOf: (shard) => this.#othersOf(shard),
@@ -165,7 +168,10 @@ export class Partitions {
     });
     const recordBytesMax = () => metadata.topicOfShard.get(shard)?.recordBytesMax ?? 0;
     const office = officeOf(shard);
-    this.#partitions.set(shard, new Partition({ runtime, host, log, replica, machine, office, recordBytesMax }));
+    this.#partitions.set(
+      shard,
+      new Partition({ runtime, host, log, replica, machine, office, catchUp: this.#catchUp, recordBytesMax }),
+    );
   }
 
   /** A member from the beginning. Whoever moves in may have been here before, and have given up what it promised then. */
