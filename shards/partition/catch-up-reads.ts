@@ -5,9 +5,13 @@
  */
 import type { GroupId, Log } from "../../src/log/types.ts";
 import type { Entry } from "../../src/records/entry.ts";
+import type { Runtime } from "../../src/runtime/runtime.ts";
+import { sleep } from "../../src/runtime/sleep.ts";
 
 /** Fetched at a time. */
 const PIECE_BYTES = 1024 * 1024;
+/** How fast old data is read while producers wait for this node: what they need comes first. */
+const BUSY_BYTES_PER_SECOND = 16 * 1024 * 1024;
 /** Kept of all groups together, at most; a piece ends with a whole entry, and may be longer by one. */
 const KEPT_PIECES_MAX = 16;
 
@@ -19,13 +23,24 @@ interface Piece {
   loaded: readonly Entry[] | undefined;
 }
 
+export interface CatchUpOptions {
+  readonly runtime: Runtime;
+  readonly log: Log;
+  /** Whether producers wait for this node. */
+  readonly isBusy: () => boolean;
+}
+
 export class CatchUpReads {
+  readonly #options: CatchUpOptions;
   readonly #log: Log;
+  /** While it is busy: when the next piece may be read, monotonic ms. */
+  #nextMs = 0;
   /** Used longest ago first. */
   readonly #pieces = new Set<Piece>();
 
-  constructor(log: Log) {
-    this.#log = log;
+  constructor(options: CatchUpOptions) {
+    this.#options = options;
+    this.#log = options.log;
   }
 
   /**
@@ -79,11 +94,21 @@ export class CatchUpReads {
 
   #pieceFrom(group: GroupId, fromIndex: number, toIndex: number): Piece {
     for (const piece of this.#pieces) if (piece.group === group && piece.fromIndex === fromIndex) return piece;
-    const entries = this.#log.read(group, fromIndex, toIndex, PIECE_BYTES);
+    const entries = this.#readPiece(group, fromIndex, toIndex);
     const piece: Piece = { group, fromIndex, entries, loaded: undefined };
     entries.then((loaded) => piece.loaded = loaded, () => this.#pieces.delete(piece));
     this.#pieces.add(piece);
     return piece;
+  }
+
+  async #readPiece(group: GroupId, fromIndex: number, toIndex: number): Promise<readonly Entry[]> {
+    const { runtime, isBusy } = this.#options;
+    const nowMs = runtime.clock.monotonicMs();
+    if (isBusy()) {
+      this.#nextMs = Math.max(this.#nextMs, nowMs) + PIECE_BYTES * 1000 / BUSY_BYTES_PER_SECOND;
+      if (this.#nextMs - nowMs >= 1) await sleep(runtime, this.#nextMs - nowMs);
+    }
+    return await this.#log.read(group, fromIndex, toIndex, PIECE_BYTES);
   }
 
   /** Nobody waits for it yet: what goes wrong with it, its reader will hear when it reads. */

@@ -15,6 +15,8 @@ import type { Routing } from "./routing.ts";
 
 /** Followers of a partition are not read. */
 const COMMIT_NOTICE_MS = 200;
+/** Producers wait for this node when more than this is on its way. */
+const BUSY_PROPOSED_BYTES = 256 * 1024;
 const RETRY_MS = 1_000;
 
 export interface PartitionsOptions {
@@ -46,7 +48,8 @@ export class Partitions {
 
   constructor(options: PartitionsOptions) {
     this.#options = options;
-    this.#catchUp = new CatchUpReads(options.log);
+    const { runtime, log, host } = options;
+    this.#catchUp = new CatchUpReads({ runtime, log, isBusy: () => host.proposedBytes > BUSY_PROPOSED_BYTES });
     this.repairs = new Repairs({
       ...options,
       othersOf: (shard) => this.#othersOf(shard),

@@ -1,6 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Log } from "../../../src/log/types.ts";
+import type { Runtime } from "../../../src/runtime/runtime.ts";
 import { Entry, EntryKind } from "../../../src/records/entry.ts";
 import { CatchUpReads } from "../../../shards/partition/catch-up-reads.ts";
 
@@ -52,9 +53,27 @@ class SlowLog {
   }
 }
 
+/** A clock that jumps to where somebody waits for. */
+class Jumps {
+  nowMs = 0;
+  readonly runtime = {
+    clock: { monotonicMs: () => this.nowMs },
+    timers: {
+      after: (delayMs: number, callback: () => void) => {
+        this.nowMs += delayMs;
+        queueMicrotask(callback);
+      },
+    },
+  } as unknown as Runtime;
+}
+
+function readsOf({ log }: SlowLog, isBusy = () => false, { runtime } = new Jumps()): CatchUpReads {
+  return new CatchUpReads({ runtime, log, isBusy });
+}
+
 test("gives everything once, in order, up to what is committed", async () => {
   const slow = new SlowLog(103);
-  const reads = new CatchUpReads(slow.log);
+  const reads = readsOf(slow);
   const wanted = slow.entries.slice(0, 93).filter(({ recordCount }) => recordCount > 0);
   assert.equal(await slow.drain(reads, 1, 93), wanted.map(({ baseOffset }) => baseOffset));
   assert.equal(slow.reads, ["1:1", "1:11", "1:21", "1:31", "1:41", "1:51", "1:61", "1:71", "1:81", "1:91"]);
@@ -62,14 +81,14 @@ test("gives everything once, in order, up to what is committed", async () => {
 
 test("the next piece is fetched while the one before is given out", async () => {
   const slow = new SlowLog(40);
-  const reads = new CatchUpReads(slow.log);
+  const reads = readsOf(slow);
   await reads.read(1, 0, 40, 200);
   assert.equal(slow.reads, ["1:1", "1:11"]);
 });
 
 test("readers of the same place share what is read", async () => {
   const slow = new SlowLog(100);
-  const reads = new CatchUpReads(slow.log);
+  const reads = readsOf(slow);
   const all = await Promise.all([1, 2, 3].map(() => slow.drain(reads, 1, 100)));
   assert.equal(all[0], all[1]);
   assert.equal(all[0], all[2]);
@@ -78,7 +97,7 @@ test("readers of the same place share what is read", async () => {
 
 test("many readers at once read no more than they need", async () => {
   const slow = new SlowLog(50);
-  const reads = new CatchUpReads(slow.log);
+  const reads = readsOf(slow);
   const groups = Array.from({ length: 40 }, (_, at) => at + 1);
   const all = await Promise.all(groups.map((group) => slow.drain(reads, group, 50, Infinity)));
   for (const offsets of all) assert.is(offsets.length, 40);
@@ -87,11 +106,21 @@ test("many readers at once read no more than they need", async () => {
 
 test("what could not be read is read again", async () => {
   const slow = new SlowLog(20);
-  const reads = new CatchUpReads(slow.log);
+  const reads = readsOf(slow);
   slow.failing = true;
   assert.is(await reads.read(1, 0, 20, 100).then(() => "read", ({ message }) => message), "the disk fails");
   slow.failing = false;
   assert.is((await reads.read(1, 0, 20, 100)).length, 1);
+});
+
+test("while producers wait it takes its time", async () => {
+  const slow = new SlowLog(100);
+  const jumps = new Jumps();
+  await slow.drain(readsOf(slow, () => true, jumps), 1, 100);
+  assert.ok(jumps.nowMs >= 10 * 60, `10 pieces in ${jumps.nowMs} ms`);
+  const quick = new Jumps();
+  await slow.drain(readsOf(slow, () => false, quick), 1, 100);
+  assert.is(quick.nowMs, 0);
 });
 
 test("entries without records are passed over", async () => {
@@ -104,7 +133,7 @@ test("entries without records are passed over", async () => {
   const last = Entry.create({ kind: EntryKind.batch, payload: new Uint8Array(9), recordCount: 1 });
   last.stamp(1, 31, 40);
   slow.entries.push(last);
-  const reads = new CatchUpReads(slow.log);
+  const reads = readsOf(slow);
   await reads.read(1, 0, 31, 10_000);
   assert.equal((await reads.read(1, 40, 31, 100)).map(({ index }) => index), [31]);
 });
