@@ -38,6 +38,8 @@ export interface PeersOptions {
   /** See `PeerLinkOptions`. */
   readonly forgot: () => boolean;
   readonly secret: string;
+  /** How long a write to this node's disk takes just now: told with every heartbeat. */
+  readonly diskWriteMs: () => number;
   readonly heartbeatMs: number;
   /** A session without any frame for this long is taken for dead and dialled anew. */
   readonly silenceMsMax: number;
@@ -70,6 +72,7 @@ class Peer {
   sequence = 0;
   echo = 0;
   echoIncarnation = 0;
+  diskWriteMs = 0;
 
   constructor(link: PeerLink) {
     this.link = link;
@@ -133,6 +136,13 @@ export class Peers implements MessageSink {
     return this.#peers.get(peer)?.heardMs ?? -Infinity;
   }
 
+  /** How long a write to its disk takes on each node that is alive, this one included. */
+  diskWriteMs(): Map<NodeId, number> {
+    const found = new Map([[this.#options.nodeId, this.#options.diskWriteMs()]]);
+    for (const [node, { diskWriteMs }] of this.#peers) if (this.isAlive(node)) found.set(node, diskWriteMs);
+    return found;
+  }
+
   /** Reached and heard of late. */
   isAlive(peer: NodeId): boolean {
     const found = this.#peers.get(peer);
@@ -188,10 +198,11 @@ export class Peers implements MessageSink {
   #beat(): void {
     const { runtime, run: { incarnation }, heartbeatMs, silenceMsMax } = this.#options;
     const nowMs = this.#nowMs();
+    const diskWriteMs = Math.round(this.#options.diskWriteMs());
     for (const peer of this.#peers.values()) {
       const { echo, echoIncarnation, link, session } = peer;
       peer.sequence += 1;
-      link.send(encodeHeartbeat({ incarnation, sequence: peer.sequence, echo, echoIncarnation }));
+      link.send(encodeHeartbeat({ incarnation, sequence: peer.sequence, echo, echoIncarnation, diskWriteMs }));
       // A partition or a lost machine tells no one: what is silent for long is cut, and dialled anew.
       if (session && nowMs - peer.heardMs > silenceMsMax) {
         session.destroy();
@@ -223,7 +234,8 @@ export class Peers implements MessageSink {
       case PeerMessageType.raft:
         return this.#onRaft(unpackRaft(head, body, session.from, this.#options.nodeId));
       case PeerMessageType.heartbeat: {
-        const { sequence, incarnation } = decodeHeartbeat(head);
+        const { sequence, incarnation, diskWriteMs } = decodeHeartbeat(head);
+        peer.diskWriteMs = diskWriteMs;
         peer.echo = sequence;
         peer.echoIncarnation = incarnation;
         return;

@@ -8,6 +8,7 @@ import { BATCH_BYTES_MAX } from "../../src/wire/limits.ts";
 import type { Host } from "../host/host.ts";
 import type { Replica } from "../host/replica.ts";
 import type { ProposalCode } from "../host/state-machine.ts";
+import type { CatchUpReads } from "./catch-up-reads.ts";
 import { encodePartitionCommand, type TrimReason } from "./commands.ts";
 import { LogTrimmer } from "./log-trimmer.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
@@ -42,6 +43,8 @@ export interface PartitionOptions {
   readonly machine: PartitionMachine;
   /** Where its dead records go. */
   readonly office: DeadLetterOffice;
+  /** Of the node: all its partitions share it. */
+  readonly catchUp: CatchUpReads;
   /** Of the topic, as it is now. */
   readonly recordBytesMax: () => number;
 }
@@ -141,7 +144,7 @@ export class Partition {
     const { raft, group } = this.replica;
     const index = this.#tailIndexOf(offset);
     const entries = index === undefined ? undefined : raft.log.slice(index, raft.applied, bytesMax);
-    return entries ?? this.#readLog(group, offset, bytesMax);
+    return entries ?? this.#options.catchUp.read(group, offset, raft.applied, bytesMax);
   }
 
   /**
@@ -196,13 +199,6 @@ export class Partition {
   watchTail(wake: () => void): () => void {
     this.#tailReaders.add(wake);
     return () => this.#tailReaders.delete(wake);
-  }
-
-  async #readLog(group: number, offset: number, bytesMax: number): Promise<Entry[]> {
-    const { log } = this.#options;
-    const index = await log.seekOffset(group, offset);
-    const { applied } = this.replica.raft;
-    return index > applied ? [] : log.read(group, index, applied, bytesMax);
   }
 
   /** Index of the entry in memory that holds `offset`; undefined when that is not in memory. */

@@ -19,6 +19,12 @@ export function createMetrics(node: RaftlineNode): Registry {
   gauge("partitions_led", "Partitions this node leads.", () => count(node, ({ leads }) => leads));
   gauge("metadata_revision", "Raft index of the last metadata command applied here.", () => node.metadata.revision);
   gauge("log_pending_bytes", "Bytes that wait for the disk.", () => node.log.pendingBytes);
+  gauge("disk_write_milliseconds", "How long a write of the log takes just now.", () => node.log.writeMs);
+  gauge(
+    "disk_slow",
+    "1 when the disk is so slow that this node leads nothing.",
+    () => node.balance.hasSlowDisk ? 1 : 0,
+  );
   gauge("replicas_damaged", "Replicas found damaged here since the start.", () => node.partitions.repairs.damaged);
   gauge("replicas_repaired", "Those that began anew.", () => node.partitions.repairs.begun);
   gauge("log_compacted_bytes", "Bytes that compaction has written anew.", () => node.log.compactedBytes);

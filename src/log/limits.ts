@@ -66,7 +66,7 @@ export const DEFAULT_LOG_LIMITS: LogLimits = {
   scrubEveryMs: 24 * 3_600_000,
   readBytesMax: 2 * MIB,
   readGapBytes: 16 * KIB,
-  readsMax: 2,
+  readsMax: 3,
   indexCacheBytes: 16 * MIB,
   scanBytes: 4 * MIB,
   searchBytes: 32 * MIB,

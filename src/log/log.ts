@@ -105,6 +105,10 @@ export class LogEngine implements Log {
     this.#maintenance.wake();
   }
 
+  get writeMs(): number {
+    return this.#writer.writeMs;
+  }
+
   get compactedBytes(): number {
     return this.#reclaimer.compactedBytes;
   }

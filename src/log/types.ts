@@ -93,6 +93,8 @@ export interface Log {
    * only until then.
    */
   write(writes: readonly GroupWrite[], onDurable: () => void): void;
+  /** How long a write to the disk takes just now, in ms; 0 when nothing is known. */
+  readonly writeMs: number;
   /** Bytes of entries that compaction has written anew since the log was opened. */
   readonly compactedBytes: number;
   /** Bytes queued or being written: where the host's back-pressure looks. */

@@ -12,6 +12,7 @@ import type { LogLimits } from "./limits.ts";
 import type { LogRecord } from "./record.ts";
 import type { Space } from "./space.ts";
 import type { WalFile } from "./wal-file.ts";
+import { WriteLatency } from "./write-latency.ts";
 
 interface Queued {
   readonly record: LogRecord | undefined;
@@ -33,6 +34,7 @@ export class Writer {
   readonly #builder: BlockBuilder;
   /** Called with a file that will certainly get no more blocks. */
   readonly #onRolled: (file: WalFile) => void;
+  readonly #latency = new WriteLatency();
   #queue: Queued[] = [];
   #pendingBytes = 0;
   #nextSequence: number;
@@ -64,6 +66,11 @@ export class Writer {
 
   get pendingBytes(): number {
     return this.#pendingBytes;
+  }
+
+  /** See {@link Log.writeMs}. */
+  get writeMs(): number {
+    return this.#latency.at(this.#runtime.clock.monotonicMs());
   }
 
   /** `record` undefined: only to hear when all that was queued before is durable. */
@@ -146,10 +153,14 @@ export class Writer {
     for (;;) {
       const block = await this.#place(records);
       const file = this.#files.current;
+      const { clock } = this.#runtime;
       try {
+        this.#latency.begin(clock.monotonicMs());
         await file.writable!.write(this.#withZeroLead(block), block.position);
+        this.#latency.end(clock.monotonicMs());
       } catch (error) {
         if (!(error instanceof DiskError) || error.code !== "DISK_FULL") throw error;
+        this.#latency.end(clock.monotonicMs());
         // The same block goes to the same place again, over what was written of it.
         await this.#space.exhausted();
         continue;

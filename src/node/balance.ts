@@ -1,10 +1,11 @@
-/** Gives leadership back to where a partition's leader should be, and away before a planned stop. */
+/** Gives leadership back to where a partition's leader should be, and away before a planned stop or from a slow disk. */
 import type { NodeId } from "../raft/types.ts";
 import type { Runtime, Timer } from "../runtime/runtime.ts";
 import { sleep } from "../runtime/sleep.ts";
 import type { Host } from "../../shards/host/host.ts";
 import type { Peers } from "../../shards/host/peers.ts";
 import type { Replica } from "../../shards/host/replica.ts";
+import { DiskHealth } from "./disk-health.ts";
 
 const LOOK_MS = 1_000;
 const TRANSFERS_PER_LOOK_MAX = 64;
@@ -27,10 +28,17 @@ export class Balance {
   readonly #options: BalanceOptions;
   /** Monotonic ms since when each peer has been alive at every look. */
   readonly #aliveSinceMs = new Map<NodeId, number>();
+  readonly #disks = new DiskHealth();
+  #wasSlow = false;
   #timer: Timer | undefined;
 
   constructor(options: BalanceOptions) {
     this.#options = options;
+  }
+
+  /** Whether this node's disk is so slow that it leads nothing. */
+  get hasSlowDisk(): boolean {
+    return this.#wasSlow;
   }
 
   start(): void {
@@ -59,7 +67,9 @@ export class Balance {
   /** False: there is nobody to hand it to. */
   #transferAway(replica: Replica): boolean {
     const { peers } = this.#options;
-    const alive = replica.raft.followers().filter(({ peer }) => peers.isAlive(peer));
+    const alive = replica.raft.followers().filter(({ peer, vouched }) => {
+      return vouched && peers.isAlive(peer) && !this.#disks.isSlow(peer);
+    });
     const [best] = alive.sort((a, b) => b.match - a.match);
     if (best === undefined) return false;
     this.#transfer(replica, best.peer);
@@ -69,16 +79,32 @@ export class Balance {
   #look(): void {
     const { runtime, nodeId, host, peers, delayMs } = this.#options;
     const nowMs = runtime.clock.monotonicMs();
+    this.#disks.look(peers.diskWriteMs());
+    const isSlow = this.#disks.isSlow(nodeId);
+    if (isSlow !== this.#wasSlow) this.#tellSlow(isSlow);
     let transfers = 0;
     for (const replica of host.replicas()) {
       if (!replica.isLeading || transfers >= TRANSFERS_PER_LOOK_MAX) continue;
+      if (isSlow) {
+        if (this.#transferAway(replica)) transfers += 1;
+        continue;
+      }
       const preferred = replica.raft.configuration.voters[0];
-      if (preferred === undefined || preferred === nodeId) continue;
+      if (preferred === undefined || preferred === nodeId || this.#disks.isSlow(preferred)) continue;
       if (nowMs - this.#aliveSince(preferred, peers.isAlive(preferred), nowMs) < delayMs) continue;
       if (!hasCaughtUp(replica, preferred)) continue;
       this.#transfer(replica, preferred);
       transfers += 1;
     }
+  }
+
+  #tellSlow(isSlow: boolean): void {
+    this.#wasSlow = isSlow;
+    const { log } = this.#options.runtime;
+    const writeMs = Object.fromEntries(this.#options.peers.diskWriteMs());
+    if (isSlow) {
+      log.write("warn", "the disk is much slower than the other nodes': the leaders here go to them", writeMs);
+    } else log.write("info", "the disk is as quick as the other nodes' again", writeMs);
   }
 
   #aliveSince(peer: NodeId, alive: boolean, nowMs: number): number {

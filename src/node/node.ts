@@ -71,7 +71,7 @@ export class RaftlineNode {
   readonly #folder: DataFolder;
   readonly #metadataReplica: Replica;
   readonly #clientService: ClientService;
-  readonly #balance: Balance;
+  readonly balance: Balance;
   readonly #mover: ReplicaMover;
   readonly #recollection: Recollection;
   readonly #requests: PeerRequests;
@@ -110,6 +110,7 @@ export class RaftlineNode {
       run: memory.self,
       forgot: () => memory.past === "lost",
       secret: config.peerSecret ?? "",
+      diskWriteMs: () => log.writeMs,
       heartbeatMs: limits.heartbeatMs,
       silenceMsMax: limits.heartbeatMs * SILENT_HEARTBEATS,
     }, {
@@ -197,7 +198,7 @@ export class RaftlineNode {
       partitions: this.partitions,
       peers,
     });
-    this.#balance = new Balance({ runtime, nodeId, host, peers, delayMs: limits.balanceDelayMs });
+    this.balance = new Balance({ runtime, nodeId, host, peers, delayMs: limits.balanceDelayMs });
     this.#retention = new RetentionLoop({ runtime, log, metadata, partitions, lookMs: limits.retentionLookMs });
     this.partitions.reconcile();
   }
@@ -241,7 +242,7 @@ export class RaftlineNode {
   start(peers: ReadonlyMap<NodeId, Address>, adminPort: number): void {
     this.#adminPort = adminPort;
     this.peers.start(peers);
-    this.#balance.start();
+    this.balance.start();
     this.#mover.start();
     this.#retention.start();
     this.#register();
@@ -264,13 +265,13 @@ export class RaftlineNode {
   async stop({ handOver = true } = {}): Promise<void> {
     if (this.#stopping) return;
     this.#stopping = true;
-    this.#balance.stop();
+    this.balance.stop();
     this.#mover.stop();
     this.#recollection.close();
     this.partitions.close();
     this.#retention.stop();
     this.partitions.repairs.stop();
-    if (handOver) await this.#balance.handOver();
+    if (handOver) await this.balance.handOver();
     this.#clientService.close();
     await this.#rpc?.close();
     this.metadataService.close();

@@ -4,6 +4,7 @@ import type { NodeId } from "../raft/types.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Host } from "../../shards/host/host.ts";
 import { holdersOf, METADATA_SHARD, type MetadataState, type PartitionRecord } from "../../shards/metadata/state.ts";
+import { CatchUpReads } from "../../shards/partition/catch-up-reads.ts";
 import type { DeadLetterOffice } from "../../shards/partition/dead-letter-forwarder.ts";
 import { PartitionMachine } from "../../shards/partition/machine.ts";
 import { Partition } from "../../shards/partition/partition.ts";
@@ -14,6 +15,8 @@ import type { Routing } from "./routing.ts";
 
 /** Followers of a partition are not read. */
 const COMMIT_NOTICE_MS = 200;
+/** Producers wait for this node when more than this is on its way. */
+const BUSY_PROPOSED_BYTES = 256 * 1024;
 const RETRY_MS = 1_000;
 
 export interface PartitionsOptions {
@@ -38,12 +41,15 @@ export class Partitions {
   readonly #doubting = new Set<number>();
   #closed = false;
   readonly repairs: Repairs;
+  readonly #catchUp: CatchUpReads;
   #current = false;
   /** The topics known by now may be older than this run of the node. */
   #isBeforeStart = true;
 
   constructor(options: PartitionsOptions) {
     this.#options = options;
+    const { runtime, log, host } = options;
+    this.#catchUp = new CatchUpReads({ runtime, log, isBusy: () => host.proposedBytes > BUSY_PROPOSED_BYTES });
     this.repairs = new Repairs({
       ...options,
       othersOf: (shard) => this.#othersOf(shard),
@@ -165,7 +171,10 @@ export class Partitions {
     });
     const recordBytesMax = () => metadata.topicOfShard.get(shard)?.recordBytesMax ?? 0;
     const office = officeOf(shard);
-    this.#partitions.set(shard, new Partition({ runtime, host, log, replica, machine, office, recordBytesMax }));
+    this.#partitions.set(
+      shard,
+      new Partition({ runtime, host, log, replica, machine, office, catchUp: this.#catchUp, recordBytesMax }),
+    );
   }
 
   /** A member from the beginning. Whoever moves in may have been here before, and have given up what it promised then. */

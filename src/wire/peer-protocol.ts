@@ -50,6 +50,8 @@ export interface PeerHeartbeat {
   /** Highest sequence received from the peer, of its run `echoIncarnation`; 0 for none. */
   readonly echo: number;
   readonly echoIncarnation: number;
+  /** How long a write to the sender's disk takes just now; 0 when nothing is known. */
+  readonly diskWriteMs: number;
 }
 
 /** Who leads which shard, as told by the replicas themselves. */
@@ -81,7 +83,7 @@ const checkHello = validator(
   Type.Tuple([U16, Text, NodeIdSchema, NodeIdSchema, U53, RunsSchema, Type.Boolean(), Text]),
 );
 const checkAnswer = validator("peer hello answer", Type.Tuple([Text, U53]));
-const checkHeartbeat = validator("heartbeat", Type.Tuple([Type.Literal(2), U53, U53, U53, U53]));
+const checkHeartbeat = validator("heartbeat", Type.Tuple([Type.Literal(2), U53, U53, U53, U53, U32]));
 const checkLeadership = validator(
   "leadership",
   Type.Tuple([Type.Literal(3), Type.Array(Type.Tuple([U32, U53, Type.Boolean()]))]),
@@ -116,13 +118,14 @@ export function decodePeerHelloAnswer(head: unknown[]): PeerHelloAnswer {
   return { code, incarnation };
 }
 
-export function encodeHeartbeat({ incarnation, sequence, echo, echoIncarnation }: PeerHeartbeat): unknown[] {
-  return [PeerMessageType.heartbeat, incarnation, sequence, echo, echoIncarnation];
+export function encodeHeartbeat(heartbeat: PeerHeartbeat): unknown[] {
+  const { incarnation, sequence, echo, echoIncarnation, diskWriteMs } = heartbeat;
+  return [PeerMessageType.heartbeat, incarnation, sequence, echo, echoIncarnation, diskWriteMs];
 }
 
 export function decodeHeartbeat(head: unknown[]): PeerHeartbeat {
-  const [, incarnation, sequence, echo, echoIncarnation] = checkHeartbeat(head);
-  return { incarnation, sequence, echo, echoIncarnation };
+  const [, incarnation, sequence, echo, echoIncarnation, diskWriteMs] = checkHeartbeat(head);
+  return { incarnation, sequence, echo, echoIncarnation, diskWriteMs };
 }
 
 export function encodeLeadership(claims: readonly LeadershipClaim[]): unknown[] {

@@ -210,7 +210,7 @@ replication.run();
 const others = suite("peer messages");
 
 others("come out as they went in", () => {
-  const heartbeat = { incarnation: 2 ** 40, sequence: 3, echo: 2, echoIncarnation: 1 };
+  const heartbeat = { incarnation: 2 ** 40, sequence: 3, echo: 2, echoIncarnation: 1, diskWriteMs: 17 };
   assert.equal(decodeHeartbeat(received({ head: encodeHeartbeat(heartbeat) }).head), heartbeat);
   const claims = [{ shard: 1, term: 2 ** 41, leading: true }, { shard: 2, term: 1, leading: false }];
   assert.equal(decodeLeadership(received({ head: encodeLeadership(claims) }).head), claims);

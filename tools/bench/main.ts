@@ -13,6 +13,7 @@ import { type PeersResult, runPeers } from "./peers/run.ts";
 import { writeReport } from "./peers/report.ts";
 import { runPublish } from "./publish.ts";
 import { runQueue } from "./queue.ts";
+import { runRepair } from "./repair.ts";
 import { runRestart } from "./restart.ts";
 
 interface BenchFlags {
@@ -28,6 +29,7 @@ interface BenchFlags {
   readonly queueRecords: number;
   readonly backlog: number;
   readonly gib: number;
+  readonly flips: number;
   readonly rounds: number;
   readonly only?: string;
   readonly out?: string;
@@ -36,6 +38,8 @@ interface BenchFlags {
 
 const onProgress = (stage: string) => process.stderr.write(`${stage} …\n`);
 
+/** Three files of a log, about. */
+const REPAIR_RECORDS = 300_000;
 /** A backlog that a queue fills within half a minute. */
 const PEERS_RECORDS_MAX = 100_000;
 
@@ -49,6 +53,7 @@ const BENCHES: Readonly<Record<string, (flags: BenchFlags) => Promise<object>>> 
   failover: (flags) => runFailover({ ...flags, rate: flags.rate ?? 2_000, onProgress }),
   groups: (flags) => runGroups({ ...flags, onProgress }),
   queue: (flags) => runQueue({ ...flags, records: flags.queueRecords, onProgress }),
+  repair: (flags) => runRepair({ ...flags, records: REPAIR_RECORDS, onProgress }),
   restart: (flags) => runRestart({ ...flags, onProgress }),
 };
 
@@ -66,6 +71,7 @@ cli.command("<name>", `one of ${Object.keys(BENCHES).join(", ")}`)
   .option("--queue-records <n>", "queue: for each rate", { default: 1_000_000 })
   .option("--backlog <n>", "queue: waiting records, of which every second one is acked first", { default: 1_000_000 })
   .option("--gib <n>", "backlog: how much waits; three times that goes to the disk", { default: 8 })
+  .option("--flips <n>", "repair: bytes of one node's log that are flipped", { default: 200 })
   .option("--rounds <n>", "peers: how often each is measured", { default: 3 })
   .option("--only <names>", "peers: raftline, rabbitmq, nats, kafka; comma between them")
   .option("--out <folder>", "peers: where peers.json and the charts go")

@@ -1,0 +1,143 @@
+/**
+ * Reads of what is no longer in memory, for consumers that are behind. In pieces of a size that suits the disk, the next
+ * one fetched while the one before is on its way to the reader; several readers of the same place share them. Bounded
+ * for the whole node, and apart from the tail cache: whoever reads old data takes nothing from those who read new data.
+ */
+import type { GroupId, Log } from "../../src/log/types.ts";
+import type { Entry } from "../../src/records/entry.ts";
+import type { Runtime } from "../../src/runtime/runtime.ts";
+import { sleep } from "../../src/runtime/sleep.ts";
+
+/** Fetched at a time. */
+const PIECE_BYTES = 1024 * 1024;
+/** How fast old data is read while producers wait for this node: what they need comes first. */
+const BUSY_BYTES_PER_SECOND = 16 * 1024 * 1024;
+/** Kept of all groups together, at most; a piece ends with a whole entry, and may be longer by one. */
+const KEPT_PIECES_MAX = 16;
+
+interface Piece {
+  readonly group: GroupId;
+  readonly fromIndex: number;
+  readonly entries: Promise<readonly Entry[]>;
+  /** When they are here. */
+  loaded: readonly Entry[] | undefined;
+}
+
+export interface CatchUpOptions {
+  readonly runtime: Runtime;
+  readonly log: Log;
+  /** Whether producers wait for this node. */
+  readonly isBusy: () => boolean;
+}
+
+export class CatchUpReads {
+  readonly #options: CatchUpOptions;
+  readonly #log: Log;
+  /** While it is busy: when the next piece may be read, monotonic ms. */
+  #nextMs = 0;
+  /** Used longest ago first. */
+  readonly #pieces = new Set<Piece>();
+
+  constructor(options: CatchUpOptions) {
+    this.#options = options;
+    this.#log = options.log;
+  }
+
+  /**
+   * Whole entries from the one that holds `offset` on, up to `toIndex`, at least one if there is any, until `bytesMax`.
+   * @throws {LogError}
+   */
+  async read(group: GroupId, offset: number, toIndex: number, bytesMax: number): Promise<Entry[]> {
+    let piece = this.#pieceWith(group, offset);
+    if (!piece) {
+      const index = await this.#log.seekOffset(group, offset);
+      if (index > toIndex) return [];
+      piece = this.#pieceFrom(group, index, toIndex);
+    }
+    for (;;) {
+      this.#touch(piece);
+      const entries = await piece.entries;
+      const first = entries.findIndex((entry) => entry.nextOffset > offset);
+      const next = entries.at(-1)!.index + 1;
+      if (first >= 0) {
+        if (next <= toIndex && this.#hasRoomAhead()) this.#ahead(group, next, toIndex);
+        return taken(entries, first, toIndex, bytesMax);
+      }
+      // Nothing but entries without records.
+      if (next > toIndex) return [];
+      piece = this.#pieceFrom(group, next, toIndex);
+    }
+  }
+
+  /** With more readers than this what is fetched ahead would be gone before it is wanted. */
+  #hasRoomAhead(): boolean {
+    const groups = new Set<GroupId>();
+    for (const { group } of this.#pieces) groups.add(group);
+    return groups.size <= KEPT_PIECES_MAX / 2;
+  }
+
+  /** One that is here and has the offset, or that comes next after one that is here. */
+  #pieceWith(group: GroupId, offset: number): Piece | undefined {
+    let before: Entry | undefined;
+    for (const { group: other, loaded } of this.#pieces) {
+      const last = loaded?.at(-1);
+      if (other === group && last?.nextOffset === offset) before = last;
+    }
+    for (const piece of this.#pieces) {
+      if (piece.group !== group) continue;
+      if (before && piece.fromIndex === before.index + 1) return piece;
+      const { loaded } = piece;
+      if (loaded && loaded[0]!.baseOffset <= offset && loaded.at(-1)!.nextOffset > offset) return piece;
+    }
+    return undefined;
+  }
+
+  #pieceFrom(group: GroupId, fromIndex: number, toIndex: number): Piece {
+    for (const piece of this.#pieces) if (piece.group === group && piece.fromIndex === fromIndex) return piece;
+    const entries = this.#readPiece(group, fromIndex, toIndex);
+    const piece: Piece = { group, fromIndex, entries, loaded: undefined };
+    entries.then((loaded) => piece.loaded = loaded, () => this.#pieces.delete(piece));
+    this.#pieces.add(piece);
+    return piece;
+  }
+
+  async #readPiece(group: GroupId, fromIndex: number, toIndex: number): Promise<readonly Entry[]> {
+    const { runtime, isBusy } = this.#options;
+    const nowMs = runtime.clock.monotonicMs();
+    if (isBusy()) {
+      this.#nextMs = Math.max(this.#nextMs, nowMs) + PIECE_BYTES * 1000 / BUSY_BYTES_PER_SECOND;
+      if (this.#nextMs - nowMs >= 1) await sleep(runtime, this.#nextMs - nowMs);
+    }
+    return await this.#log.read(group, fromIndex, toIndex, PIECE_BYTES);
+  }
+
+  /** Nobody waits for it yet: what goes wrong with it, its reader will hear when it reads. */
+  #ahead(group: GroupId, fromIndex: number, toIndex: number): void {
+    this.#pieceFrom(group, fromIndex, toIndex).entries.catch(() => {});
+    this.#evict();
+  }
+
+  #touch(piece: Piece): void {
+    this.#pieces.delete(piece);
+    this.#pieces.add(piece);
+    this.#evict();
+  }
+
+  #evict(): void {
+    for (const oldest of this.#pieces) {
+      if (this.#pieces.size <= KEPT_PIECES_MAX) return;
+      this.#pieces.delete(oldest);
+    }
+  }
+}
+
+function taken(entries: readonly Entry[], first: number, toIndex: number, bytesMax: number): Entry[] {
+  const found: Entry[] = [];
+  let bytes = 0;
+  for (let at = first; at < entries.length && entries[at]!.index <= toIndex; at++) {
+    bytes += entries[at]!.byteLength;
+    if (found.length > 0 && bytes > bytesMax) break;
+    found.push(entries[at]!);
+  }
+  return found;
+}
