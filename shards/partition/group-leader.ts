@@ -70,7 +70,7 @@ export class GroupLeader {
       source,
       proposals: this.#proposals,
       submit: (command, done) => this.submit(command, done),
-      onLeased: () => this.#armSweep(),
+      onDeadline: () => this.#armSweep(),
     });
     const submit = (command: GroupCommand) =>
       new Promise<GroupResult>((resolve) => this.#proposals.submit(command, resolve));
@@ -138,7 +138,7 @@ export class GroupLeader {
       this.#armSweep();
     }
     this.#queues.get(group)?.forwarder.wake();
-    if (op === "park") return this.#armSweep();
+    if (op === "park") return;
     this.wake();
   }
 

@@ -82,11 +82,10 @@ export class QueueDeadlines {
     const dueMs = coarseMs > this.#clock.wallMs() ? coarseMs : atMs;
     let parcelId = this.#wallParcels.get(dueMs);
     if (parcelId === undefined) this.#wallParcels.set(dueMs, parcelId = this.#newParcelId());
-    this.wallParcelRuns(dueMs);
     return { parcelId, atMs: dueMs };
   }
 
-  /** Something waits for this time of the wall clock. */
+  /** A parcel that waits for this time of the wall clock is in the state. */
   wallParcelRuns(atMs: number): void {
     const waitMs = Math.min(WALL_LOOK_MS_MAX, Math.max(0, atMs - this.#clock.wallMs()));
     this.nextDueMs = Math.min(this.nextDueMs, this.#clock.monotonicMs() + waitMs);

@@ -57,8 +57,8 @@ export interface QueueLeaderOptions {
   readonly proposals: GroupProposals;
   /** Replicates another change of the queue. */
   readonly submit: (command: GroupCommand, done: GroupDone) => void;
-  /** A lease runs from now on. */
-  readonly onLeased: () => void;
+  /** Something runs that will end. */
+  readonly onDeadline: () => void;
 }
 
 interface Waiting {
@@ -150,7 +150,13 @@ export class QueueLeader {
       ? { op: "drop", group, ranges } as const
       : { op: "park", group, ranges, ...this.deadlines.wallParcelFor(timingOf(batch).deliverAtMs!) } as const;
     this.#reserved.add(start, batch.nextOffset);
-    this.#options.submit(command, () => this.#reserved.remove(start, batch.nextOffset));
+    this.#options.submit(command, () => {
+      this.#reserved.remove(start, batch.nextOffset);
+      if (command.op !== "park") return;
+      // Only now: what was looked for before it was in the state was not found.
+      this.deadlines.wallParcelRuns(command.atMs);
+      this.#options.onDeadline();
+    });
     return true;
   }
 
@@ -211,7 +217,7 @@ export class QueueLeader {
       else this.#reservedBy.delete(consumer);
       if (lease !== undefined) {
         this.deadlines.leaseRuns(lease.leaseId, leaseMs);
-        this.#options.onLeased();
+        this.#options.onDeadline();
       }
       done({ code, leaseMs, lease, batches: lease === undefined ? [] : holding(lease.held, batches) });
     });

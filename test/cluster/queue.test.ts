@@ -228,6 +228,53 @@ queues("scheduled records wait for their time, and those whose time is over are 
   }
 });
 
+queues(
+  "cursors: a later generation fences, nothing is committed beyond the end, and a group is of one kind",
+  async () => {
+    await topicWith("places", 10);
+    const cursors = client.cursors("places", "log");
+    assert.is((await cursors.read([0]))[0]?.offset, undefined);
+    await cursors.commit([{ partition: 0, offset: 3 }]);
+    assert.equal((await cursors.claim([0], 2, "second")).map(({ offset, generation }) => [offset, generation]), [[
+      3,
+      2,
+    ]]);
+    assert.is(await codeOf(cursors.commit([{ partition: 0, offset: 4 }], 1)), "STALE_GENERATION");
+    assert.is(await codeOf(cursors.commit([{ partition: 0, offset: 4 }])), "STALE_GENERATION");
+    assert.is(await codeOf(cursors.claim([0], 1, "first")), "STALE_GENERATION");
+    assert.is(await codeOf(cursors.commit([{ partition: 0, offset: 11 }], 2)), "OFFSET_OUT_OF_RANGE");
+    assert.is(await codeOf(cursors.commit([{ partition: 1, offset: 0 }], 2)), "UNKNOWN_PARTITION");
+    await cursors.commit([{ partition: 0, offset: 10, metadata: "all" }], 2);
+    const [cursor] = await cursors.read([0]);
+    assert.equal([cursor?.offset, cursor?.metadata], [10, "all"]);
+    const queue = client.queue("places", { group: "log" });
+    assert.is(await codeOf(queue[Symbol.asyncIterator]().next()), "WRONG_GROUP_KIND");
+  },
+);
+
+queues("a group is set back: not one that is unknown, nor one that works, unless it is forced", async () => {
+  await topicWith("again-and-again", 10);
+  const { admin } = client;
+  assert.is(await codeOf(admin.resetGroup("again-and-again", "g", { to: "earliest" })), "UNKNOWN_GROUP");
+  const queue = client.queue("again-and-again", { group: "g" });
+  const iterator = queue[Symbol.asyncIterator]();
+  const { value: message } = await iterator.next();
+  assert.is(await codeOf(admin.resetGroup("again-and-again", "g", { to: "latest" })), "GROUP_ACTIVE");
+  assert.is(await codeOf(admin.removeGroup("again-and-again", "g")), "GROUP_ACTIVE");
+  assert.is(await codeOf(admin.resetGroup("again-and-again", "g", { to: 11, force: true })), "OFFSET_OUT_OF_RANGE");
+  assert.equal(await admin.resetGroup("again-and-again", "g", { to: 8, force: true }), [{ partition: 0, offset: 8 }]);
+  assert.is(await codeOf(message!.ack()), "LEASE_EXPIRED");
+  await queue.close();
+  const left = client.queue("again-and-again", { group: "g" });
+  const seen = [];
+  for await (const one of left) {
+    seen.push(one.offset);
+    await one.ack();
+    if (seen.length === 2) break;
+  }
+  assert.equal(seen, [8, 9]);
+});
+
 queues("settings that make no sense are refused", async () => {
   await topicWith("refused", 0);
   const options = { group: "g" };

@@ -22,6 +22,7 @@ const REFUSALS: ReadonlySet<string> = new Set(["LEASE_EXPIRED", "UNKNOWN_LEASE"]
 
 export interface QueueWorkload extends WorkloadOptions {
   readonly queueHistory: QueueHistory;
+  readonly keyOrdered: boolean;
   /** Ends the client's process at once, and gives another one. */
   readonly another: () => QueueWorkload;
 }
@@ -59,6 +60,7 @@ export class QueueLoad {
       leaseMs: LEASE_MS,
       deliveriesMax: DELIVERIES_MAX,
       deadLetter: DEAD_TOPIC,
+      keyOrdered: this.#options.keyOrdered,
       prefetchRecords: 1 + random.integer(40),
       settleTimeoutMs: 4_000,
     });

@@ -37,6 +37,7 @@ const TOPICS_CHANCE = 0.35;
 const TRIMS_CHANCE = 0.5;
 const QUEUE_CHANCE = 0.5;
 const QUEUE_CONSUMERS = 3;
+const KEY_ORDERED_CHANCE = 0.3;
 const CONSUMER_PAUSE_MS_MAX = 60;
 
 export interface SimulationOptions {
@@ -85,6 +86,7 @@ class Simulation {
   readonly #hasTopicsLoad: boolean;
   readonly #hasTrims: boolean;
   readonly #hasQueue: boolean;
+  readonly #keyOrdered: boolean;
   readonly #queue: QueueHistory;
   readonly #leaseClock: LeaseClock;
   /** Of the partitions, when everything was over. */
@@ -106,6 +108,7 @@ class Simulation {
     this.#hasTopicsLoad = random.chance(TOPICS_CHANCE);
     this.#hasTrims = random.chance(TRIMS_CHANCE);
     this.#hasQueue = random.chance(QUEUE_CHANCE);
+    this.#keyOrdered = random.chance(KEY_ORDERED_CHANCE);
     this.#queue = new QueueHistory(this.#partitions, DELIVERIES_MAX, fail);
     this.#leaseClock = new LeaseClock(() => bed.scheduler.nowMs, fail);
     this.#history = new TopicHistory(this.#partitions, fail);
@@ -263,6 +266,7 @@ class Simulation {
       ...workload,
       random,
       queueHistory: this.#queue,
+      keyOrdered: this.#keyOrdered,
       another: () => {
         this.#bed.cluster.killClient(workload.runtime);
         return this.#queueWorkload();

@@ -64,6 +64,7 @@ export class Striker {
     cluster.network.faults.cutChance = 0;
     cluster.network.faults.delayMsMax = 1;
     cluster.network.heal();
+    cluster.setClocks();
     for (const id of cluster.ids) {
       const { faults } = cluster.diskOf(id);
       faults.slowness = 1;

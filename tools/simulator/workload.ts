@@ -6,6 +6,8 @@ import { ConsumerView, type TopicHistory, type Violation } from "./history.ts";
 import type { SeededRandom } from "./random.ts";
 
 export const TOPIC = "simulated";
+/** Readers of the log see it at once, queues later. */
+const SCHEDULED_CHANCE = 0.05;
 
 export interface WorkloadOptions {
   readonly runtime: Runtime;
@@ -83,8 +85,9 @@ export class ProducerLoad {
     const key = `k${random.integer(8)}`;
     const number = this.#numbers.get(key) ?? 0;
     const value = `${this.#id}.${this.#sequence++}`;
+    const timing = random.chance(SCHEDULED_CHANCE) ? { delayMs: random.integer(2_000) } : {};
     if (
-      !producer.enqueue(TOPIC, { key, value }, (error, partition, offset) => {
+      !producer.enqueue(TOPIC, { key, value, ...timing }, (error, partition, offset) => {
         this.#inFlight -= 1;
         if (error) history.failed();
         else history.acked(value, partition, offset);
