@@ -11,6 +11,7 @@ import { Fetcher } from "./fetcher.ts";
 import { PartitionCursor } from "./partition-cursor.ts";
 import { type GroupOptions, groupSettings, type TopicPartition } from "./group-options.ts";
 import { GroupPartitions } from "./group-partitions.ts";
+import { Signal } from "./signal.ts";
 import { findStarts, type From } from "./start-offsets.ts";
 
 export interface ConsumerOptions extends GroupOptions {
@@ -63,7 +64,7 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
   readonly #group: GroupPartitions | undefined;
   /** Of a group: whose record is in the caller's hands. It is done with when the next one is asked for. */
   #inHand: PartitionCursor | undefined;
-  #processedWaiters: (() => void)[] = [];
+  readonly #whenProcessed = new Signal();
   #given: Given | undefined;
   #starting: Promise<void> | undefined;
   #wake: (() => void) | undefined;
@@ -83,7 +84,8 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
       startsOf: (cursors) => this.#find(cursors, this.#from("earliest")),
       add: (cursors) => this.#add(cursors),
       remove: (cursor) => this.#remove(cursor),
-      whenProcessed: (cursor) => this.#whenProcessed(cursor),
+      isInHand: (cursor) => this.#inHand === cursor && !this.closed,
+      whenProcessed: () => this.#whenProcessed.next(),
       onFailed: (error) => this.#fail(error),
     });
     this.#fetcher = new Fetcher(cluster, {
@@ -176,8 +178,9 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
    */
   async commit(): Promise<void> {
     if (this.#group === undefined) throw new RaftlineError("INVALID_REQUEST", "only a group has a place to commit");
+    const inHand = this.#inHand;
     this.#processed();
-    await this.#group.commit();
+    await this.#group.commit(inHand);
   }
 
   /**
@@ -190,7 +193,7 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
       this.#closing = this.#group === undefined ? Promise.resolve() : this.#group.close();
       this.#fetcher.close();
       this.#tell();
-      this.#tellProcessed();
+      this.#whenProcessed.tell();
     }
     return this.#closing;
   }
@@ -361,17 +364,7 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
     this.#inHand = undefined;
     cursor.processed = cursor.position;
     this.#group?.touch();
-    this.#tellProcessed();
-  }
-
-  async #whenProcessed(cursor: PartitionCursor): Promise<void> {
-    while (this.#inHand === cursor && !this.closed) {
-      await new Promise<void>((resolve) => this.#processedWaiters.push(resolve));
-    }
-  }
-
-  #tellProcessed(): void {
-    for (const wake of this.#processedWaiters.splice(0)) wake();
+    this.#whenProcessed.tell();
   }
 
   async #find(

@@ -29,8 +29,11 @@ export interface GroupMemberEvents {
   readonly owned: () => number[];
   /** What it should hold: generation by shard. */
   readonly onAssigned: (assigned: ReadonlyMap<number, number>) => void;
-  /** The group knows it no more, or cannot be reached for as long as a session: what it held is others' by now. */
-  readonly onLost: () => void;
+  /**
+   * The group knows it no more, or cannot be reached for as long as a session: what it held is others' by now. It joins
+   * anew when this resolves: not before the handler that was too slow has returned.
+   */
+  readonly onLost: () => Promise<void>;
   readonly onFailed: (error: RaftlineError) => void;
 }
 
@@ -45,6 +48,7 @@ export class GroupMember {
   /** Of the newest heartbeat: answers to older ones say nothing new. */
   #sequence = 0;
   #lapse: Timer | undefined;
+  #recovering: Promise<void> | undefined;
   #reporting = false;
   #closed = false;
 
@@ -98,6 +102,8 @@ export class GroupMember {
 
   async #attempt(mine: number): Promise<void> {
     const { sessionTimeoutMs } = this.#settings;
+    await this.#recovering;
+    if (mine !== this.#sequence || this.#closed) return;
     const sentMs = this.#cluster.runtime.clock.monotonicMs();
     const answer = await this.#route.attempt({
       type: "groupHeartbeat",
@@ -127,12 +133,14 @@ export class GroupMember {
     this.#events.onAssigned(wanted);
   }
 
-  /** It joins anew with the next heartbeat. */
   #lost(): void {
     this.#lapse?.cancel();
     this.#generation = 0;
     this.#told = 0;
-    this.#events.onLost();
+    const recovering = this.#events.onLost().finally(() => {
+      if (this.#recovering === recovering) this.#recovering = undefined;
+    });
+    this.#recovering = recovering;
   }
 
   #fail(error: RaftlineError): void {

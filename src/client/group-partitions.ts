@@ -10,6 +10,7 @@ import { claim, commit, type CursorStep, type OwnedPartition } from "./group-cur
 import { GroupMember } from "./group-member.ts";
 import type { GroupSettings, TopicPartition } from "./group-options.ts";
 import { PartitionCursor } from "./partition-cursor.ts";
+import { Signal } from "./signal.ts";
 import type { Route } from "./topic-view.ts";
 
 /** What was done with is committed within this time. */
@@ -24,8 +25,10 @@ export interface GroupReader {
   readonly add: (cursors: readonly PartitionCursor[]) => void;
   /** Nothing more of it is given out. */
   readonly remove: (cursor: PartitionCursor) => void;
-  /** Resolves when the record of it that was given out last is done with. */
-  readonly whenProcessed: (cursor: PartitionCursor) => Promise<void>;
+  /** Whether the record that was given out last, of this partition, is not done with. */
+  readonly isInHand: (cursor: PartitionCursor) => boolean;
+  /** Resolves when that changes. */
+  readonly whenProcessed: () => Promise<void>;
   readonly onFailed: (error: RaftlineError) => void;
 }
 
@@ -43,6 +46,7 @@ export class GroupPartitions {
   #done = 0;
   /** Others may hold what is held here: it is dropped without a commit. */
   readonly #lost = new Set<OwnedPartition>();
+  readonly #loss = new Signal();
   #changing: Promise<void> | undefined;
   #committing: Promise<void> | undefined;
   #commitTimer: Timer | undefined;
@@ -81,13 +85,16 @@ export class GroupPartitions {
     });
   }
 
-  /** All that was done with, of all partitions held. @throws {RaftlineError} `STALE_GENERATION`, `TIMED_OUT`, … */
-  async commit(): Promise<void> {
+  /** All that was done with, of all partitions held; `inHand` is to be among them. @throws {RaftlineError} `STALE_GENERATION`, `TIMED_OUT`, … */
+  async commit(inHand: PartitionCursor | undefined): Promise<void> {
     const held = [...this.#owned.values()];
+    const holds = (cursor: PartitionCursor) => held.some((owned) => owned.cursor === cursor && !this.#lost.has(owned));
+    const before = held.filter(({ cursor }) => holds(cursor)).map(({ cursor }) => cursor);
+    if (inHand !== undefined && !before.includes(inHand)) before.push(inHand);
     await this.#commitProcessed(held);
-    const gone = held.find((owned) => this.#lost.has(owned));
+    const gone = before.find((cursor) => !holds(cursor));
     if (gone === undefined) return;
-    const { topic, partition } = gone.cursor.route;
+    const { topic, partition } = gone.route;
     throw new RaftlineError("STALE_GENERATION", `another member of the group has ${topic}/${partition}`);
   }
 
@@ -116,9 +123,13 @@ export class GroupPartitions {
     this.#change();
   }
 
-  #allLost(): void {
-    for (const owned of this.#owned.values()) this.#lost.add(owned);
+  async #allLost(): Promise<void> {
+    const lost = [...this.#owned.values()];
+    for (const owned of lost) this.#lost.add(owned);
+    this.#loss.tell();
     this.#want(new Map());
+    while (lost.some(({ cursor }) => this.#reader.isInHand(cursor))) await this.#reader.whenProcessed();
+    await this.#changing;
   }
 
   #change(): void {
@@ -157,8 +168,9 @@ export class GroupPartitions {
   async #letGo(going: readonly OwnedPartition[]): Promise<void> {
     if (going.length === 0) return;
     for (const { cursor } of going) this.#reader.remove(cursor);
-    const kept = going.filter((owned) => !this.#lost.has(owned));
-    await Promise.all(kept.map(({ cursor }) => this.#reader.whenProcessed(cursor)));
+    while (going.some((owned) => !this.#lost.has(owned) && this.#reader.isInHand(owned.cursor))) {
+      await Promise.race([this.#reader.whenProcessed(), this.#loss.next()]);
+    }
     const lost = going.filter((owned) => this.#lost.has(owned));
     const revoked = going.filter((owned) => !this.#lost.has(owned));
     if (lost.length > 0) await this.#settings.onRevoked(lost.map(placeOf), true);
