@@ -291,7 +291,9 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
       this.#fetcher.schedule();
       const { expiresAt } = batch;
       if (expiresAt === null || expiresAt > this.#cluster.runtime.clock.wallMs()) return { cursor, batch };
-      cursor.position = batch.nextOffset;
+      // Nothing is in hand while more is looked for.
+      cursor.position = cursor.processed = batch.nextOffset;
+      this.#group?.touch();
     }
   }
 

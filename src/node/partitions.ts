@@ -3,7 +3,12 @@ import type { Log } from "../log/types.ts";
 import type { NodeId } from "../raft/types.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Host } from "../../shards/host/host.ts";
-import { FIRST_PARTITION_SHARD, holdersOf, type MetadataState, type PartitionRecord } from "../../shards/metadata/state.ts";
+import {
+  FIRST_PARTITION_SHARD,
+  holdersOf,
+  type MetadataState,
+  type PartitionRecord,
+} from "../../shards/metadata/state.ts";
 import type { DeadLetterOffice } from "../../shards/partition/dead-letter-forwarder.ts";
 import { PartitionMachine } from "../../shards/partition/machine.ts";
 import { Partition } from "../../shards/partition/partition.ts";
