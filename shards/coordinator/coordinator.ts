@@ -5,7 +5,7 @@ import type { GroupHeartbeatRequest } from "../../src/wire/coordinator-protocol.
 import type {
   CoordinatorResult,
   GroupHeartbeatResponse,
-  GroupListResult,
+  GroupListResponse,
   GroupMembersResponse,
 } from "../../src/wire/coordinator-responses.ts";
 import type { Host } from "../host/host.ts";
@@ -60,7 +60,7 @@ export class Coordinator {
     return { ...result, generation: group.generation, rebalancing, members };
   }
 
-  async list(): Promise<GroupListResult> {
+  async list(): Promise<GroupListResponse> {
     const leads = await this.#options.replica.readBarrier();
     const groups = leads ? [...this.#options.machine.state.groups] : [];
     const rows = groups.map(([group, { members }]) => ({ group, members: members.size }));

@@ -8,8 +8,6 @@ import { LEADER_CODES } from "./start-offsets.ts";
 const RETRY_MS_FIRST = 10;
 const RETRY_MS_MAX = 250;
 
-type SingleRequest = Exclude<CoordinatorRequest, { type: "groupList" }>;
-
 export class CoordinatorRoute {
   readonly #cluster: Cluster;
   /** Node that probably leads; 0: not known. */
@@ -26,7 +24,7 @@ export class CoordinatorRoute {
   }
 
   /** One attempt; undefined: the leader is another one, or cannot be reached. @throws {RaftlineError} what is final */
-  async attempt<R extends SingleRequest>(
+  async attempt<R extends CoordinatorRequest>(
     request: R,
     timeoutMs: number,
   ): Promise<CoordinatorResponses[R["type"]] | undefined> {
@@ -45,7 +43,7 @@ export class CoordinatorRoute {
   }
 
   /** Attempts until one succeeds. @throws {RaftlineError} `TIMED_OUT`, and what is final */
-  async ask<R extends SingleRequest>(
+  async ask<R extends CoordinatorRequest>(
     request: R,
     attemptMs: number,
     giveUpMs: number,
@@ -56,7 +54,7 @@ export class CoordinatorRoute {
       const answer = await this.attempt(request, attemptMs);
       if (answer !== undefined) return answer;
       if (clock.monotonicMs() >= deadlineMs) {
-        throw new RaftlineError("TIMED_OUT", `the coordinator of group "${request.group}" did not answer`);
+        throw new RaftlineError("TIMED_OUT", `no coordinator answered within ${giveUpMs} ms`);
       }
       await this.#cluster.sleep(this.retryMs);
     }

@@ -40,13 +40,7 @@ export class Coordinators {
   /** @throws {RaftlineError} `INVALID_REQUEST` */
   async handle(exchange: Exchange<CoordinatorRequest>): Promise<void> {
     const { request } = exchange;
-    if (request.type === "groupList") {
-      const parts = await Promise.all(request.coordinators.map(async (number) => {
-        return await this.#here[number]?.list() ?? { ...this.#elsewhere(number), groups: [] };
-      }));
-      return void (exchange.open && exchange.ok("groupList", { parts }));
-    }
-    const number = coordinatorOf(request.group);
+    const number = request.type === "groupList" ? request.coordinator : coordinatorOf(request.group);
     const coordinator = this.#here[number];
     const elsewhere = this.#elsewhere(number);
     switch (request.type) {
@@ -63,6 +57,10 @@ export class Coordinators {
         const refused = { ...elsewhere, generation: 0, rebalancing: false, members: [] };
         const answer = await coordinator?.members(request.group) ?? refused;
         return void (exchange.open && exchange.ok("groupMembers", answer));
+      }
+      case "groupList": {
+        const answer = await coordinator?.list() ?? { ...elsewhere, groups: [] };
+        return void (exchange.open && exchange.ok("groupList", answer));
       }
     }
   }

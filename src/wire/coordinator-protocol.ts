@@ -52,10 +52,10 @@ export interface GroupMembersRequest {
   readonly group: string;
 }
 
-/** Of these coordinators. */
+/** Groups that have members, of one coordinator. */
 export interface GroupListRequest {
   readonly type: "groupList";
-  readonly coordinators: readonly number[];
+  readonly coordinator: number;
 }
 
 export type CoordinatorRequest =
@@ -98,7 +98,7 @@ const checkList = validator(
   Type.Tuple([
     Type.Literal(CoordinatorRequestType.groupList),
     U32,
-    Type.Array(Type.Integer({ minimum: 0, maximum: COORDINATORS - 1 }), { minItems: 1, maxItems: COORDINATORS }),
+    Type.Integer({ minimum: 0, maximum: COORDINATORS - 1 }),
   ]),
 );
 
@@ -116,7 +116,7 @@ export function encodeCoordinatorRequest(id: number, request: CoordinatorRequest
     case "groupMembers":
       return [type, id, request.group];
     case "groupList":
-      return [type, id, request.coordinators];
+      return [type, id, request.coordinator];
   }
 }
 
@@ -136,7 +136,7 @@ export function decodeCoordinatorRequest(head: unknown[]): CoordinatorRequest | 
     case CoordinatorRequestType.groupMembers:
       return { type: "groupMembers", group: checkMembers(head)[2] };
     case CoordinatorRequestType.groupList:
-      return { type: "groupList", coordinators: checkList(head)[2] };
+      return { type: "groupList", coordinator: checkList(head)[2] };
     default:
       return undefined;
   }

@@ -1,6 +1,6 @@
 /** What a group's coordinator answers. */
 import { type Static, type TSchema, Type } from "@sinclair/typebox";
-import { COORDINATORS, MEMBER_PARTITIONS_MAX } from "./limits.ts";
+import { MEMBER_PARTITIONS_MAX } from "./limits.ts";
 import { NodeIdSchema, Text, U32, U53, validator } from "./schemas.ts";
 
 /** `code` "" or an error code; `leaderHint` the node that probably leads the coordinator, 0 if not known. */
@@ -36,12 +36,7 @@ export interface GroupMembersResponse extends CoordinatorResult {
   readonly members: readonly GroupMember[];
 }
 
-/** One result per coordinator asked for. */
-export interface GroupListResponse {
-  readonly parts: readonly GroupListResult[];
-}
-
-export interface GroupListResult extends CoordinatorResult {
+export interface GroupListResponse extends CoordinatorResult {
   readonly groups: readonly { readonly group: string; readonly members: number }[];
 }
 
@@ -57,7 +52,6 @@ const answer = <F extends TSchema>(fields: F) => Type.Tuple([U32, Type.Literal("
 const result = [Code, NodeIdSchema] as const;
 const Pairs = Type.Array(U53, { maxItems: MEMBER_PARTITIONS_MAX * 2 });
 const memberRow = Type.Tuple([Text, Text, Type.Array(Text), U32, Type.Array(U32)]);
-const listResult = Type.Tuple([...result, Type.Array(Type.Tuple([Text, U32]))]);
 
 const checkHeartbeat = validator(
   "groupHeartbeat response",
@@ -68,7 +62,7 @@ const checkMembers = validator(
   "groupMembers response",
   answer(Type.Tuple([...result, U53, Type.Boolean(), Type.Array(memberRow)])),
 );
-const checkList = validator("groupList response", answer(Type.Array(listResult, { maxItems: COORDINATORS })));
+const checkList = validator("groupList response", answer(Type.Tuple([...result, Type.Array(Type.Tuple([Text, U32]))])));
 
 type Decoders = { readonly [T in keyof CoordinatorResponses]: (head: unknown[]) => CoordinatorResponses[T] };
 
@@ -85,11 +79,10 @@ export const coordinatorDecoders: Decoders = {
     const [code, leaderHint, generation, rebalancing, rows] = checkMembers(head)[2];
     return { code, leaderHint, generation, rebalancing, members: rows.map(toMember) };
   },
-  groupList: (head) => ({
-    parts: checkList(head)[2].map(([code, leaderHint, rows]) => {
-      return { code, leaderHint, groups: rows.map(([group, members]) => ({ group, members })) };
-    }),
-  }),
+  groupList: (head) => {
+    const [code, leaderHint, rows] = checkList(head)[2];
+    return { code, leaderHint, groups: rows.map(([group, members]) => ({ group, members })) };
+  },
 };
 
 function toMember([memberId, instanceId, topics, sessionTimeoutMs, shards]: Static<typeof memberRow>): GroupMember {
@@ -109,9 +102,7 @@ export const coordinatorEncoders: Encoders = {
     const rows = members.map((one) => [one.memberId, one.instanceId, one.topics, one.sessionTimeoutMs, one.shards]);
     return { parts: [code, leaderHint, generation, rebalancing, rows] };
   },
-  groupList: ({ parts }) => ({
-    parts: parts.map(({ code, leaderHint, groups }) => {
-      return [code, leaderHint, groups.map(({ group, members }) => [group, members])];
-    }),
-  }),
+  groupList: ({ code, leaderHint, groups }) => {
+    return { parts: [code, leaderHint, groups.map(({ group, members }) => [group, members])] };
+  },
 };

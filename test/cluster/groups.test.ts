@@ -248,6 +248,32 @@ groups("pause, resume, lag, and a group that begins at the end", async () => {
   await reader.consumer.close();
 });
 
+groups("who reads what is seen; a group is not set back under its members' feet", async () => {
+  await topicWith("seen", 100, 4);
+  const options = { topics: ["seen"], group: "watched" };
+  const named = new Reader(client, { ...options, instanceId: "desk-1", sessionTimeoutMs: 1_000 });
+  const other = new Reader(client, options);
+  await until(() => named.partitions.length === 2 && other.partitions.length === 2, "both have two");
+  await until(() => named.seen.length + other.seen.length === 100, "everything is read");
+  const places = await client.admin.describeGroup("seen", "watched");
+  assert.equal(
+    places.filter(({ member }) => member === "desk-1").map(({ partition }) => partition),
+    named.partitions,
+  );
+  assert.ok(places.every(({ member }) => member !== ""));
+  assert.is((await client.admin.groupMembers()).get("watched"), 2);
+  assert.is(await codeOf(client.admin.resetGroup("seen", "watched", { to: "earliest" })), "GROUP_ACTIVE");
+  assert.is(await codeOf(client.admin.removeGroup("seen", "watched", { force: true })), "GROUP_ACTIVE");
+  await Promise.all([named.consumer.close(), other.consumer.close()]);
+  assert.is((await client.admin.groupMembers()).get("watched"), 1);
+  await delay(1_300);
+  assert.not.ok((await client.admin.groupMembers()).has("watched"));
+  await client.admin.resetGroup("seen", "watched", { to: "earliest" });
+  const again = new Reader(client, options);
+  await until(() => again.seen.length === 100, "it is read again");
+  await again.consumer.close();
+});
+
 groups("settings that make no sense are refused", async () => {
   await topicWith("refused", 0, 1);
   const options = { topics: ["refused"], group: "g" };
