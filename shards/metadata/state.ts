@@ -39,7 +39,7 @@ export interface TopicRecord {
 export const METADATA_SHARD = 1;
 
 /** Shards below are kept for the system: metadata, coordinators. */
-const FIRST_PARTITION_SHARD = 1_000;
+export const FIRST_PARTITION_SHARD = 1_000;
 
 const encoder = new Encoder({ useRecords: false, tagUint8Array: false });
 const decoder = new Decoder({ useRecords: false });

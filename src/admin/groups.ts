@@ -23,7 +23,8 @@ export function groupRoutes(node: RaftlineNode, client: OwnClient): Hono {
     return found.flat();
   };
   app.get("/", describe("The groups", answers("all groups", Type.Array(GroupSummarySchema))), async (context) => {
-    return context.json(summarizeGroups(await parts(context, "")));
+    const { admin } = await client.get();
+    return context.json(summarizeGroups(await parts(context, ""), await admin.groupMembers()));
   });
   app.get(
     "/:group",

@@ -38,6 +38,8 @@ export const GroupSummarySchema = Type.Object({
   lag: U53,
   leased: U53,
   dead: U53,
+  /** Consumers of it right now, in all its topics together. */
+  members: U53,
 });
 export const GroupPartitionSchema = Type.Object({
   group: Name,
@@ -54,6 +56,8 @@ export const GroupPartitionSchema = Type.Object({
   leased: U53,
   delayed: U53,
   dead: U53,
+  /** Who of its consumers reads there; "": nobody. */
+  member: Type.String(),
 });
 
 /** A JSON answer of an OpenAPI description. TypeBox schemas are JSON schemas. */

@@ -13,7 +13,16 @@ import {
 } from "../wire/admin-commands.ts";
 import { RaftlineError } from "../wire/errors.ts";
 import type { Cluster } from "./cluster.ts";
-import { type GroupInPartition, type GroupResetOptions, groupsOf, removeGroup, resetGroup } from "./groups.ts";
+import { memberCounts } from "./group-members.ts";
+import {
+  describeGroup,
+  type GroupInPartition,
+  type GroupPlaceDescription,
+  type GroupResetOptions,
+  groupsOf,
+  removeGroup,
+  resetGroup,
+} from "./groups.ts";
 import { deleteRecords } from "./delete-records.ts";
 
 const RETRIES = 8;
@@ -88,9 +97,14 @@ export class AdminClient {
     return groupsOf(this.#cluster, topic, "");
   }
 
-  /** One group's places, by partition; none where it is not known. @throws {RaftlineError} `UNKNOWN_TOPIC` */
-  describeGroup(topic: string, group: string): Promise<GroupInPartition[]> {
-    return groupsOf(this.#cluster, topic, group);
+  /** One group's places and who reads there, by partition; none where it is not known. @throws {RaftlineError} `UNKNOWN_TOPIC` */
+  describeGroup(topic: string, group: string): Promise<GroupPlaceDescription[]> {
+    return describeGroup(this.#cluster, topic, group);
+  }
+
+  /** Consumers of each group that has any right now; queues have no members. */
+  groupMembers(): Promise<Map<string, number>> {
+    return memberCounts(this.#cluster);
   }
 
   /**

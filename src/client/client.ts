@@ -43,7 +43,7 @@ export class Client {
     return producer;
   }
 
-  /** Reads by offset, without a group. */
+  /** Reads by offset: alone, or as one of a group that shares the partitions. */
   consumer(options: ConsumerOptions): Consumer {
     const consumer = new Consumer(this.#cluster, options);
     this.#consumers.add(consumer);
@@ -64,8 +64,7 @@ export class Client {
 
   /** Flushes the producers, ends the consumers and queues, closes the connections. */
   async close(): Promise<void> {
-    for (const consumer of this.#consumers) consumer.close();
-    await Promise.allSettled([...this.#queues].map((queue) => queue.close()));
+    await Promise.allSettled([...this.#consumers, ...this.#queues].map((reader) => reader.close()));
     await Promise.allSettled([...this.#producers].map((producer) => producer.close()));
     this.#cluster.close();
   }

@@ -1,4 +1,7 @@
-/** Reading topics by offset: every partition in its own order, fetched ahead, ended by `close` or at the end. */
+/**
+ * Reading topics by offset: every partition in its own order, fetched ahead, ended by `close` or at the end. With a group
+ * the partitions are those that its coordinator gives to this member.
+ */
 import type { BatchReader } from "../records/batch-reader.ts";
 import { RecordsError } from "../records/errors.ts";
 import { type ErrorCode, RaftlineError } from "../wire/errors.ts";
@@ -6,11 +9,17 @@ import type { Cluster } from "./cluster.ts";
 import { type ConsumerBatch, ConsumerRecord } from "./consumer-records.ts";
 import { Fetcher } from "./fetcher.ts";
 import { PartitionCursor } from "./partition-cursor.ts";
-import { findOffsets, type From } from "./start-offsets.ts";
+import { type GroupOptions, groupSettings, type TopicPartition } from "./group-options.ts";
+import { GroupPartitions } from "./group-partitions.ts";
+import { Signal } from "./signal.ts";
+import { findStarts, type From } from "./start-offsets.ts";
 
-export interface ConsumerOptions {
+export interface ConsumerOptions extends GroupOptions {
   readonly topics: readonly string[];
-  /** Where to begin; a function decides for each partition. Default: "latest". */
+  /**
+   * Where to begin; a function decides for each partition. With a group only where that has not been before. Default:
+   * "latest", of a group "earliest".
+   */
   readonly from?: From | ((topic: string, partition: number) => From);
   /** Only these partitions of each topic. Default: all. */
   readonly partitions?: readonly number[];
@@ -52,17 +61,33 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
   readonly #cursors = new Map<string, PartitionCursor>();
   /** Cursors that hold batches, each once; served in turn. */
   readonly #filled: PartitionCursor[] = [];
+  readonly #group: GroupPartitions | undefined;
+  /** Of a group: whose record is in the caller's hands. It is done with when the next one is asked for. */
+  #inHand: PartitionCursor | undefined;
+  readonly #whenProcessed = new Signal();
   #given: Given | undefined;
   #starting: Promise<void> | undefined;
   #wake: (() => void) | undefined;
   #error: RaftlineError | undefined;
-  #closed = false;
+  #closing: Promise<void> | undefined;
 
-  /** Made by `client.consumer(…)`. @throws {RaftlineError} `INVALID_REQUEST` */
+  /** Made by `client.consumer(…)`. @throws {RaftlineError} `INVALID_REQUEST`, `INVALID_NAME` */
   constructor(cluster: Cluster, options: ConsumerOptions) {
     if (options.topics.length === 0) throw new RaftlineError("INVALID_REQUEST", "a consumer reads at least one topic");
+    const settings = groupSettings(options, options.topics);
+    if (settings !== undefined && (options.partitions !== undefined || options.until !== undefined)) {
+      throw new RaftlineError("INVALID_REQUEST", "a member of a group chooses neither partitions nor an end");
+    }
     this.#cluster = cluster;
     this.#options = options;
+    this.#group = settings && new GroupPartitions(cluster, settings, options.topics, {
+      startsOf: (cursors) => this.#find(cursors, this.#from("earliest")),
+      add: (cursors) => this.#add(cursors),
+      remove: (cursor) => this.#remove(cursor),
+      isInHand: (cursor) => this.#inHand === cursor && !this.closed,
+      whenProcessed: () => this.#whenProcessed.next(),
+      onFailed: (error) => this.#fail(error),
+    });
     this.#fetcher = new Fetcher(cluster, {
       maxWaitMs: options.maxWaitMs ?? 1_000,
       prefetchBytesMax: options.prefetchBytesMax ?? 32 * 2 ** 20,
@@ -92,6 +117,10 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
     return { ...iterator, [Symbol.asyncIterator]: () => iterator as AsyncIterableIterator<ConsumerBatch, undefined> };
   }
 
+  get closed(): boolean {
+    return this.#closing !== undefined;
+  }
+
   /** Offset of the next record to be given out; undefined until that is known. */
   position(topic: string, partition: number): number | undefined {
     const position = this.#cursors.get(keyOf(topic, partition))?.position ?? -1;
@@ -106,29 +135,71 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
   /** The next record of this partition will be the one at `from`. @throws {RaftlineError} `UNKNOWN_PARTITION`, `INVALID_REQUEST` */
   async seek(topic: string, partition: number, from: From): Promise<void> {
     await this.#start();
-    const cursor = this.#cursors.get(keyOf(topic, partition));
-    if (cursor === undefined) {
-      throw new RaftlineError("UNKNOWN_PARTITION", `this consumer does not read ${topic}/${partition}`);
-    }
+    const cursor = this.#mustRead(topic, partition);
     const [offset] = await this.#find([cursor], () => from);
-    cursor.seek(offset!);
-    const at = this.#filled.indexOf(cursor);
-    if (at >= 0) this.#filled.splice(at, 1);
-    this.#fetcher.schedule();
-    this.#tell();
+    this.#move(cursor, offset!);
+    cursor.processed = offset!;
+    this.#group?.touch();
   }
 
-  /** Ends the iteration. What was fetched and not given out is dropped. */
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#fetcher.close();
-    this.#tell();
+  /** Nothing more of this partition is fetched or given out, until `resume` or until the group gives it to another. */
+  pause(topic: string, partition: number): void {
+    const cursor = this.#mustRead(topic, partition);
+    cursor.paused = true;
+    this.#move(cursor, cursor.position);
+  }
+
+  /** @throws {RaftlineError} `UNKNOWN_PARTITION`, as `pause` */
+  resume(topic: string, partition: number): void {
+    this.#mustRead(topic, partition).paused = false;
+    this.#fetcher.schedule();
+  }
+
+  /** What it reads now: of a group's topics, what was assigned to this member. */
+  assignment(): TopicPartition[] {
+    return [...this.#cursors.values()].map(({ route: { topic, partition } }) => ({ topic, partition }));
+  }
+
+  /** Committed records that are still to be given out, of one partition or of all, as of the last reading of each. */
+  lag(topic?: string, partition?: number): number {
+    let lag = 0;
+    for (const cursor of this.#cursors.values()) {
+      const { route } = cursor;
+      if ((topic ?? route.topic) === route.topic && (partition ?? route.partition) === route.partition) {
+        lag += cursor.lag;
+      }
+    }
+    return lag;
+  }
+
+  /**
+   * Everything given out so far is done with, the record in hand included; resolves when that is on a majority's disks.
+   * @throws {RaftlineError} `STALE_GENERATION`: another member has some of it now; `TIMED_OUT`; `INVALID_REQUEST`: no group
+   */
+  async commit(): Promise<void> {
+    if (this.#group === undefined) throw new RaftlineError("INVALID_REQUEST", "only a group has a place to commit");
+    const inHand = this.#inHand;
+    this.#processed();
+    await this.#group.commit(inHand);
+  }
+
+  /**
+   * Ends the iteration; what was fetched and not given out is dropped. A member of a group commits (if that is its way)
+   * what was done with, and leaves: a record whose successor was not asked for, and that `commit` was not told of, comes
+   * again.
+   */
+  close(): Promise<void> {
+    if (this.#closing === undefined) {
+      this.#closing = this.#group === undefined ? Promise.resolve() : this.#group.close();
+      this.#fetcher.close();
+      this.#tell();
+      this.#whenProcessed.tell();
+    }
+    return this.#closing;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    this.close();
-    return Promise.resolve();
+    return this.close();
   }
 
   #iterator<T>(nextOf: (step: Step) => T | undefined): AsyncIterator<T, undefined> {
@@ -143,6 +214,7 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
     };
     return {
       next: () => {
+        this.#processed();
         // A call while another waits stands in line; what is there needs no waiting.
         if (last !== undefined) return inLine(last.then(() => this.#wait(nextOf), () => this.#wait(nextOf)));
         try {
@@ -153,9 +225,9 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
         }
         return inLine(this.#wait(nextOf));
       },
-      return: () => {
-        this.close();
-        return Promise.resolve({ value: undefined, done: true });
+      return: async () => {
+        await this.close();
+        return { value: undefined, done: true };
       },
     };
   }
@@ -175,9 +247,10 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
     try {
       for (;;) {
         const given = this.#given;
-        if (given !== undefined && !this.#closed && given.cursor.epoch === given.epoch && given.reader.next()) {
+        if (given !== undefined && !this.closed && given.cursor.epoch === given.epoch && given.reader.next()) {
           const { cursor, reader } = given;
           cursor.position = reader.offset + 1;
+          this.#inHand = cursor;
           return new ConsumerRecord(cursor.route.topic, cursor.route.partition, reader);
         }
         this.#given = undefined;
@@ -194,13 +267,15 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
 
   #nextBatch(step: Step): ConsumerBatch | undefined {
     const taken = this.#takeBatch(step);
-    if (taken !== undefined) taken.cursor.position = taken.batch.nextOffset;
-    return taken?.batch;
+    if (taken === undefined) return undefined;
+    taken.cursor.position = taken.batch.nextOffset;
+    this.#inHand = taken.cursor;
+    return taken.batch;
   }
 
   #takeBatch(step: Step): { readonly cursor: PartitionCursor; readonly batch: ConsumerBatch } | undefined {
     if (this.#error !== undefined) throw this.#error;
-    if (this.#closed) {
+    if (this.closed) {
       step.done = true;
       return undefined;
     }
@@ -208,61 +283,104 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
       const cursor = this.#filled.shift();
       const batch = cursor?.next();
       if (cursor === undefined || batch === undefined) {
-        step.done = [...this.#cursors.values()].every((one) => one.finished);
-        if (step.done) this.close();
+        step.done = this.#group === undefined && [...this.#cursors.values()].every((one) => one.finished);
+        if (step.done) void this.close();
         return undefined;
       }
       if (cursor.hasBatch) this.#filled.push(cursor);
       this.#fetcher.schedule();
       const { expiresAt } = batch;
       if (expiresAt === null || expiresAt > this.#cluster.runtime.clock.wallMs()) return { cursor, batch };
-      cursor.position = batch.nextOffset;
+      // Nothing is in hand while more is looked for.
+      cursor.position = cursor.processed = batch.nextOffset;
+      this.#group?.touch();
     }
   }
 
   #start(): Promise<void> {
-    if (this.#closed) return Promise.resolve();
+    if (this.closed) return Promise.resolve();
     this.#starting ??= this.#begin().catch((error) => {
-      if (!this.#closed) throw error;
+      if (!this.closed) throw error;
     });
     return this.#starting;
   }
 
   async #begin(): Promise<void> {
-    const { topics, partitions, from = "latest", until } = this.#options;
+    const { topics, partitions, until } = this.#options;
     const views = await Promise.all(topics.map((name) => this.#cluster.loadTopic(name)));
-    const cursors = views.flatMap((view) => view.routes)
+    const routes = views.flatMap((view) => view.routes);
+    if (this.#group !== undefined) return this.#group.start(routes);
+    const cursors = routes
       .filter((route) => partitions === undefined || partitions.includes(route.partition))
       .map((route) => new PartitionCursor(route));
     if (cursors.length === 0) throw new RaftlineError("UNKNOWN_PARTITION", "none of the partitions exists");
     const ends = until === "end" ? await this.#find(cursors, () => "latest") : undefined;
-    const starts = await this.#find(cursors, typeof from === "function" ? from : () => from);
+    const starts = await this.#find(cursors, this.#from("latest"));
     cursors.forEach((cursor, i) => {
       cursor.seek(starts[i]!);
       if (ends !== undefined) cursor.endOffset = ends[i]!;
-      this.#cursors.set(keyOf(cursor.route.topic, cursor.route.partition), cursor);
     });
-    this.#fetcher.start(cursors);
+    this.#add(cursors);
+  }
+
+  #from(otherwise: From): (topic: string, partition: number) => From {
+    const { from = otherwise } = this.#options;
+    return typeof from === "function" ? from : () => from;
+  }
+
+  #add(cursors: readonly PartitionCursor[]): void {
+    for (const cursor of cursors) this.#cursors.set(keyOf(cursor.route.topic, cursor.route.partition), cursor);
+    this.#fetcher.add(cursors);
+  }
+
+  #remove(cursor: PartitionCursor): void {
+    const key = keyOf(cursor.route.topic, cursor.route.partition);
+    if (this.#cursors.get(key) === cursor) this.#cursors.delete(key);
+    this.#dropFilled(cursor);
+    this.#fetcher.remove(cursor);
+  }
+
+  /** What was fetched of it is dropped, and fetched anew from `offset`. */
+  #move(cursor: PartitionCursor, offset: number): void {
+    cursor.seek(offset);
+    this.#dropFilled(cursor);
+    this.#fetcher.schedule();
+    this.#tell();
+  }
+
+  #dropFilled(cursor: PartitionCursor): void {
+    const at = this.#filled.indexOf(cursor);
+    if (at >= 0) this.#filled.splice(at, 1);
+  }
+
+  #mustRead(topic: string, partition: number): PartitionCursor {
+    const cursor = this.#cursors.get(keyOf(topic, partition));
+    if (cursor !== undefined) return cursor;
+    throw new RaftlineError("UNKNOWN_PARTITION", `this consumer does not read ${topic}/${partition}`);
+  }
+
+  /** The caller asks for more: what it has is done with. */
+  #processed(): void {
+    const cursor = this.#inHand;
+    if (cursor === undefined) return;
+    this.#inHand = undefined;
+    cursor.processed = cursor.position;
+    this.#group?.touch();
+    this.#whenProcessed.tell();
   }
 
   async #find(
     cursors: readonly PartitionCursor[],
     from: (topic: string, partition: number) => From,
   ): Promise<number[]> {
-    const wanted = cursors.map(({ route }) => ({ route, at: from(route.topic, route.partition) }));
-    for (const { at } of wanted) {
-      const number = typeof at === "number" ? at : typeof at === "object" ? at.timeMs : 0;
-      if (Number.isSafeInteger(number) && number >= 0) continue;
-      throw new RaftlineError("INVALID_REQUEST", `an offset or a time is a whole number from 0 on, not ${number}`);
-    }
-    const asked = wanted.flatMap(({ route, at }) => typeof at === "number" ? [] : [{ route, at }]);
-    const found = asked.length === 0 ? [] : await findOffsets(this.#cluster, asked, () => this.#closed);
-    let next = 0;
-    return wanted.map(({ at }) => typeof at === "number" ? at : found[next++]!);
+    const wanted = cursors.map(({ route }) => ({ route, from: from(route.topic, route.partition) }));
+    return await findStarts(this.#cluster, wanted, () => this.closed);
   }
 
   #fail(error: RaftlineError): RaftlineError {
     this.#error ??= error;
+    // Others of the group go on where this one cannot; who closes it hears of what that brings.
+    this.#group?.close().catch(() => {});
     this.#fetcher.close();
     this.#tell();
     return this.#error;

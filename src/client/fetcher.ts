@@ -59,9 +59,15 @@ export class Fetcher {
     this.#stopWatching = cluster.onChange(() => this.schedule());
   }
 
-  start(cursors: readonly PartitionCursor[]): void {
+  add(cursors: readonly PartitionCursor[]): void {
     for (const cursor of cursors) this.#cursors.add(cursor);
     this.schedule();
+  }
+
+  /** What was asked for it is dropped when it arrives. */
+  remove(cursor: PartitionCursor): void {
+    this.#cursors.delete(cursor);
+    cursor.seek(cursor.position);
   }
 
   close(): void {
@@ -105,7 +111,7 @@ export class Fetcher {
     const byNode = new Map<number, PartitionCursor[]>();
     let wakeMs = Infinity;
     for (const cursor of this.#cursors) {
-      if (cursor.fetching || cursor.fetchOffset < 0 || cursor.fetchedAll) continue;
+      if (cursor.fetching || cursor.paused || cursor.fetchOffset < 0 || cursor.fetchedAll) continue;
       if (cursor.heldBytes >= this.#partBytesMax) continue;
       if (cursor.retryAtMs > nowMs) wakeMs = Math.min(wakeMs, cursor.retryAtMs);
       else if (cursor.route.leader === 0) {
@@ -219,7 +225,6 @@ export class Fetcher {
   }
 
   #moveBack(cursor: PartitionCursor): void {
-    this.#cursors.delete(cursor);
-    this.#cursors.add(cursor);
+    if (this.#cursors.delete(cursor)) this.#cursors.add(cursor);
   }
 }

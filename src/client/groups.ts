@@ -4,6 +4,7 @@ import type { GroupPlace } from "../wire/group-protocol.ts";
 import type { GroupStatus, ShardResult } from "../wire/group-responses.ts";
 import { isName } from "../wire/schemas.ts";
 import type { Cluster } from "./cluster.ts";
+import { membersOf } from "./group-members.ts";
 import { askLeaders } from "./partition-requests.ts";
 import type { Route } from "./topic-view.ts";
 
@@ -18,6 +19,12 @@ export interface GroupInPartition extends GroupStatus {
   readonly highWatermark: number;
 }
 
+/** One group in one partition, and who of its members reads there. */
+export interface GroupPlaceDescription extends GroupInPartition {
+  /** Its instance id, else its member id; "": nobody. */
+  readonly member: string;
+}
+
 /** One group in one topic, all partitions together. */
 export interface GroupSummary {
   readonly group: string;
@@ -27,16 +34,22 @@ export interface GroupSummary {
   readonly lag: number;
   readonly leased: number;
   readonly dead: number;
+  /** Consumers of it right now, in all its topics together; a queue has none. */
+  readonly members: number;
 }
 
 /** By topic and name. */
-export function summarizeGroups(parts: readonly GroupInPartition[]): GroupSummary[] {
+export function summarizeGroups(
+  parts: readonly GroupInPartition[],
+  memberCounts: ReadonlyMap<string, number>,
+): GroupSummary[] {
   const summaries = new Map<string, GroupSummary>();
   for (const { group, topic, kind, waiting, leased, delayed, dead } of parts) {
     const key = `${topic}/${group}`;
     const before = summaries.get(key) ?? { lag: 0, leased: 0, dead: 0 };
     const lag = before.lag + waiting + leased + delayed + dead;
-    summaries.set(key, { group, topic, kind, lag, leased: before.leased + leased, dead: before.dead + dead });
+    const members = memberCounts.get(group) ?? 0;
+    summaries.set(key, { group, topic, kind, lag, leased: before.leased + leased, dead: before.dead + dead, members });
   }
   return [...summaries].sort(([a], [b]) => a < b ? -1 : 1).map(([, summary]) => summary);
 }
@@ -66,6 +79,16 @@ export async function groupsOf(cluster: Cluster, topic: string, group: string): 
   });
 }
 
+/** One group's places, with its members. @throws {RaftlineError} `UNKNOWN_TOPIC`, `TIMED_OUT` */
+export async function describeGroup(cluster: Cluster, topic: string, group: string): Promise<GroupPlaceDescription[]> {
+  const [places, members] = await Promise.all([groupsOf(cluster, topic, group), membersOf(cluster, group)]);
+  const { routes } = await cluster.loadTopic(topic);
+  return places.map((place) => {
+    const reader = members.find(({ shards }) => shards.includes(routes[place.partition]!.shard));
+    return { ...place, member: reader?.instanceId || (reader?.memberId ?? "") };
+  });
+}
+
 /**
  * Resolves with the offset it was set to, by partition.
  * @throws {RaftlineError} `UNKNOWN_GROUP`, `GROUP_ACTIVE`, `OFFSET_OUT_OF_RANGE`: some partitions may have been set
@@ -77,6 +100,7 @@ export async function resetGroup(
   { to, partitions, force = false }: GroupResetOptions,
 ): Promise<{ partition: number; offset: number }[]> {
   await mustBeKnown(cluster, topic, group);
+  await mustHaveNoMembers(cluster, topic, group);
   const view = await cluster.loadTopic(topic);
   const routes = view.routes.filter(({ partition }) => partitions === undefined || partitions.includes(partition));
   if (routes.length === 0) throw new RaftlineError("UNKNOWN_PARTITION", "none of the partitions exists");
@@ -96,6 +120,7 @@ export async function resetGroup(
 /** Forgets it everywhere. @throws {RaftlineError} `UNKNOWN_GROUP`, `GROUP_ACTIVE` */
 export async function removeGroup(cluster: Cluster, topic: string, group: string, force: boolean): Promise<void> {
   await mustBeKnown(cluster, topic, group);
+  await mustHaveNoMembers(cluster, topic, group);
   const { routes } = await cluster.loadTopic(topic);
   const results = await askLeaders(cluster, {
     routes,
@@ -114,6 +139,13 @@ async function mustBeKnown(cluster: Cluster, topic: string, group: string): Prom
   if (!isName(group)) throw new RaftlineError("INVALID_NAME", `"${group}" is not a name of a group`);
   if ((await groupsOf(cluster, topic, group)).length > 0) return;
   throw new RaftlineError("UNKNOWN_GROUP", `topic "${topic}" has no group "${group}"`);
+}
+
+/** Members would go on where they are, and commit that: they are to be stopped first, whatever is forced. */
+async function mustHaveNoMembers(cluster: Cluster, topic: string, group: string): Promise<void> {
+  const readers = (await membersOf(cluster, group)).filter(({ topics }) => topics.includes(topic));
+  if (readers.length === 0) return;
+  throw new RaftlineError("GROUP_ACTIVE", `group "${group}" has ${readers.length} members that read "${topic}"`);
 }
 
 function mustHaveDone(results: readonly ShardResult[], routes: readonly Route[], what: string): void {

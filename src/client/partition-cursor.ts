@@ -13,6 +13,10 @@ export class PartitionCursor {
   position = -1;
   /** Next offset to fetch. */
   fetchOffset = -1;
+  /** Of a group: below it all was given out and is done with. */
+  processed = -1;
+  /** Nothing of it is fetched or given out for now. */
+  paused = false;
   /** First offset that must not be given out: the end, where one is wanted. */
   endOffset = Infinity;
   highWatermark = 0;
@@ -27,6 +31,11 @@ export class PartitionCursor {
 
   constructor(route: Route) {
     this.route = route;
+  }
+
+  /** Committed records that are still to be given out, as far as is known. */
+  get lag(): number {
+    return this.position < 0 ? 0 : Math.max(0, this.highWatermark - this.position);
   }
 
   get hasBatch(): boolean {

@@ -23,16 +23,36 @@ const TIMEOUT_MS = 3_000;
 const RETRY_MS_FIRST = 10;
 const RETRY_MS_MAX = 250;
 
-export interface WantedOffset {
+interface WantedOffset {
   readonly route: Route;
   readonly at: OffsetsAt;
+}
+
+/**
+ * Where each begins, in the order asked.
+ * @throws {RaftlineError} `INVALID_REQUEST`, and as {@link findOffsets}
+ */
+export async function findStarts(
+  cluster: Cluster,
+  wanted: readonly { readonly route: Route; readonly from: From }[],
+  stopped: () => boolean,
+): Promise<number[]> {
+  for (const { from } of wanted) {
+    const number = typeof from === "number" ? from : typeof from === "object" ? from.timeMs : 0;
+    if (Number.isSafeInteger(number) && number >= 0) continue;
+    throw new RaftlineError("INVALID_REQUEST", `an offset or a time is a whole number from 0 on, not ${number}`);
+  }
+  const asked = wanted.flatMap(({ route, from }) => typeof from === "number" ? [] : [{ route, at: from }]);
+  const found = asked.length === 0 ? [] : await findOffsets(cluster, asked, stopped);
+  let next = 0;
+  return wanted.map(({ from }) => typeof from === "number" ? from : found[next++]!);
 }
 
 /**
  * The offsets, in the order asked. Follows leaders until all are known or `stopped` says so.
  * @throws {RaftlineError} `UNKNOWN_TOPIC`, `NOT_AUTHORIZED`, `CLOSED`
  */
-export async function findOffsets(
+async function findOffsets(
   cluster: Cluster,
   wanted: readonly WantedOffset[],
   stopped: () => boolean,

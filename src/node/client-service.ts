@@ -17,6 +17,7 @@ import { PROTOCOL_VERSION } from "../wire/protocol.ts";
 import type { NodeAddress, TopicMetadata } from "../wire/responses.ts";
 import type { Exchange, RpcHandler } from "../wire/rpc-session.ts";
 import type { AdminService } from "./admin-service.ts";
+import type { Coordinators } from "./coordinators.ts";
 import { type Credential, mayEnter } from "./credentials.ts";
 import type { Partitions } from "./partitions.ts";
 import type { ProducerIds } from "./producer-ids.ts";
@@ -28,6 +29,7 @@ export interface ClientServiceOptions {
   readonly clusterId: string;
   readonly credentials: readonly Credential[] | undefined;
   readonly partitions: Partitions;
+  readonly coordinators: Coordinators;
   readonly routing: Routing;
   readonly metadata: MetadataState;
   readonly metadataService: MetadataService;
@@ -111,6 +113,11 @@ export class ClientService implements RpcHandler {
         return this.#later(exchange, this.#groups.reset(exchange as Exchange<typeof request>));
       case "groupRemove":
         return this.#later(exchange, this.#groups.remove(exchange as Exchange<typeof request>));
+      case "groupHeartbeat":
+      case "groupLeave":
+      case "groupMembers":
+      case "groupList":
+        return this.#later(exchange, this.#options.coordinators.handle(exchange as Exchange<typeof request>));
     }
   }
 

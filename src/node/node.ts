@@ -14,6 +14,7 @@ import { PeerRequests } from "../../shards/host/peer-requests.ts";
 import { Peers } from "../../shards/host/peers.ts";
 import { readTails } from "../../shards/host/recovered-tails.ts";
 import type { Replica } from "../../shards/host/replica.ts";
+import { coordinatorsOn } from "../../shards/coordinator/placement.ts";
 import { MetadataMachine } from "../../shards/metadata/machine.ts";
 import { MetadataService } from "../../shards/metadata/service.ts";
 import { METADATA_SHARD, type MetadataState, type NodeRecord } from "../../shards/metadata/state.ts";
@@ -21,6 +22,7 @@ import { AdminService } from "./admin-service.ts";
 import { Balance } from "./balance.ts";
 import { ClientService } from "./client-service.ts";
 import type { NodeConfig } from "./config.ts";
+import { Coordinators } from "./coordinators.ts";
 import { canBeRead, Damages, lostOf, mayHaveLostGroups, termOf } from "./damage.ts";
 import { DeadLetterOffices } from "./dead-letter-office.ts";
 import { type DataFolder, openDataFolder } from "./data-folder.ts";
@@ -75,6 +77,7 @@ export class RaftlineNode {
   readonly #mover: ReplicaMover;
   readonly #recollection: Recollection;
   readonly #requests: PeerRequests;
+  readonly #coordinators: Coordinators;
   readonly #retention: RetentionLoop;
   #rpc: RpcServer | undefined;
   #peerAddress: Address | undefined;
@@ -165,6 +168,7 @@ export class RaftlineNode {
       commitNoticeMs: METADATA_COMMIT_NOTICE_MS,
     });
     const nodes = config.nodes.map(({ id }) => id);
+    this.#coordinators = new Coordinators({ runtime, nodeId, host, memory, metadata, routing, nodes });
     const replica = this.#metadataReplica;
     this.metadataService = new MetadataService({ runtime, host, replica, machine, requests, nodes });
     const producerIds = new ProducerIds(this.metadataService);
@@ -184,6 +188,7 @@ export class RaftlineNode {
       clusterId,
       credentials: config.credentials,
       partitions: this.partitions,
+      coordinators: this.#coordinators,
       routing,
       metadata,
       metadataService: this.metadataService,
@@ -219,7 +224,7 @@ export class RaftlineNode {
         onDamage: (group, error) => damages.notice(group, error.message),
       });
       undo.unshift(() => log.close());
-      await dropDamagedMetadata(log, config, runtime);
+      await dropDamaged(log, config, runtime);
       const node = new RaftlineNode(config, options, folder, log, await readTails(log), damages);
       await node.#listen();
       return node;
@@ -273,6 +278,7 @@ export class RaftlineNode {
     this.partitions.repairs.stop();
     if (handOver) await this.balance.handOver();
     this.#clientService.close();
+    this.#coordinators.close();
     await this.#rpc?.close();
     this.metadataService.close();
     this.#requests.close();
@@ -307,7 +313,9 @@ export class RaftlineNode {
     this.#reconcileDue = true;
     this.runtime.timers.defer(() => {
       this.#reconcileDue = false;
-      if (!this.#stopping) this.partitions.reconcile();
+      if (this.#stopping) return;
+      this.partitions.reconcile();
+      this.#coordinators.topicsChanged();
     });
   }
 
@@ -343,19 +351,25 @@ export class RaftlineNode {
  * A node that lost committed metadata knows neither its partitions nor what it voted: the others give it all of it again,
  * and until then it takes no part. @throws {NodeError} `CORRUPT`: there are no others
  */
-async function dropDamagedMetadata(log: Log, { dataFolder, nodes }: NodeConfig, { log: sink }: Runtime): Promise<void> {
-  const found = log.group(METADATA_SHARD);
-  const unknown = mayHaveLostGroups(log) ? "1 and on" : undefined;
-  const lost = found ? lostOf(found) ?? (await canBeRead(log, found) ? undefined : "some") : unknown;
-  if (lost === undefined) return;
-  if (nodes.length === 1) {
-    throw new NodeError(
-      "CORRUPT",
-      `${dataFolder}: the disk lost entries ${lost} of the metadata; there is no other copy`,
-    );
+async function dropDamaged(log: Log, { nodeId, nodes, dataFolder }: NodeConfig, { log: sink }: Runtime): Promise<void> {
+  for (const shard of [METADATA_SHARD, ...coordinatorsOn(nodeId, nodes.map(({ id }) => id))]) {
+    const found = log.group(shard);
+    const unknown = mayHaveLostGroups(log) ? "1 and on" : undefined;
+    const lost = found ? lostOf(found) ?? (await canBeRead(log, found) ? undefined : "some") : unknown;
+    if (lost === undefined) continue;
+    if (nodes.length === 1) {
+      throw new NodeError(
+        "CORRUPT",
+        `${dataFolder}: the disk lost entries ${lost} of ${nameOf(shard)}; there is no other copy`,
+      );
+    }
+    sink.write("error", `${nameOf(shard)} here is damaged: it will be repaired by the others`, { lost });
+    await log.drop(shard, found ? termOf(found) : 0);
   }
-  sink.write("error", "the metadata here is damaged: it will be repaired by the others", { lost });
-  await log.drop(METADATA_SHARD, found ? termOf(found) : 0);
+}
+
+function nameOf(shard: number): string {
+  return shard === METADATA_SHARD ? "the metadata" : `coordinator ${shard}`;
 }
 
 export interface StartedNode {

@@ -3,7 +3,12 @@ import type { Log } from "../log/types.ts";
 import type { NodeId } from "../raft/types.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Host } from "../../shards/host/host.ts";
-import { holdersOf, METADATA_SHARD, type MetadataState, type PartitionRecord } from "../../shards/metadata/state.ts";
+import {
+  FIRST_PARTITION_SHARD,
+  holdersOf,
+  type MetadataState,
+  type PartitionRecord,
+} from "../../shards/metadata/state.ts";
 import { CatchUpReads } from "../../shards/partition/catch-up-reads.ts";
 import type { DeadLetterOffice } from "../../shards/partition/dead-letter-forwarder.ts";
 import { PartitionMachine } from "../../shards/partition/machine.ts";
@@ -143,12 +148,14 @@ export class Partitions {
   /** Gives back the bytes of groups that were deleted, or moved elsewhere, while this node was away. */
   #removeOrphans(): void {
     const { log, metadata, nodeId } = this.#options;
-    const held = new Set<number>([METADATA_SHARD]);
+    const held = new Set<number>();
     for (const topic of metadata.topics.values()) {
       for (const record of topic.partitions) if (holdersOf(record).has(nodeId)) held.add(record.shard);
     }
     const known = [...log.groups()].map(({ group }) => group);
-    for (const group of known) if (!held.has(group)) log.remove(group);
+    for (const group of known) {
+      if (group >= FIRST_PARTITION_SHARD && !held.has(group)) log.remove(group);
+    }
   }
 
   #start(record: PartitionRecord): void {

@@ -38,6 +38,11 @@ export const errorCodes = {
   GROUP_ACTIVE: { retriable: false },
   /** A newer generation of the group has claimed the partition. */
   STALE_GENERATION: { retriable: false },
+  /** The group has forgotten the member (it was silent for too long), which joins anew. */
+  UNKNOWN_MEMBER: { retriable: true },
+  /** Another member runs under the same instance id now. */
+  INSTANCE_FENCED: { retriable: false },
+  TOO_MANY_MEMBERS: { retriable: false },
   /** The lease has ended: the record is, or will be, delivered again. */
   LEASE_EXPIRED: { retriable: false },
   /** Never given, or given to another consumer. */

@@ -83,6 +83,13 @@ export const GROUP_RANGE_ITEMS_MAX = 20_000;
 /** Partitions that one lease request asks of. */
 export const LEASE_PARTS_MAX = 1_000;
 
+/** Shards that look after consumer groups. Which one a group belongs to follows from it: it can never be changed. */
+export const COORDINATORS = 4;
+
+/** Topics that one member of a consumer group reads, and partitions that it holds. */
+export const MEMBER_TOPICS_MAX = 1_000;
+export const MEMBER_PARTITIONS_MAX = 50_000;
+
 /** What one fetch may ask for; more is taken as this much. */
 export const FETCH_BYTES_MAX = 16 * MIB;
 

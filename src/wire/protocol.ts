@@ -5,6 +5,12 @@
  * A connection's requests may be pipelined. The server starts them in order; answers may overtake each other.
  */
 import { type Static, Type } from "@sinclair/typebox";
+import {
+  type CoordinatorRequest,
+  CoordinatorRequestType,
+  decodeCoordinatorRequest,
+  encodeCoordinatorRequest,
+} from "./coordinator-protocol.ts";
 import { WireError } from "./errors.ts";
 import { encodeFrame } from "./frames.ts";
 import { decodeGroupRequest, encodeGroupRequest, type GroupRequest, GroupRequestType } from "./group-protocol.ts";
@@ -24,6 +30,7 @@ export const RequestType = {
   admin: 7,
   deleteRecords: 8,
   ...GroupRequestType,
+  ...CoordinatorRequestType,
 } as const;
 
 export type RequestName = keyof typeof RequestType;
@@ -125,7 +132,8 @@ export type Request =
   | OffsetsRequest
   | AdminRequest
   | DeleteRecordsRequest
-  | GroupRequest;
+  | GroupRequest
+  | CoordinatorRequest;
 
 const helloSchema = Type.Tuple([
   Type.Literal(RequestType.hello),
@@ -212,6 +220,11 @@ export function encodeRequest(correlationId: number, request: Request): Uint8Arr
       return encodeFrame([type, correlationId, request.command, request.args]);
     case "deleteRecords":
       return encodeFrame([type, correlationId, request.parts.map((part) => [part.shard, part.beforeOffset])]);
+    case "groupHeartbeat":
+    case "groupLeave":
+    case "groupMembers":
+    case "groupList":
+      return encodeFrame(encodeCoordinatorRequest(correlationId, request));
     default:
       return encodeFrame(encodeGroupRequest(correlationId, request));
   }
@@ -268,7 +281,7 @@ function decodeFields(head: unknown[], body: Uint8Array): Request {
       return { type: "deleteRecords", parts: parts.map(([shard, beforeOffset]) => ({ shard, beforeOffset })) };
     }
     default: {
-      const request = decodeGroupRequest(head);
+      const request = decodeGroupRequest(head) ?? decodeCoordinatorRequest(head);
       if (request !== undefined) return request;
       throw new WireError("INVALID_MESSAGE", `request type ${String(type)} is not known`);
     }

@@ -1,5 +1,6 @@
 /** What a node answers: `[correlationId, code, …fields]`; code "" is success, else `[…, code, message, details]`. */
 import { type Static, Type } from "@sinclair/typebox";
+import { coordinatorDecoders, coordinatorEncoders, type CoordinatorResponses } from "./coordinator-responses.ts";
 import { RaftlineError, WireError } from "./errors.ts";
 import { encodeFrame } from "./frames.ts";
 import { type EncodedGroups, groupDecoders, groupEncoders, type GroupResponses } from "./group-responses.ts";
@@ -108,7 +109,7 @@ export interface DeleteRecordsResult {
 }
 
 /** Which answer belongs to which request. */
-export interface Responses extends GroupResponses {
+export interface Responses extends GroupResponses, CoordinatorResponses {
   readonly hello: HelloResponse;
   readonly metadata: MetadataResponse;
   readonly produce: ProduceResponse;
@@ -195,6 +196,7 @@ const decoders: Decoders = {
     })),
   }),
   ...groupDecoders,
+  ...coordinatorDecoders,
 };
 
 function decodeFetch(head: unknown[], body: Uint8Array): FetchResponse {
@@ -211,8 +213,10 @@ function decodeFetch(head: unknown[], body: Uint8Array): FetchResponse {
   return { parts };
 }
 
+const partsEncoders = { ...groupEncoders, ...coordinatorEncoders };
+
 type Encoders = {
-  readonly [T in Exclude<keyof Responses, keyof GroupResponses>]: (
+  readonly [T in Exclude<keyof Responses, keyof typeof partsEncoders>]: (
     correlationId: number,
     response: Responses[T],
   ) => Uint8Array[];
@@ -260,8 +264,8 @@ export function encodeResponse<T extends keyof Responses>(
   correlationId: number,
   response: Responses[T],
 ): Uint8Array[] {
-  if (type in groupEncoders) {
-    const encode = groupEncoders[type as keyof GroupResponses] as (of: Responses[T]) => EncodedGroups;
+  if (type in partsEncoders) {
+    const encode = partsEncoders[type as keyof typeof partsEncoders] as (of: Responses[T]) => EncodedGroups;
     const { parts, body } = encode(response);
     return encodeFrame([correlationId, "", parts], body);
   }

@@ -110,6 +110,21 @@ const groupRequests: fc.Arbitrary<Request>[] = [
     parts: fc.array(fc.record({ shard: u32, to: place }), { minLength: 1 }),
   }),
   fc.record({ type: type("groupRemove"), group: name, force: fc.boolean(), shards }),
+  fc.record({
+    type: type("groupHeartbeat"),
+    group: name,
+    memberId: consumer,
+    instanceId: fc.oneof(name, type("")),
+    generation: u53,
+    topics: fc.array(name, { minLength: 1 }),
+    sessionTimeoutMs: u32,
+    rebalanceTimeoutMs: u32,
+    told: u32,
+    owned: fc.array(u53),
+  }),
+  fc.record({ type: type("groupLeave"), group: name, memberId: consumer }),
+  fc.record({ type: type("groupMembers"), group: name }),
+  fc.record({ type: type("groupList"), coordinator: fc.nat(3) }),
 ];
 
 const request: fc.Arbitrary<Request> = fc.oneof(
@@ -180,6 +195,29 @@ const responses = {
   offsets: fc.record({ parts: fc.array(fc.record({ code, offset: u53, leaderHint: u32 })) }),
   deleteRecords: fc.record({ parts: fc.array(fc.record({ code, startOffset: u53, leaderHint: u32 })) }),
   queueOpen: fc.record({ parts: fc.array(fc.record({ code, leaderHint: u32 })) }),
+  groupHeartbeat: fc.record({
+    code,
+    leaderHint: u32,
+    generation: u53,
+    heartbeatMs: u32,
+    told: u32,
+    assigned: fc.option(fc.array(u53)),
+  }),
+  groupLeave: fc.record({ code, leaderHint: u32 }),
+  groupMembers: fc.record({
+    code,
+    leaderHint: u32,
+    generation: u53,
+    rebalancing: fc.boolean(),
+    members: fc.array(fc.record({
+      memberId: consumer,
+      instanceId: fc.oneof(name, type("")),
+      topics: fc.array(name),
+      sessionTimeoutMs: u32,
+      shards: fc.array(u32),
+    })),
+  }),
+  groupList: fc.record({ code, leaderHint: u32, groups: fc.array(fc.record({ group: name, members: u32 })) }),
   settle: fc.record({ parts: fc.array(fc.record({ leaderHint: u32, codes: fc.array(code) })) }),
   cursor: fc.record({
     parts: fc.array(

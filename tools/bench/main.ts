@@ -14,6 +14,7 @@ import { writeReport } from "./peers/report.ts";
 import { runPublish } from "./publish.ts";
 import { runQueue } from "./queue.ts";
 import { runRepair } from "./repair.ts";
+import { runRebalance } from "./rebalance.ts";
 import { runRestart } from "./restart.ts";
 
 interface BenchFlags {
@@ -25,6 +26,7 @@ interface BenchFlags {
   readonly records: number;
   readonly kills: number;
   readonly groups: number;
+  readonly members: number;
   readonly bytes: number;
   readonly queueRecords: number;
   readonly backlog: number;
@@ -54,6 +56,8 @@ const BENCHES: Readonly<Record<string, (flags: BenchFlags) => Promise<object>>> 
   groups: (flags) => runGroups({ ...flags, onProgress }),
   queue: (flags) => runQueue({ ...flags, records: flags.queueRecords, onProgress }),
   repair: (flags) => runRepair({ ...flags, records: REPAIR_RECORDS, onProgress }),
+  rebalance: (flags) =>
+    runRebalance({ ...flags, partitions: Math.max(flags.partitions, flags.members * 4), onProgress }),
   restart: (flags) => runRestart({ ...flags, onProgress }),
 };
 
@@ -67,6 +71,7 @@ cli.command("<name>", `one of ${Object.keys(BENCHES).join(", ")}`)
   .option("--records <n>", "drain: records of the backlog", { default: 8_000_000 })
   .option("--kills <n>", "failover: how many", { default: 20 })
   .option("--groups <n>", "groups: partitions to create", { default: 1_000 })
+  .option("--members <n>", "rebalance: of the group, before one more joins; four partitions each", { default: 100 })
   .option("--bytes <n>", "restart: bytes to publish before", { default: 1_000_000_000 })
   .option("--queue-records <n>", "queue: for each rate", { default: 1_000_000 })
   .option("--backlog <n>", "queue: waiting records, of which every second one is acked first", { default: 1_000_000 })

@@ -4,7 +4,7 @@ import { openLog } from "../../src/log/log.ts";
 import type { Log } from "../../src/log/types.ts";
 import { EntryKind } from "../../src/records/entry.ts";
 import { createNodeRuntime } from "../../src/runtime/node-runtime.ts";
-import { METADATA_SHARD } from "../../shards/metadata/state.ts";
+import { FIRST_PARTITION_SHARD } from "../../shards/metadata/state.ts";
 
 const READ_BYTES = 4 * 1024 * 1024;
 
@@ -24,7 +24,7 @@ export async function compareReplicas(
   const logs = await Promise.all(dataFolders.map((folder) => openLog(runtime, `${folder}/log`, {})));
   try {
     const groups = [...new Set(logs.flatMap((log) => [...log.groups()].map(({ group }) => group)))]
-      .filter((group) => group !== METADATA_SHARD);
+      .filter((group) => group >= FIRST_PARTITION_SHARD);
     const differences: string[] = [];
     let entries = 0;
     for (const [position, group] of groups.entries()) {

@@ -38,7 +38,9 @@ type Work = (admin: AdminClient) => Promise<readonly object[]>;
 
 /** What is to be done; a command line that makes no sense is refused before anybody is asked. */
 function workOf(action: string, name: string | undefined, flags: GroupFlags): Work {
-  if (action === "list") return async (admin) => summarizeGroups(await everywhere(admin, "", flags));
+  if (action === "list") {
+    return async (admin) => summarizeGroups(await everywhere(admin, "", flags), await admin.groupMembers());
+  }
   if (name === undefined) throw new UsageError("a group's name is missing");
   const group = String(name);
   if (action === "describe") return (admin) => everywhere(admin, group, flags);

@@ -1,0 +1,64 @@
+/** What a consumer with a group takes beside the rest, and the defaults. */
+import { RaftlineError } from "../wire/errors.ts";
+import { MEMBER_TOPICS_MAX } from "../wire/limits.ts";
+import { isName } from "../wire/schemas.ts";
+
+const SESSION_TIMEOUT_MS = 10_000;
+const REBALANCE_TIMEOUT_MS = 30_000;
+
+export interface TopicPartition {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+export interface GroupOptions {
+  /** Shares the topics' partitions with all consumers of this name, and goes on where the group was. */
+  readonly group?: string;
+  /** The same over restarts, and no other consumer's: coming back within the session it gets what it had, and nothing moves. */
+  readonly instanceId?: string;
+  /** Not heard of for so long, a consumer is taken for dead and the others get its partitions. Default: 10,000. */
+  readonly sessionTimeoutMs?: number;
+  /** A partition that is to move is let go within this time (the record in hand included). Default: 30,000. */
+  readonly rebalanceTimeoutMs?: number;
+  /** "auto": a record counts as done when the next one is asked for. "manual": `commit()` alone says. Default: "auto". */
+  readonly commit?: "auto" | "manual";
+  /** Awaited before the first record of these partitions is given out. */
+  readonly onAssigned?: (partitions: readonly TopicPartition[]) => Promise<void> | void;
+  /**
+   * Awaited before these partitions are let go: `commit()` still works for them, unless they are `lost`: then another
+   * consumer has them already.
+   */
+  readonly onRevoked?: (partitions: readonly TopicPartition[], lost: boolean) => Promise<void> | void;
+}
+
+export interface GroupSettings {
+  readonly group: string;
+  readonly instanceId: string;
+  readonly sessionTimeoutMs: number;
+  readonly rebalanceTimeoutMs: number;
+  readonly autoCommit: boolean;
+  readonly onAssigned: (partitions: readonly TopicPartition[]) => Promise<void> | void;
+  readonly onRevoked: (partitions: readonly TopicPartition[], lost: boolean) => Promise<void> | void;
+}
+
+/** Undefined: no group. @throws {RaftlineError} `INVALID_NAME`, `INVALID_REQUEST` */
+export function groupSettings(options: GroupOptions, topics: readonly string[]): GroupSettings | undefined {
+  const { group, instanceId = "", commit = "auto" } = options;
+  if (group === undefined) return undefined;
+  if (!isName(group)) throw new RaftlineError("INVALID_NAME", `"${group}" is not a name of a group`);
+  if (instanceId !== "" && !isName(instanceId)) {
+    throw new RaftlineError("INVALID_NAME", `"${instanceId}" is not a name of an instance`);
+  }
+  if (topics.length > MEMBER_TOPICS_MAX) {
+    throw new RaftlineError("INVALID_REQUEST", `a member of a group reads ${MEMBER_TOPICS_MAX} topics at most`);
+  }
+  return {
+    group,
+    instanceId,
+    sessionTimeoutMs: options.sessionTimeoutMs ?? SESSION_TIMEOUT_MS,
+    rebalanceTimeoutMs: options.rebalanceTimeoutMs ?? REBALANCE_TIMEOUT_MS,
+    autoCommit: commit === "auto",
+    onAssigned: options.onAssigned ?? (() => {}),
+    onRevoked: options.onRevoked ?? (() => {}),
+  };
+}
