@@ -79,7 +79,7 @@ export class ReplicaMover {
     if (!asked) replica.reconfigure({ voters, learners: newcomers });
     else if (newcomers.every((node) => this.#isReady(replica, node))) {
       replica.reconfigure({ voters: target, learners: [] });
-    } else this.#dropGone(replica, configuration, target);
+    } else this.#dropGone(replica, configuration, record);
   }
 
   /**
@@ -94,11 +94,13 @@ export class ReplicaMover {
 
   /**
    * A newcomer is vouched for when every voter has answered. One that is away and shall leave anyway (it may be the reason
-   * for the move) leaves first; until the newcomer votes, a majority needs the same nodes with it or without.
+   * for the move) leaves first; until the newcomer votes, a majority needs the same nodes with it or without. One that is
+   * no holder any more, for the move was redirected on its way, has given its replica up and answers no more.
    */
-  #dropGone(replica: Replica, { voters, learners }: Configuration, target: readonly NodeId[]): void {
+  #dropGone(replica: Replica, { voters, learners }: Configuration, { replicas, target }: PartitionRecord): void {
     const { nodeId, peers } = this.#options;
-    const isGone = (node: NodeId) => node !== nodeId && !target.includes(node) && !peers.isAlive(node);
+    const isGone = (node: NodeId) =>
+      node !== nodeId && !target.includes(node) && !(replicas.includes(node) && peers.isAlive(node));
     const left = voters.filter((node) => !isGone(node));
     if (left.length < voters.length) replica.reconfigure({ voters: left, learners });
   }
