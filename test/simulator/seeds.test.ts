@@ -22,6 +22,10 @@ const REGRESSIONS: readonly (readonly [seed: number, found: string])[] = [
   [40559, "an entry that a destroyed write had replaced was served: a later leader without what was committed"],
   [40826, "a power loss left the node's identity file empty: it was renamed before its own name was durable"],
   [41951, "a group whose every trace was destroyed began anew, as if it had never voted"],
+  [80, "a move that was redirected waited for the vote of one who had given its replica up: it never ended"],
+  [77, "a restarted leader no longer knew the term before its log's start: a new replica began one entry late"],
+  [117, "the same: a reader from the start missed the first batch"],
+  [195, "the same, where the file with the first entries had been given back"],
   [962, "a paused leader of an earlier term answered where the partition ends, before what was acknowledged since"],
 ];
 
