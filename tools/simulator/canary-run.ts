@@ -16,16 +16,19 @@ export interface CatchOptions {
   /** Simulated, of each run. */
   readonly seconds: number;
   readonly seedsMax: number;
+  /** Tried before all others: where it was caught the last time. */
+  readonly seedHint?: number | undefined;
   readonly onSeed?: (seed: number) => void;
 }
 
 /** Runs seeds with the bug in until one fails. */
 export async function catchCanary(canary: Canary, options: CatchOptions): Promise<CanaryResult> {
   const { name } = canary;
-  const { seconds, seedsMax, onSeed } = options;
+  const { seconds, seedsMax, seedHint, onSeed } = options;
   const takeOut = canary.plant();
   try {
-    for (let seed = 1; seed <= seedsMax; seed++) {
+    for (let count = seedHint === undefined ? 1 : 0; count <= seedsMax; count++) {
+      const seed = count === 0 ? seedHint! : count;
       onSeed?.(seed);
       const { violation } = await simulate({ seed, seconds });
       if (violation) return { name, caught: true, seedsNeeded: seed, invariant: violation.invariant };
