@@ -29,11 +29,10 @@ export function filesToCompact(files: readonly WalFile[], bounds: Bounds): WalFi
   return isWorthIt(run, bounds) ? run : [];
 }
 
-/** Whether little of it is needed, or it is small. What is damaged stays as it is, while anybody needs it. */
+/** Whether little of it is needed, or it is small. One that was found to be unreadable stays as it is. */
 function isSparse(file: WalFile, { fileBytes, compactBelowShare, compactFilesMin }: Bounds): boolean {
   if (!file.sealed || file.unfit) return false;
   if (file.extents === 0) return true;
-  if (file.damage.length > 0) return false;
   const bytes = file.end - FILE_HEADER_BYTES;
   return file.liveBytes < bytes * compactBelowShare || bytes <= fileBytes / (2 * compactFilesMin);
 }

@@ -7,7 +7,7 @@ import { BLOCK_HEADER_BYTES, decodeBlockHeader } from "./block.ts";
 import { FormatError, isZero } from "./bytes.ts";
 import { decodeFileHeader, encodeFileHeader, FILE_HEADER_BYTES, type FileHeader, fileName } from "./file-header.ts";
 import { FileIndex } from "./file-index.ts";
-import { decodeRuns, decodeSummary, placeBytes, type Summary, type Trailer } from "./footer.ts";
+import { decodeRuns, decodeSummary, placeBytes, type Summary, type Trailer, TRAILER_BYTES } from "./footer.ts";
 import { listFolder, readTrailer } from "./folder.ts";
 import { GroupTable } from "./group-table.ts";
 import { DEFAULT_LOG_LIMITS } from "./limits.ts";
@@ -16,7 +16,7 @@ import { ScanWindow } from "./scan-window.ts";
 import { type GroupId, type GroupLog, type IndexRange, LogError, type LogErrorCode } from "./types.ts";
 import { WalFile } from "./wal-file.ts";
 
-/** Something that is not as it should be. `TORN`: the end of a write that was never acknowledged, as a crash leaves it. */
+/** Something that is not as it should be. `TORN`: a write that was not finished and never acknowledged, as a crash leaves it. */
 export interface Finding {
   readonly code: LogErrorCode | "TORN";
   readonly file: string;
@@ -209,7 +209,10 @@ class Examiner {
     }
   }
 
-  /** Behind the last block of a file without an index there is nothing. */
+  /**
+   * Behind the last block of a file without an index there is nothing, or the beginning of one: a file gets its final
+   * length when its index is written.
+   */
   async #checkEnd({ file, handle }: OpenFile, end: number): Promise<void> {
     const piece = new Uint8Array(DEFAULT_LOG_LIMITS.scanBytes);
     for (let at = end; at < file.sizeBytes;) {
@@ -217,7 +220,14 @@ class Examiner {
       if (bytes.length === 0) return;
       const odd = bytes.findIndex((byte) => byte !== 0);
       if (odd >= 0) {
-        return this.#found("CORRUPT", file.name, at + odd, file.sizeBytes - at - odd, "bytes behind the last block");
+        const from = at + odd;
+        const last = new Uint8Array(TRAILER_BYTES);
+        await handle.read(last, file.sizeBytes - last.length);
+        const what = "bytes behind the last block";
+        if (isZero(last)) {
+          return this.#found("TORN", file.name, from, file.sizeBytes - from, "an index was not finished");
+        }
+        return this.#found("CORRUPT", file.name, from, file.sizeBytes - from, what);
       }
       at += bytes.length;
     }
