@@ -1,5 +1,6 @@
 /** `bench queue`: how fast one consumer is given records and acknowledges them, and what a scattered backlog costs. */
 import fs from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
 import { type Client, connect } from "../../src/client/client.ts";
 import { temporaryFolder } from "../processes/temporary-folder.ts";
 import { NodeProcesses } from "../processes/node-processes.ts";
@@ -13,7 +14,7 @@ const PARTITIONS_MANY = 16;
 const WARM_UP_RECORDS = 200_000;
 const LATENCY_RECORDS = 1_000;
 /** The other half of the backlog is put off until it was all seen once. */
-const PUT_OFF_MS = 15_000;
+const PUT_OFF_MS = 40_000;
 
 export interface QueueOptions {
   readonly recordBytes: number;
@@ -79,6 +80,8 @@ export async function runQueue(options: QueueOptions): Promise<QueueResult> {
     onProgress("every second one acknowledged");
     backlogRssBytesMax = 0;
     const halved = await ackEverySecond(client, "backlog", backlog);
+    onProgress("until the other half is due");
+    await nothingPutOff(client, "backlog");
     onProgress("the other half");
     const scattered = await bulk(client, "backlog", backlog / 2);
     await client.close();
@@ -148,6 +151,14 @@ async function oneByOne(client: Client, topic: string): Promise<Samples> {
     if (seen > LATENCY_RECORDS * 1.5) break;
   }
   return samples;
+}
+
+async function nothingPutOff(client: Client, topic: string): Promise<void> {
+  for (;;) {
+    const parts = await client.admin.describeGroup(topic, "bench");
+    if (parts.every(({ delayed }) => delayed === 0)) return;
+    await delay(100);
+  }
 }
 
 async function ackEverySecond(client: Client, topic: string, count: number): Promise<number> {

@@ -1,0 +1,57 @@
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { PeerRequests } from "../../../shards/host/peer-requests.ts";
+import { RaftlineError } from "../../../src/wire/errors.ts";
+import { fakeTime } from "./fake-time.ts";
+
+const requests = suite("requests between nodes");
+
+/** Two nodes, each the other's only peer; `cut` drops what is sent. */
+function pair() {
+  const time = fakeTime();
+  const state = { cut: false, reachable: true };
+  const nodes: PeerRequests[] = [];
+  const make = (self: number, other: number) =>
+    new PeerRequests(time.runtime, {
+      forward(_peer, request) {
+        if (!state.reachable) return false;
+        if (!state.cut) nodes[other]!.onRequest(self, request);
+        return true;
+      },
+      answer: (_peer, reply) => nodes[other]!.onReply(self, reply),
+    });
+  nodes.push(make(0, 1), make(1, 0));
+  return { asking: nodes[0]!, asked: nodes[1]!, state, time };
+}
+
+requests("what the other does comes back, and so does its refusal", async () => {
+  const { asking, asked } = pair();
+  asked.handle("double", (args) => Promise.resolve((args as number) * 2));
+  asked.handle("refuse", () => Promise.reject(new RaftlineError("THROTTLED", "not now")));
+  assert.is((await asking.ask(1, "double", 21, 1_000)).result, 42);
+  const refused = await asking.ask(1, "refuse", null, 1_000);
+  assert.equal([refused.code, refused.message], ["THROTTLED", "not now"]);
+  assert.is((await asking.ask(1, "unheard of", null, 1_000)).code, "UNKNOWN_COMMAND");
+});
+
+requests("nothing sent is told from no answer", async () => {
+  const { asking, state, time } = pair();
+  state.reachable = false;
+  assert.is((await asking.ask(1, "x", null, 1_000)).code, "NOT_LEADER");
+  state.reachable = true;
+  state.cut = true;
+  const silent = asking.ask(1, "x", null, 1_000);
+  time.advance(1_001);
+  assert.is((await silent).code, "TIMED_OUT");
+});
+
+requests("closing ends what waits, and a reply of somebody else is none", async () => {
+  const { asking, state } = pair();
+  state.cut = true;
+  const waiting = asking.ask(1, "x", null, 1_000);
+  asking.onReply(7, { requestId: 1, code: "", message: "", result: "forged" });
+  asking.close();
+  assert.is((await waiting).code, "UNAVAILABLE");
+});
+
+requests.run();
