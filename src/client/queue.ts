@@ -18,6 +18,8 @@ const CONSUMER_ID_BYTES = 12;
 const HELD_PART_MAX = 1 / 2;
 /** Taken within this part, more is asked for the next time. */
 const QUICK_PART = 1 / 8;
+/** Of the prefetch. */
+const ROOM_PART_MIN = 1 / 2;
 const SWEEP_MS_MIN = 5;
 const SWEEPS_PER_LEASE = 8;
 const LEAVE_MS_MAX = 2_000;
@@ -74,7 +76,7 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
     const { group, settleTimeoutMs } = this.#settings;
     this.#settler = new QueueSettler(cluster, { group, consumer, settleTimeoutMs });
     this.#fetcher = new QueueFetcher(cluster, this.#settings, consumer, {
-      room: () => this.#prefetch - this.#leases.unsettled,
+      room: () => this.#room,
       onLeased: (route, result) => this.#leased(route, result),
       onFailed: (error) => this.#fail(error),
     });
@@ -257,6 +259,15 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
     if (this.#closing !== undefined) return undefined;
     this.#giveBackLate();
     return this.#buffer[0];
+  }
+
+  /**
+   * Records that may be leased more. While some wait here, not for a few at a time: leases would get smaller and smaller
+   * (RFC 1122, 4.2.3.3, on windows that do).
+   */
+  get #room(): number {
+    const room = this.#prefetch - this.#leases.unsettled;
+    return this.#buffer.length > 0 && room < this.#prefetch * ROOM_PART_MIN ? 0 : room;
   }
 
   #taken(records: LeasedRecords): void {
