@@ -64,6 +64,8 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
   #wake: (() => void)[] = [];
   #error: RaftlineError | undefined;
   #closing: Promise<void> | undefined;
+  /** Handlers of {@link run}. */
+  readonly #working = new Set<PQueue>();
 
   /** Made by `client.queue(…)`. @throws {RaftlineError} `INVALID_REQUEST`, `INVALID_NAME` */
   constructor(cluster: Cluster, topic: string, options: QueueOptions) {
@@ -114,6 +116,7 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
   async run(handler: (message: QueueMessage) => Promise<void> | void, options: RunOptions = {}): Promise<void> {
     const { concurrency = 16 } = options;
     const working = new PQueue({ concurrency });
+    this.#working.add(working);
     try {
       for await (const message of this) {
         void working.add(() => this.#handle(message, handler, options));
@@ -121,10 +124,14 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
       }
     } finally {
       await working.onIdle();
+      this.#working.delete(working);
     }
   }
 
-  /** Ends the iteration; acks under way are finished, and what is held and not settled goes back at once. */
+  /**
+   * Ends the iteration; handlers and acks under way are finished (a handler may take as long as the leaving itself), and
+   * what is held and not settled goes back at once.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#leave();
     return this.#closing;
@@ -167,6 +174,8 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
     options: RunOptions,
   ): Promise<void> {
     const { backOffMsFirst = 1_000, backOffMsMax = 60_000, handlerMsMax = 600_000, onError } = options;
+    // It waited for another handler to end, and goes back with what is held.
+    if (this.#closing !== undefined) return;
     const keeping = this.#keep(message, this.#nowMs() + handlerMsMax);
     try {
       await handler(message);
@@ -342,6 +351,10 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
     this.#sweep?.cancel();
     this.#tell();
     for (const records of this.#buffer.splice(0)) this.#giveBack(records);
+    if (this.#working.size > 0) {
+      const handled = Promise.all([...this.#working].map((working) => working.onIdle()));
+      await Promise.race([handled, this.#cluster.sleep(LEAVE_MS_MAX)]);
+    }
     for (const lease of this.#leases.all()) this.#settler.giveBack(lease);
     if (!this.#cluster.closed) {
       // What was acked stays acked, whatever comes first: an ack that arrives after the leaving is refused.
