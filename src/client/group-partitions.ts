@@ -70,6 +70,10 @@ export class GroupPartitions {
     return this.#closing !== undefined;
   }
 
+  get memberId(): string {
+    return this.#member.memberId;
+  }
+
   /** Joins the group. */
   start(routes: readonly Route[]): void {
     this.#routes = new Map(routes.map((route) => [route.shard, route]));
