@@ -87,6 +87,8 @@ checkers("each anomaly is found", () => {
     "given below the committed offset",
   ]);
   assert.equal(begun().claim(2, "b").found, ["given away before it was let go"]);
+  const late = new Story().claim(1, "a").claim(2, "b").holds("a");
+  assert.equal(late.found, ["given away before it was taken"]);
   assert.equal(begun().letsGo("a").claim(1, "b").found, ["one generation, two members"]);
   assert.equal(begun().commit(1, 3).ends(3, 4).found, ["a group is not at the end"]);
 });

@@ -71,7 +71,10 @@ export class GroupHistory {
   }
 
   held(memberId: string, partition: number): void {
-    this.#partitions[partition]!.heldBy.add(memberId);
+    const { cursor, heldBy, isWhole } = this.#partitions[partition]!;
+    heldBy.add(memberId);
+    if (!isWhole || cursor.memberId === memberId || this.#left.has(memberId)) return;
+    this.#broken("given away before it was taken", `partition ${partition}: ${memberId}, and then ${cursor.memberId}`);
   }
 
   letGo(memberId: string, partition: number): void {
