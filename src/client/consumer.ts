@@ -155,6 +155,11 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
     this.#fetcher.schedule();
   }
 
+  /** How the group and `admin.describeGroup` know it; undefined without a group. */
+  get memberId(): string | undefined {
+    return this.#group?.memberId;
+  }
+
   /** What it reads now: of a group's topics, what was assigned to this member. */
   assignment(): TopicPartition[] {
     return [...this.#cursors.values()].map(({ route: { topic, partition } }) => ({ topic, partition }));

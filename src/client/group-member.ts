@@ -7,8 +7,8 @@ import { RaftlineError } from "../wire/errors.ts";
 import type { GroupHeartbeatResponse } from "../wire/coordinator-responses.ts";
 import type { Cluster } from "./cluster.ts";
 import { CoordinatorRoute } from "./coordinator-route.ts";
+import { randomId } from "./random-id.ts";
 
-const MEMBER_ID_BYTES = 12;
 /** A heartbeat waits a third of the session at the coordinator, 3 s at most; the answer may take this much longer. */
 const ANSWER_MS = 2_000;
 const WAIT_MS_MAX = 3_000;
@@ -57,7 +57,7 @@ export class GroupMember {
     this.#settings = settings;
     this.#events = events;
     this.#route = new CoordinatorRoute(cluster);
-    this.memberId = hex(cluster.runtime.random.bytes(MEMBER_ID_BYTES));
+    this.memberId = randomId(cluster.runtime.random);
   }
 
   start(): void {
@@ -147,8 +147,4 @@ export class GroupMember {
     this.stop();
     this.#events.onFailed(error);
   }
-}
-
-function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

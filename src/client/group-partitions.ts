@@ -39,6 +39,8 @@ export class GroupPartitions {
   readonly #member: GroupMember;
   /** By shard. */
   readonly #owned = new Map<number, OwnedPartition>();
+  /** Being taken over: said to be held, too, so that nobody else is given them in the meantime. */
+  #coming: readonly OwnedPartition[] = [];
   #routes = new Map<number, Route>();
   #wanted: ReadonlyMap<number, number> = new Map();
   /** Changes asked for, and how many of them are done. */
@@ -59,7 +61,10 @@ export class GroupPartitions {
     this.#reader = reader;
     const { group, instanceId, sessionTimeoutMs, rebalanceTimeoutMs } = settings;
     this.#member = new GroupMember(cluster, { group, instanceId, topics, sessionTimeoutMs, rebalanceTimeoutMs }, {
-      owned: () => [...this.#owned].flatMap(([shard, { generation }]) => [shard, generation]),
+      owned: () => {
+        const held = [...this.#owned.values(), ...this.#coming];
+        return held.flatMap(({ cursor, generation }) => [cursor.route.shard, generation]);
+      },
       onAssigned: (assigned) => this.#want(assigned),
       onLost: () => this.#allLost(),
       onFailed: (error) => reader.onFailed(error),
@@ -68,6 +73,10 @@ export class GroupPartitions {
 
   get closed(): boolean {
     return this.#closing !== undefined;
+  }
+
+  get memberId(): string {
+    return this.#member.memberId;
   }
 
   /** Joins the group. */
@@ -194,13 +203,20 @@ export class GroupPartitions {
       }
     }
     if (coming.length === 0) return;
-    const codes = await claim(this.#cluster, this.#settings.group, this.#member.memberId, coming);
-    const taken = coming.filter((_, i) => codes[i] === "");
-    await this.#begin(taken.filter(({ committed }) => committed < 0));
-    for (const owned of taken) {
-      this.#owned.set(owned.cursor.route.shard, owned);
-      owned.cursor.seek(owned.committed);
-      owned.cursor.processed = owned.committed;
+    const taken: OwnedPartition[] = [];
+    this.#coming = coming;
+    try {
+      const codes = await claim(this.#cluster, this.#settings.group, this.#member.memberId, coming);
+      taken.push(...coming.filter((_, i) => codes[i] === ""));
+      await this.#begin(taken.filter(({ committed }) => committed < 0));
+      for (const owned of taken) this.#owned.set(owned.cursor.route.shard, owned);
+    } finally {
+      this.#coming = [];
+      if (coming.some(({ cursor }) => !this.#owned.has(cursor.route.shard))) this.#member.report();
+    }
+    for (const { cursor, committed } of taken) {
+      cursor.seek(committed);
+      cursor.processed = committed;
     }
     if (taken.length > 0) await this.#settings.onAssigned(taken.map(placeOf));
     this.#reader.add(taken.filter((owned) => !this.#lost.has(owned)).map(({ cursor }) => cursor));

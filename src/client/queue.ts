@@ -11,9 +11,9 @@ import { ClientLease, QueueLeases } from "./queue-leases.ts";
 import { type NackOptions, QueueMessage, type Settling } from "./queue-message.ts";
 import { type QueueOptions, type QueueSettings, queueSettings } from "./queue-options.ts";
 import { QueueSettler } from "./queue-settler.ts";
+import { randomId } from "./random-id.ts";
 import type { Route } from "./topic-view.ts";
 
-const CONSUMER_ID_BYTES = 12;
 /** What was not given out within this part of the lease goes back: a message has the rest of it for its handler. */
 const HELD_PART_MAX = 1 / 2;
 /** Taken within this part, more is asked for the next time. */
@@ -74,7 +74,7 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
     this.#partitions = options.partitions;
     this.#settings = queueSettings(topic, options);
     this.#prefetch = this.#settings.prefetchRecords;
-    const consumer = hex(cluster.runtime.random.bytes(CONSUMER_ID_BYTES));
+    const consumer = randomId(cluster.runtime.random);
     const { group, settleTimeoutMs } = this.#settings;
     this.#settler = new QueueSettler(cluster, { group, consumer, settleTimeoutMs });
     this.#fetcher = new QueueFetcher(cluster, this.#settings, consumer, {
@@ -386,8 +386,4 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
   #nowMs(): number {
     return this.#cluster.runtime.clock.monotonicMs();
   }
-}
-
-function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -17,6 +17,7 @@ import { Partition } from "../../shards/partition/partition.ts";
 import { ProducerTable } from "../../shards/partition/producer-table.ts";
 import { type Canary, patch } from "./canary.ts";
 import { SimulatedDisk } from "./disk.ts";
+import { GROUP_CANARIES } from "./group-canaries.ts";
 import { QUEUE_CANARIES } from "./queue-canaries.ts";
 
 const CONFIGURATION_LATE_ENTRIES = 30;
@@ -237,4 +238,5 @@ export const CANARIES: readonly Canary[] = [
       ),
   },
   ...QUEUE_CANARIES,
+  ...GROUP_CANARIES,
 ];

@@ -1,6 +1,6 @@
 /** One seed, one run: a cluster, clients, faults; then healing, and everything is held against what was promised. */
 import { Buffer } from "node:buffer";
-import { METADATA_SHARD } from "../../shards/metadata/state.ts";
+import { FIRST_PARTITION_SHARD, METADATA_SHARD } from "../../shards/metadata/state.ts";
 import { sleep } from "../../src/runtime/sleep.ts";
 import { BarrierLoad } from "./barrier-load.ts";
 import type { FaultName } from "./faults.ts";
@@ -8,6 +8,8 @@ import { TopicHistory, type Violation } from "./history.ts";
 import { allMoved, haveTheSame } from "./moves.ts";
 import { QueueHistory } from "./queue-history.ts";
 import { DEAD_TOPIC, DELIVERIES_MAX, drained, QueueLoad, type QueueWorkload, readDead } from "./queue-load.ts";
+import { GroupHistory } from "./group-history.ts";
+import { allRead, GroupLoad, type GroupWorkload, MEMBERS_GROUP } from "./group-load.ts";
 import { CursorLoad } from "./cursor-load.ts";
 import { LeaseClock } from "./lease-clock.ts";
 import { Testbed } from "./testbed.ts";
@@ -37,6 +39,8 @@ const TOPICS_CHANCE = 0.35;
 const TRIMS_CHANCE = 0.5;
 const QUEUE_CHANCE = 0.5;
 const QUEUE_CONSUMERS = 3;
+const GROUP_CHANCE = 0.5;
+const GROUP_MEMBERS = 3;
 const KEY_ORDERED_CHANCE = 0.3;
 const CONSUMER_PAUSE_MS_MAX = 60;
 
@@ -86,8 +90,10 @@ class Simulation {
   readonly #hasTopicsLoad: boolean;
   readonly #hasTrims: boolean;
   readonly #hasQueue: boolean;
+  readonly #hasGroup: boolean;
   readonly #keyOrdered: boolean;
   readonly #queue: QueueHistory;
+  readonly #group: GroupHistory;
   readonly #leaseClock: LeaseClock;
   /** Of the partitions, when everything was over. */
   #ends: number[] = [];
@@ -98,7 +104,11 @@ class Simulation {
       ...options,
       onCommitted: (group, entry) => {
         if (group === METADATA_SHARD) this.#topics.committed(entry);
-        else this.#leaseClock.committed(group, entry);
+        else if (group < FIRST_PARTITION_SHARD) this.#group.coordinated(entry);
+        else {
+          this.#leaseClock.committed(group, entry);
+          this.#group.committed(group, entry);
+        }
       },
     });
     const { random, cluster, fail } = bed;
@@ -108,8 +118,10 @@ class Simulation {
     this.#hasTopicsLoad = random.chance(TOPICS_CHANCE);
     this.#hasTrims = random.chance(TRIMS_CHANCE);
     this.#hasQueue = random.chance(QUEUE_CHANCE);
+    this.#hasGroup = random.chance(GROUP_CHANCE);
     this.#keyOrdered = random.chance(KEY_ORDERED_CHANCE);
     this.#queue = new QueueHistory(this.#partitions, DELIVERIES_MAX, fail);
+    this.#group = new GroupHistory(MEMBERS_GROUP, this.#partitions, fail);
     this.#leaseClock = new LeaseClock(() => bed.scheduler.nowMs, fail);
     this.#history = new TopicHistory(this.#partitions, fail);
     this.#topics = new TopicsHistory(fail);
@@ -162,6 +174,10 @@ class Simulation {
       return new QueueLoad(this.#queueWorkload());
     });
     const working = Promise.all(workers.map((worker) => worker.run()));
+    const members = Array.from({ length: this.#hasGroup ? GROUP_MEMBERS : 0 }, () => {
+      return new GroupLoad(this.#groupWorkload());
+    });
+    for (const member of members) void member.run();
     const barriers = new BarrierLoad({ ...bed, random: bed.random.fork() });
     barriers.start();
     bed.striker.start();
@@ -176,6 +192,7 @@ class Simulation {
     await bed.until("the replicas have the same", SETTLE_MS_MAX, this.#replicasAgree());
     await this.#readBack();
     if (this.#hasQueue) await this.#drain(workers, working);
+    if (this.#hasGroup && !bed.violation) await this.#groupReadsAll(members);
     if (!bed.violation) await bed.until("every damaged replica is repaired", REPAIR_MS_MAX, this.#repaired());
     if (!bed.violation) this.#checkStates();
   }
@@ -192,6 +209,16 @@ class Simulation {
     this.#ends.forEach((end, partition) => {
       this.#queue.checkDrained(partition, this.#history.keptFrom(partition), end);
     });
+  }
+
+  /** Whoever came and went, the group gets to the end, and its places are what its commits say. */
+  async #groupReadsAll(members: readonly GroupLoad[]): Promise<void> {
+    for (const member of members) member.calm = true;
+    const reading = allRead(this.#workload()).then((places) => {
+      places.forEach((place, partition) => this.#group.checkEnd(partition, place, this.#ends[partition]!));
+    });
+    await this.#bed.until("the group has read everything", DRAIN_MS_MAX, reading);
+    for (const member of members) member.stopped = true;
   }
 
   /** Everything is read from the start, and must be there. */
@@ -270,6 +297,20 @@ class Simulation {
       another: () => {
         this.#bed.cluster.killClient(workload.runtime);
         return this.#queueWorkload();
+      },
+    };
+  }
+
+  #groupWorkload(): GroupWorkload {
+    const random = this.#bed.random.fork();
+    const workload = this.#workload();
+    return {
+      ...workload,
+      random,
+      groupHistory: this.#group,
+      another: () => {
+        this.#bed.cluster.killClient(workload.runtime);
+        return this.#groupWorkload();
       },
     };
   }

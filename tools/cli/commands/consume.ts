@@ -9,8 +9,9 @@ import { BOOTSTRAP_OPTION, withClient } from "../with-client.ts";
 
 interface ConsumeFlags {
   readonly bootstrap: string;
-  readonly from: string | number;
+  readonly from?: string | number;
   readonly max?: number;
+  readonly group?: string;
   readonly queue?: string;
   readonly untilEnd?: boolean;
   readonly json?: boolean;
@@ -19,12 +20,17 @@ interface ConsumeFlags {
 export function consumeCommand(cli: CAC): void {
   cli.command("consume <topic>", "Print records as they come")
     .option(...BOOTSTRAP_OPTION)
-    .option("--from <where>", "earliest, latest, an offset, or a time as 2026-01-31T12:00:00Z", { default: "latest" })
+    .option(
+      "--from <where>",
+      "earliest, latest, an offset, or a time as 2026-01-31T12:00:00Z (latest; new groups: earliest)",
+    )
     .option("--max <n>", "Stop after so many records")
     .option("--until-end", "Stop at what is there now")
+    .option("--group <name>", "Share the partitions with all consumers of this group, and go on where it was")
     .option("--queue <group>", "Take records from this group's queue, and acknowledge each one that was printed")
     .option("--json", "JSON lines with topic, partition, offset, timestamp, key, value")
     .example("raftline consume orders --from earliest --max 10")
+    .example("raftline consume orders --group stock")
     .example("raftline consume orders --queue mail --max 10")
     .action(runConsume);
 }
@@ -32,12 +38,17 @@ export function consumeCommand(cli: CAC): void {
 async function runConsume(topic: string, flags: ConsumeFlags): Promise<void> {
   const max = flags.max ?? Infinity;
   if (!(max >= 0)) throw new UsageError("--max wants a number");
+  if (flags.group !== undefined && (flags.queue !== undefined || flags.untilEnd)) {
+    throw new UsageError("--group goes neither with --queue nor with --until-end");
+  }
   await withClient(flags.bootstrap, async (client) => {
     if (flags.queue !== undefined) return await takeFromQueue(client, String(topic), max, flags);
+    const { group } = flags;
     const consumer = client.consumer({
       topics: [String(topic)],
-      from: parseFrom("--from", flags.from),
+      ...beginning(flags),
       ...(flags.untilEnd ? { until: "end" as const } : {}),
+      ...(group === undefined ? {} : { group: String(group) }),
     });
     stopSignal().then(() => consumer.close());
     let printed = 0;
@@ -45,16 +56,21 @@ async function runConsume(topic: string, flags: ConsumeFlags): Promise<void> {
       for await (const record of consumer) {
         await print(record, flags.json);
         printed += 1;
-        if (printed >= max) break;
+        if (printed < max) continue;
+        if (group !== undefined) await consumer.commit();
+        break;
       }
     }
     await consumer.close();
   });
 }
 
+function beginning({ from }: ConsumeFlags): { readonly from?: ReturnType<typeof parseFrom> } {
+  return from === undefined ? {} : { from: parseFrom("--from", from) };
+}
+
 async function takeFromQueue(client: Client, topic: string, max: number, flags: ConsumeFlags): Promise<void> {
-  const from = flags.from === "latest" ? {} : { from: parseFrom("--from", flags.from) };
-  const queue = client.queue(topic, { group: String(flags.queue), ...from });
+  const queue = client.queue(topic, { group: String(flags.queue), ...beginning(flags) });
   stopSignal().then(() => queue.close());
   let printed = 0;
   if (max > 0) {
