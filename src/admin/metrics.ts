@@ -31,7 +31,30 @@ export function createMetrics(node: RaftlineNode): Registry {
   gauge("proposed_bytes", "Bytes proposed here and not yet committed.", () => node.host.proposedBytes);
   gauge("tail_cache_bytes", "Bytes of entries kept in memory.", () => node.host.tailBytes);
   byTopic(node, registry);
+  byGroup(node, registry);
   return registry;
+}
+
+/** Each partition counts at its leader: the sum over all nodes is the group's. */
+function byGroup(node: RaftlineNode, registry: Registry): void {
+  new Gauge({
+    name: "raftline_group_lag_records",
+    help: "Records that a group has not done with, in the partitions led by this node.",
+    labelNames: ["topic", "group"],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { name: topic, partitions } of node.metadata.topics.values()) {
+        for (const { shard } of partitions) {
+          const partition = node.partitions.get(shard);
+          if (!partition?.leads) continue;
+          for (const [group, lag] of partition.groupTable.lags(partition.highWatermark)) {
+            this.inc({ topic, group }, lag);
+          }
+        }
+      }
+    },
+  });
 }
 
 function byTopic(node: RaftlineNode, registry: Registry): void {

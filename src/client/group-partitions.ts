@@ -165,10 +165,7 @@ export class GroupPartitions {
       const going = [...this.#owned.values()].filter((owned) => {
         return this.#lost.has(owned) || wanted.get(owned.cursor.route.shard) !== owned.generation;
       });
-      if (going.length > 0) {
-        await this.#letGo(going);
-        this.#member.report();
-      }
+      await this.#letGo(going);
       if (wanted === this.#wanted && !this.closed) await this.#takeOver(wanted);
       this.#done = asked;
     }
@@ -191,6 +188,7 @@ export class GroupPartitions {
         this.#owned.delete(owned.cursor.route.shard);
         this.#lost.delete(owned);
       }
+      this.#member.report();
     }
   }
 
@@ -230,7 +228,10 @@ export class GroupPartitions {
     const codes = await commit(this.#cluster, this.#settings.group, steps);
     steps.forEach(({ owned, offset }, i) => {
       owned.committed = offset;
-      if (codes[i] !== "") this.#lost.add(owned);
+      if (codes[i] === "") return;
+      // It is let go as soon as it was taken.
+      this.#lost.add(owned);
+      this.#asked += 1;
     });
   }
 

@@ -63,6 +63,12 @@ admin("the groups of a topic, and how far they are", async () => {
   const { body: places } = await call("/v1/groups/log");
   assert.equal(places.map(({ partition, floor, highWatermark }) => [partition, floor, highWatermark]), [[1, 4, 10]]);
   assert.is((await call("/v1/groups/nobody")).status, 404);
+  let lag = 0;
+  for (const { host, port } of cluster.adminAddresses) {
+    const metrics = await (await fetch(`http://${host}:${port}/metrics`)).text();
+    lag += Number(/^raftline_group_lag_records\{topic="watched",group="log"\} (\d+)$/m.exec(metrics)?.[1] ?? 0);
+  }
+  assert.is(lag, 6);
   await queue.close();
   const reset = await client.admin.resetGroup("watched", "mail", { to: "earliest" });
   assert.equal(reset, [{ partition: 0, offset: 0 }, { partition: 1, offset: 0 }]);

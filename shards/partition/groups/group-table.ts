@@ -61,6 +61,14 @@ export class GroupTable {
     for (const queue of this.queues.values()) queue.trimmed(startOffset);
   }
 
+  /** Records that each group has not done with. @param end first offset that is not committed in the log */
+  *lags(end: number): Iterable<[group: string, records: number]> {
+    for (const [group, { committed }] of this.cursors) yield [group, end - Math.max(0, committed)];
+    for (const [group, { next, ready, leased, delayed, dead }] of this.queues) {
+      yield [group, end - next + ready.size + leased + delayed + dead.size];
+    }
+  }
+
   /** First offset that some group has not acknowledged; undefined while a group has not begun, or there is none. */
   get consumedTo(): number | undefined {
     let lowest = Infinity;
