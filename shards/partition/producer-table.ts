@@ -1,12 +1,13 @@
 /**
  * What a partition knows of its idempotent producers: the last sequences of each and where they went. A batch that is
- * sent again is recognised and stored once (KIP-98, with a window of five batches).
+ * sent again is recognised and stored once (KIP-98; its window of five batches would have a
+ * lone partition wait for its answers).
  */
 import { Decoder, Encoder } from "cbor-x";
 import type { Entry } from "../../src/records/entry.ts";
 
 /** Batches a producer may have in flight to one partition. */
-export const PRODUCER_WINDOW_BATCHES = 5;
+export const PRODUCER_WINDOW_BATCHES = 12;
 
 /** Producers remembered per partition; the one silent for longest is forgotten first. */
 export const PRODUCERS_MAX = 10_000;

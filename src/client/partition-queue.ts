@@ -11,7 +11,7 @@ import { type Completion, type Identity, PendingBatch, type RecordCallback } fro
 import type { Route } from "./topic-view.ts";
 
 /** The broker recognises this many of a producer's latest batches. */
-const IN_FLIGHT_BATCHES_MAX = 5;
+const IN_FLIGHT_BATCHES_MAX = 12;
 const SEQUENCES = 2 ** 32;
 const BACK_OFF_MS_FIRST = 10;
 const BACK_OFF_MS_MAX = 250;

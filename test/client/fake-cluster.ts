@@ -233,7 +233,7 @@ function store(shard: FakeShard, entry: Entry): { code: string; baseOffset: numb
   if (entry.baseSequence !== producer.nextSequence) return { code: "OUT_OF_ORDER_SEQUENCE", baseOffset: 0 };
   const baseOffset = shard.append(entry);
   producer.nextSequence = (entry.baseSequence + entry.recordCount) % 2 ** 32;
-  producer.batches = [...producer.batches.slice(-4), { baseSequence: entry.baseSequence, baseOffset }];
+  producer.batches = [...producer.batches.slice(-11), { baseSequence: entry.baseSequence, baseOffset }];
   shard.producers.set(entry.producerId, producer);
   return { code: "", baseOffset };
 }
