@@ -56,10 +56,7 @@ class RabbitCluster {
 
   /** Of the Erlang machines themselves, below the scripts that start them. */
   get pids(): number[] {
-    return [1, 2, 3].map((node) => {
-      const found = outputOf("pgrep", ["-f", `beam.smp.*${this.#nodeName(node)}`]);
-      return Number(found?.split("\n")[0] ?? 0);
-    });
+    return [1, 2, 3].map((node) => Number(fs.readFileSync(`${this.#folder}/${node}/pid`, "utf8")));
   }
 
   async stop(): Promise<void> {
