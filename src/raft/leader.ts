@@ -92,7 +92,11 @@ export class Leadership<E extends RaftEntry> implements MatchSource {
     const follower = this.replication.followers.get(message.from);
     if (!follower) return;
     // Forgets on the first word of a replica that forgot; what it said before, or will say again, is told apart below.
-    if (!message.vouched && follower.vouched) follower.forget(this.#core.log.lastIndex, this.#reads.demand());
+    // One that begins anew once more, in the same session, says so (`Raft.introduce`): index 0 is never refused otherwise.
+    const beginsAnew = message.reject && message.index === 0;
+    if (!message.vouched && (follower.vouched || beginsAnew)) {
+      follower.forget(this.#core.log.lastIndex, this.#reads.demand());
+    }
     if (message.vouched && !follower.vouched) return this.replication.heard(follower);
     const isNews = this.replication.onResponse(follower, message);
     if (isNews) this.advance();
