@@ -45,7 +45,7 @@ export class GroupMember {
   readonly #route: CoordinatorRoute;
   #generation = 0;
   #told = 0;
-  /** Of the newest heartbeat: answers to older ones say nothing new. */
+  /** Of the newest heartbeat: answers to older ones say nothing new, and none to what was sent before all was lost. */
   #sequence = 0;
   #lapse: Timer | undefined;
   #recovering: Promise<void> | undefined;
@@ -141,6 +141,8 @@ export class GroupMember {
       if (this.#recovering === recovering) this.#recovering = undefined;
     });
     this.#recovering = recovering;
+    // The answer to one that is on its way would say what was known before, and be taken for what is known now.
+    void this.#beat();
   }
 
   #fail(error: RaftlineError): void {

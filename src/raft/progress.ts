@@ -140,6 +140,7 @@ export class Progress {
   forget(lastIndex: number, round: number): void {
     this.vouched = false;
     this.match = 0;
+    this.commitHeard = 0;
     this.vouchIndex = lastIndex;
     this.vouchRound = round;
     this.becomeProbe(this.next);

@@ -28,6 +28,8 @@ const REGRESSIONS: readonly (readonly [seed: number, found: string])[] = [
   [195, "the same, where the file with the first entries had been given back"],
   [962, "a paused leader of an earlier term answered where the partition ends, before what was acknowledged since"],
   [5017, "a replica not vouched for yet began anew: its leader kept its match"],
+  [5074, "the answer to a heartbeat sent before a member lost all was taken: it never heard again what it should read"],
+  [5107, "the same, in a partition of which nothing had been read"],
 ];
 
 const seeds = suite("simulated clusters under faults");
