@@ -17,7 +17,7 @@ checkers("a record delivered, put back, delivered again and acked is fine", () =
     found((history) => {
       history.delivered(0, 0, "a", 1, 1);
       history.delivered(0, 0, "a", 4, 2);
-      history.acking(0, 0);
+      history.acking(0, 0, 4);
       history.acked(0, 0, 4);
       history.checkDrained(0, 0, 1);
     }),
@@ -29,8 +29,22 @@ checkers("an ack whose outcome is not known may or may not hold", () => {
   assert.equal(
     found((history) => {
       history.delivered(0, 0, "a", 1, 1);
-      history.acking(0, 0);
+      history.acking(0, 0, 1);
       history.delivered(0, 0, "a", 2, 2);
+      history.checkDrained(0, 0, 1);
+    }),
+    [],
+  );
+});
+
+checkers("the refusal of one lease's ack says nothing of an ack under another", () => {
+  assert.equal(
+    found((history) => {
+      history.delivered(0, 0, "a", 1, 1);
+      history.delivered(0, 0, "a", 2, 2);
+      history.acking(0, 0, 2);
+      history.acking(0, 0, 1);
+      history.refused(0, 0, 1);
       history.checkDrained(0, 0, 1);
     }),
     [],
@@ -70,8 +84,8 @@ checkers("each anomaly is found", () => {
     ["a record was never delivered", (history) => history.checkDrained(0, 0, 1)],
     ["neither acked nor dead nor there", (history) => {
       history.delivered(0, 0, "a", 1, 1);
-      history.acking(0, 0);
-      history.refused(0, 0);
+      history.acking(0, 0, 1);
+      history.refused(0, 0, 1);
       history.checkDrained(0, 0, 1);
     }],
     ["dead-lettered twice", (history) => {

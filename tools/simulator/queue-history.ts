@@ -15,8 +15,8 @@ interface QueueRecord {
   readonly delivered: Delivery[];
   /** Lease under which it was acknowledged, and that was confirmed; 0: none. */
   acked: number;
-  /** Somebody said so, and has not heard what became of it. */
-  ackUnknown: boolean;
+  /** Leases under which somebody said so, and has not heard what became of it. */
+  readonly unheard: Set<number>;
   /** How often it is in the dead-letter topic. */
   dead: number;
 }
@@ -56,8 +56,8 @@ export class QueueHistory {
     record.delivered.push({ leaseId, deliveries });
   }
 
-  acking(partition: number, offset: number): void {
-    this.#records[partition]!.get(offset)!.ackUnknown = true;
+  acking(partition: number, offset: number, leaseId: number): void {
+    this.#records[partition]!.get(offset)!.unheard.add(leaseId);
   }
 
   acked(partition: number, offset: number, leaseId: number): void {
@@ -74,8 +74,8 @@ export class QueueHistory {
   }
 
   /** It is known not to have been done. */
-  refused(partition: number, offset: number): void {
-    this.#records[partition]!.get(offset)!.ackUnknown = false;
+  refused(partition: number, offset: number, leaseId: number): void {
+    this.#records[partition]!.get(offset)!.unheard.delete(leaseId);
   }
 
   deadLettered(partition: number, offset: number, value: string, deliveries: number): void {
@@ -96,7 +96,7 @@ export class QueueHistory {
         this.#broken("a record was never delivered", `${partition}/${offset}`);
         return;
       }
-      if (record.acked === 0 && !record.ackUnknown && record.dead === 0) {
+      if (record.acked === 0 && record.unheard.size === 0 && record.dead === 0) {
         this.#broken("neither acked nor dead nor there", `${partition}/${offset} (${record.value})`);
         return;
       }
@@ -107,7 +107,7 @@ export class QueueHistory {
     const records = this.#records[partition]!;
     let record = records.get(offset);
     if (record === undefined) {
-      record = { value, delivered: [], acked: 0, ackUnknown: false, dead: 0 };
+      record = { value, delivered: [], acked: 0, unheard: new Set(), dead: 0 };
       records.set(offset, record);
     }
     return record;

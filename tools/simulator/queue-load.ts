@@ -98,12 +98,12 @@ export class QueueLoad {
       return;
     }
     this.#open += 1;
-    history.acking(partition, offset);
+    history.acking(partition, offset, lease.leaseId);
     const acked = random.chance(0.5) ? message.ack() : queue.ackAll([message]);
     acked.then(
       () => history.acked(partition, offset, lease.leaseId),
       (error: unknown) => {
-        if (error instanceof RaftlineError && REFUSALS.has(error.code)) history.refused(partition, offset);
+        if (error instanceof RaftlineError && REFUSALS.has(error.code)) history.refused(partition, offset, lease.leaseId);
       },
     ).finally(() => this.#open -= 1);
   }
