@@ -1,6 +1,7 @@
 /** Which sealed files are worth being written anew. */
 import type { LogLimits } from "./limits.ts";
 import { FILE_HEADER_BYTES } from "./file-header.ts";
+import type { GroupDelta } from "./file-index.ts";
 import type { WalFile } from "./wal-file.ts";
 
 type Bounds = Pick<
@@ -14,17 +15,17 @@ type Bounds = Pick<
  */
 export function filesToCompact(files: readonly WalFile[], bounds: Bounds): WalFile[] {
   let run: WalFile[] = [];
-  let liveBytes = 0;
+  let neededBytes = 0;
   for (const file of files) {
-    const fits = isSparse(file, bounds) && liveBytes + file.liveBytes <= bounds.fileBytes / 2;
+    const fits = isSparse(file, bounds) && neededBytes + file.neededBytes <= bounds.fileBytes / 2;
     if (!fits) {
       if (isWorthIt(run, bounds)) return run;
       run = [];
-      liveBytes = 0;
+      neededBytes = 0;
     }
     if (!isSparse(file, bounds)) continue;
     run.push(file);
-    liveBytes += file.liveBytes;
+    neededBytes += file.neededBytes;
   }
   return isWorthIt(run, bounds) ? run : [];
 }
@@ -34,7 +35,7 @@ function isSparse(file: WalFile, { fileBytes, compactBelowShare, compactFilesMin
   if (!file.sealed || file.unfit) return false;
   if (file.extents === 0) return true;
   const bytes = file.end - FILE_HEADER_BYTES;
-  return file.liveBytes < bytes * compactBelowShare || bytes <= fileBytes / (2 * compactFilesMin);
+  return file.neededBytes < bytes * compactBelowShare || bytes <= fileBytes / (2 * compactFilesMin);
 }
 
 function isWorthIt(run: readonly WalFile[], { compactFreesBytesMin, compactFilesMin }: Bounds): boolean {
@@ -46,4 +47,11 @@ function isWorthIt(run: readonly WalFile[], { compactFreesBytesMin, compactFiles
 export function isWorthClosing(file: WalFile, { compactBelowShare, compactFreesBytesMin }: Bounds): boolean {
   return file.deadBytes >= compactFreesBytesMin &&
     file.liveBytes < (file.end - FILE_HEADER_BYTES) * compactBelowShare;
+}
+
+/** Of a compacted file as it was written: all that is not entries. Each compaction of it would write that again. */
+export function keptBytes({ end }: WalFile, deltas: Iterable<GroupDelta>): number {
+  let bytes = end - FILE_HEADER_BYTES;
+  for (const { entries } of deltas) bytes -= entries?.bytes ?? 0;
+  return Math.max(0, bytes);
 }

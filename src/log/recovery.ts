@@ -5,6 +5,7 @@
 import type { Disk, DiskFile } from "../runtime/disk.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Identity } from "./block.ts";
+import { keptBytes } from "./compaction-plan.ts";
 import { FileIndex } from "./file-index.ts";
 import { createFile, randomIdentity } from "./file-set.ts";
 import { FILE_HEADER_BYTES, fileName } from "./file-header.ts";
@@ -107,6 +108,7 @@ class Replay {
     }
     if (file.damage.some(({ group }) => group === undefined)) this.#groups.loseUnknown();
     for (const { delta, runs } of summary.deltas) this.#groups.applyDelta(delta, file, runs);
+    if (file.compactedBlocks > 0) file.keptBytes = keptBytes(file, summary.deltas.map(({ delta }) => delta));
     this.#sequence = trailer.nextSequence;
   }
 

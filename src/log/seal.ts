@@ -1,6 +1,7 @@
 /** Writes the footer of a file that gets no more blocks, so that opening the log need not read its blocks again. */
 import { DiskError } from "../runtime/disk.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import { keptBytes } from "./compaction-plan.ts";
 import type { FileSet } from "./file-set.ts";
 import { encodeFooter, type SealedFacts } from "./footer.ts";
 import type { GroupTable } from "./group-table.ts";
@@ -42,6 +43,7 @@ async function sealFile(runtime: Runtime, file: WalFile, groups: GroupTable): Pr
     const extent = groups.get(group)?.extents.find((extent) => extent.file === file);
     if (extent) extent.runs = place;
   }
+  if (file.compactedBlocks > 0) file.keptBytes = keptBytes(file, index.deltas());
   file.index = undefined;
   file.writable = undefined;
   await handle.close();

@@ -16,6 +16,8 @@ export class WalFile {
   /** 0, or how many blocks: it was written anew, with what was still needed of the files from `firstNumber` on. */
   compactedBlocks = 0;
   firstNumber: number;
+  /** Of a compacted file: what it says of groups, and its tables; written anew they would be there again. */
+  keptBytes = 0;
   /** Another file takes its place: nothing in it may be looked for until that is done. */
   moved: Promise<void> | undefined = undefined;
   /** It could not be read whole: it stays as it is. */
@@ -45,9 +47,14 @@ export class WalFile {
     this.identity = identity;
   }
 
-  /** Bytes that nobody needs any more, and the blocks' own tables. */
+  /** What is left of it when it is compacted, about. */
+  get neededBytes(): number {
+    return this.liveBytes + this.keptBytes;
+  }
+
+  /** Bytes that nobody needs any more, and the tables of blocks that were not compacted yet. */
   get deadBytes(): number {
-    return Math.max(0, this.end - FILE_HEADER_BYTES - this.liveBytes);
+    return Math.max(0, this.end - FILE_HEADER_BYTES - this.neededBytes);
   }
 
   get sealed(): boolean {

@@ -4,7 +4,7 @@ import { filesToCompact, isWorthClosing } from "../../src/log/compaction-plan.ts
 import { DEFAULT_LOG_LIMITS } from "../../src/log/limits.ts";
 import type { Log } from "../../src/log/types.ts";
 import { WalFile } from "../../src/log/wal-file.ts";
-import { contentOf, durable, entriesOf, writeOf } from "./entries.ts";
+import { checkpointOf, contentOf, durable, entriesOf, writeOf } from "./entries.ts";
 import { FOLDER, Machine, SMALL } from "./machine.ts";
 
 const test = suite("compaction of the log");
@@ -171,6 +171,31 @@ test("a damaged sparse file stays as it is", async () => {
     await again.close();
   })());
   assert.is(machine.fatalReason, undefined);
+});
+
+test("what a compacted file has to keep is no reason to compact it again, nor after a restart", async () => {
+  const machine = new Machine(7);
+  const compactions = () => machine.messages.filter((message) => message === "a WAL file was compacted").length;
+  await machine.run((async () => {
+    const log = await machine.open();
+    // More bytes of checkpoints than a file must give back to be worth it, and few of entries.
+    for (let index = 1; index <= LAST; index++) {
+      const others = index % 2 === 0 ? [] : [writeOf(5 + index, { checkpoint: checkpointOf(0, 0, "x".repeat(200)) })];
+      await durable(log, writeOf(1, { entries: entriesOf(1, index, index, 1, 700) }), ...others);
+    }
+    log.trim(1, LAST - 5, LAST - 6);
+    await settle(machine, log);
+    const before = compactions();
+    assert.ok(before > 0);
+    await settle(machine, log);
+    assert.is(compactions(), before);
+    await log.close();
+    const again = await machine.open();
+    await settle(machine, again);
+    await settle(machine, again);
+    assert.ok(compactions() <= before + 1, `${before} → ${compactions()}`);
+    await again.close();
+  })());
 });
 
 test("the file that is being written is closed when most of it is dead", async () => {

@@ -103,7 +103,9 @@ export class QueueLoad {
     acked.then(
       () => history.acked(partition, offset, lease.leaseId),
       (error: unknown) => {
-        if (error instanceof RaftlineError && REFUSALS.has(error.code)) history.refused(partition, offset, lease.leaseId);
+        if (error instanceof RaftlineError && REFUSALS.has(error.code)) {
+          history.refused(partition, offset, lease.leaseId);
+        }
       },
     ).finally(() => this.#open -= 1);
   }
