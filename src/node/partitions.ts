@@ -59,9 +59,9 @@ export class Partitions {
       ...options,
       othersOf: (shard) => this.#othersOf(shard),
       retire: (shard) => this.#retire(shard),
-      begin: (shard) => {
+      repaired: (shard) => {
         options.damages.forget(shard);
-        this.#damaged.delete(shard);
+        if (this.#holds(shard)) this.#damaged.delete(shard);
         this.reconcile();
       },
     });
@@ -109,6 +109,12 @@ export class Partitions {
       this.#end(shard);
       this.#options.routing.forget(shard);
     }
+    // What is under repair looks for itself whether this node still holds it.
+    for (const shard of [...this.#damaged]) {
+      if (!this.#current || this.#holds(shard) || this.repairs.isUnderWay(shard)) continue;
+      this.#damaged.delete(shard);
+      log.remove(shard);
+    }
   }
 
   close(): void {
@@ -129,12 +135,20 @@ export class Partitions {
     if (partition && this.repairs.start(shard, reason)) partition.damaged();
   }
 
-  /** Who else holds it; nobody if this node does not. */
+  /** Who else holds it; nobody if this node does not, and is not about to. */
   #othersOf(shard: number): readonly NodeId[] {
-    const { metadata, nodeId } = this.#options;
-    const replicas = metadata.topicOfShard.get(shard)?.partitions.find((record) => record.shard === shard)?.replicas ??
-      [];
-    return replicas.includes(nodeId) ? replicas.filter((node) => node !== nodeId) : [];
+    const record = this.#recordOf(shard);
+    const { nodeId } = this.#options;
+    return record && holdersOf(record).has(nodeId) ? record.replicas.filter((node) => node !== nodeId) : [];
+  }
+
+  #holds(shard: number): boolean {
+    const record = this.#recordOf(shard);
+    return record !== undefined && holdersOf(record).has(this.#options.nodeId);
+  }
+
+  #recordOf(shard: number): PartitionRecord | undefined {
+    return this.#options.metadata.topicOfShard.get(shard)?.partitions.find((record) => record.shard === shard);
   }
 
   /** Ends what runs of it; its bytes are somebody else's business. */

@@ -25,8 +25,8 @@ export interface RepairsOptions {
   readonly othersOf: (group: GroupId) => readonly NodeId[];
   /** Ends what runs of the group on this node, without giving its bytes back. */
   readonly retire: (group: GroupId) => void;
-  /** The group's log is empty and may begin. */
-  readonly begin: (group: GroupId) => void;
+  /** The group's log is empty and may begin; or there is nothing to repair any more: this node holds it no longer. */
+  readonly repaired: (group: GroupId) => void;
 }
 
 export class Repairs {
@@ -44,6 +44,10 @@ export class Repairs {
   /** How many are waited for or dropped just now. */
   get underWay(): number {
     return this.#underWay.size;
+  }
+
+  isUnderWay(group: GroupId): boolean {
+    return this.#underWay.has(group);
   }
 
   /** False: nobody else has it, so it stays as it is. */
@@ -65,10 +69,15 @@ export class Repairs {
   }
 
   async #repair(group: GroupId): Promise<void> {
-    const { runtime, host, log, routing, retire, begin, othersOf } = this.#options;
+    const { runtime, host, log, routing, retire, repaired, othersOf } = this.#options;
     while (!this.#mayGo(group)) {
       await sleep(runtime, POLL_MS);
-      if (this.#stopped || othersOf(group).length === 0) return;
+      if (this.#stopped) return;
+      // Deleted meanwhile, or moved away.
+      if (othersOf(group).length === 0) {
+        this.#underWay.delete(group);
+        return repaired(group);
+      }
     }
     const found = log.group(group);
     const { node: leader, term } = routing.leaderOf(group);
@@ -77,9 +86,7 @@ export class Repairs {
     this.begun += 1;
     this.#underWay.delete(group);
     runtime.log.write("info", "a damaged replica begins anew", { group });
-    // Deleted meanwhile, or moved away: what was dropped is nobody's.
-    if (othersOf(group).length === 0) return log.remove(group);
-    begin(group);
+    repaired(group);
     const replica = host.replica(group);
     if (!replica) return;
     replica.raft.introduce(leader, host.nowMs());
