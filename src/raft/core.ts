@@ -16,12 +16,16 @@ import type {
   Role,
   SnapshotMeta,
 } from "./types.ts";
+import { VoteHold } from "./vote-hold.ts";
 import { WriteLedger } from "./write-ledger.ts";
 
 export class Core<E extends RaftEntry> {
   readonly id: NodeId;
   readonly limits: RaftLimits;
   readonly electionTimeoutMs: number;
+  /** Undefined: no read is answered under a lease. */
+  readonly clockDriftMax: number | undefined;
+  readonly hold: VoteHold;
   readonly random: () => number;
   readonly peerHeardMs: (peer: NodeId) => number;
   readonly entries: EntryFactory<E>;
@@ -55,6 +59,8 @@ export class Core<E extends RaftEntry> {
     this.id = options.id;
     this.limits = options.limits ? { ...DEFAULT_RAFT_LIMITS, ...options.limits } : DEFAULT_RAFT_LIMITS;
     this.electionTimeoutMs = options.electionTimeoutMs;
+    this.clockDriftMax = options.clockDriftMax;
+    this.hold = new VoteHold(this.clockDriftMax === undefined ? 0 : this.electionTimeoutMs);
     this.random = options.random;
     this.peerHeardMs = options.peerHeardMs;
     this.entries = options.entries;
@@ -74,6 +80,10 @@ export class Core<E extends RaftEntry> {
     this.#applied = applied;
     this.snapshot = { index: applied, term: this.log.term(applied) ?? 0, configuration: options.configuration };
     invariant(this.#commit <= log.lastIndex, `commit ${this.#commit} is past the log's end ${log.lastIndex}`);
+    const drift = this.clockDriftMax ?? 1;
+    invariant(drift >= 1 && drift < Infinity, `no clock runs ${drift} times as fast as a faster one`);
+    // What it promised before it was stopped it has forgotten.
+    if (hardState.term > 0) this.hold.promise(options.nowMs);
     invariant(hardState.term >= this.log.lastTerm, `term ${hardState.term} and entries of term ${this.log.lastTerm}`);
   }
 

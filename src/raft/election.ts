@@ -31,7 +31,12 @@ export class Election<E extends RaftEntry> {
     this.#outcome = outcome;
   }
 
+  /** By its own wish: a transfer is the leader's. */
   get canCampaign(): boolean {
+    return this.#isEligible && !this.#core.hold.holds(this.#core.nowMs);
+  }
+
+  get #isEligible(): boolean {
     const { membership, configuration, id, applied, commit, vouched, role } = this.#core;
     return role !== "leader" && vouched && isVoter(configuration, id) && !membership.isBehind(applied, commit);
   }
@@ -43,7 +48,7 @@ export class Election<E extends RaftEntry> {
 
   campaign(kind: Campaign): void {
     const core = this.#core;
-    if (!this.canCampaign) return;
+    if (kind === "transfer" ? !this.#isEligible : !this.canCampaign) return;
     const preVote = kind === "pre-vote";
     core.leader = 0;
     core.role = preVote ? "pre-candidate" : "candidate";
@@ -81,7 +86,7 @@ export class Election<E extends RaftEntry> {
     const { from, term, preVote, transfer } = message;
     // Who asks for votes in a later term leads no more.
     if (from === core.leader && term > core.term) this.#outcome.loseLeader();
-    if (!transfer && term > core.term && this.#inLease()) {
+    if (!transfer && term > core.term && this.#isTrue()) {
       if (core.role === "leader") return this.#outcome.announce(from);
       if (this.#contact.doubt(core.nowMs, core.leaderHeardMs)) this.#request(core.leader, true, false);
       return preVote ? this.#answer(message, false) : undefined;
@@ -122,13 +127,16 @@ export class Election<E extends RaftEntry> {
     messages.push({ type: "vote", from: id, to, term, preVote, lastIndex, lastTerm, transfer });
   }
 
-  #inLease(): boolean {
-    const { role, leader, nowMs, leaderHeardMs } = this.#core;
-    return role === "leader" || (leader !== 0 && this.#contact.inLease(nowMs, leaderHeardMs));
+  /** To its leader: because that may well be alive, or because it has promised it. */
+  #isTrue(): boolean {
+    const { role, leader, nowMs, leaderHeardMs, hold } = this.#core;
+    if (role === "leader" || hold.holds(nowMs)) return true;
+    return leader !== 0 && this.#contact.inLease(nowMs, leaderHeardMs);
   }
 
-  #mayGrant({ from, term, preVote, lastIndex, lastTerm }: VoteRequest): boolean {
-    const { vouched, term: ownTerm, vote, leader, log } = this.#core;
+  #mayGrant({ from, term, preVote, lastIndex, lastTerm, transfer }: VoteRequest): boolean {
+    const { vouched, term: ownTerm, vote, leader, log, hold, nowMs } = this.#core;
+    if (hold.holds(nowMs) && !transfer) return false;
     if (!vouched || term < ownTerm || !log.isUpToDate(lastIndex, lastTerm)) return false;
     return (preVote && term > ownTerm) || vote === from || (vote === 0 && leader === 0);
   }

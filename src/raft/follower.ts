@@ -49,7 +49,8 @@ export class Follower<E extends RaftEntry> {
     this.#core.commitTo(Math.min(message.commit, this.#verified));
     // What a replica without its past would confirm could be false: it may have helped somebody else to lead.
     const readRound = this.#core.vouched ? message.readRound : 0;
-    messages.push({ type: "heartbeat-response", from: id, to: message.from, term, readRound });
+    const holdMs = readRound > 0 ? this.#holdVote() : 0;
+    messages.push({ type: "heartbeat-response", from: id, to: message.from, term, readRound, holdMs });
   }
 
   onSnapshot(message: SnapshotRequest): void {
@@ -102,6 +103,12 @@ export class Follower<E extends RaftEntry> {
   ): void {
     const { id, term, commit, vouched } = this.#core;
     box.push({ type: "append-response", from: id, to, term, ...answer, commit, vouched });
+  }
+
+  /** Only in a term that a restart remembers: one that knew of none would not know that it may have promised. */
+  #holdVote(): number {
+    const { ledger, term, hold, nowMs } = this.#core;
+    return ledger.durableTerm === term ? hold.promise(nowMs) : 0;
   }
 
   /** From now on this replica's votes and acknowledgements count again. */

@@ -4,6 +4,7 @@ import type { Core } from "./core.ts";
 import { InflightWindow } from "./inflight.ts";
 import type { Progress } from "./progress.ts";
 import { hasQuorum, type MatchSource, quorumIndex } from "./quorum.ts";
+import { ReadLease } from "./read-lease.ts";
 import { ReadRounds } from "./reads.ts";
 import { Replication } from "./replication.ts";
 import type {
@@ -25,6 +26,7 @@ export class Leadership<E extends RaftEntry> implements MatchSource {
   readonly replication: Replication<E>;
   readonly #core: Core<E>;
   readonly #reads = new ReadRounds();
+  readonly #lease: ReadLease<E>;
   /** Proposed and not committed; counted by proposal, so that nothing is ever subtracted that was not added. */
   readonly #uncommitted: InflightWindow;
   /** No change of the configuration before this index is applied. */
@@ -37,6 +39,7 @@ export class Leadership<E extends RaftEntry> implements MatchSource {
     this.#core = core;
     this.#uncommitted = new InflightWindow(Infinity, core.limits.uncommittedBytesMax);
     this.replication = new Replication(core);
+    this.#lease = new ReadLease(core, this.replication.followers);
     this.replication.setMembers(membersOf(core.configuration));
     // Groups whose leaders were elected together need not look after their followers at the same moment for ever.
     this.#checkAtMs = core.nowMs + core.electionTimeoutMs * (1 + core.random());
@@ -111,6 +114,9 @@ export class Leadership<E extends RaftEntry> implements MatchSource {
     follower.answeredRound = Math.max(follower.answeredRound, message.readRound);
     // Only who takes part answers a round, and this one was asked after it was known to have forgotten.
     if (!follower.vouched && message.readRound >= follower.vouchRound) this.#takeBack(follower);
+    if (follower.vouched && message.readRound === this.#reads.round) {
+      this.#lease.answered(follower, this.#reads.askedMs, message.holdMs);
+    }
     this.#confirmReads();
     // Its own refusal is no reason to vouch for it again at once.
     if (follower.vouched) this.#vouchForAll();
@@ -161,6 +167,7 @@ export class Leadership<E extends RaftEntry> implements MatchSource {
 
   /** A read that is answered through Ready.reads. */
   read(context: number): void {
+    if (this.#readUnderLease(context)) return;
     if (this.#reads.count >= this.#core.limits.readsMax) {
       this.#core.reads.push({ context, index: -1 });
       return;
@@ -205,7 +212,7 @@ export class Leadership<E extends RaftEntry> implements MatchSource {
   /** Makes the messages that are due. */
   flush(): void {
     if (this.#reads.isDue && this.#hasCommittedInTerm()) {
-      this.#reads.begin(this.#core.commit);
+      this.#reads.begin(this.#core.commit, this.#core.nowMs);
       this.#ask(this.#reads.round);
     }
     this.replication.flush();
@@ -254,14 +261,22 @@ export class Leadership<E extends RaftEntry> implements MatchSource {
     const transfer = this.#transfer;
     if (!transfer || transfer.told || this.matchOf(transfer.target) < this.#core.log.lastIndex) return;
     transfer.told = true;
+    this.#lease.giveUp();
     this.#core.messages.push({ type: "timeout-now", from: this.#core.id, to: transfer.target, term: this.#core.term });
+  }
+
+  #readUnderLease(context: number): boolean {
+    if (this.#transfer || !this.#lease.isValid || !this.#hasCommittedInTerm()) return false;
+    this.#core.reads.push({ context, index: this.#core.commit });
+    if (this.#lease.isFading) this.#reads.demand();
+    return true;
   }
 
   /** A leader that is a quorum by itself need ask nobody. */
   #serveAlone(): void {
-    const { configuration, id, commit } = this.#core;
+    const { configuration, id, commit, nowMs } = this.#core;
     if (!this.#reads.isDue || !hasQuorum(configuration, (voter) => voter === id) || !this.#hasCommittedInTerm()) return;
-    this.#reads.begin(commit);
+    this.#reads.begin(commit, nowMs);
     this.#core.reads.push(...this.#reads.confirmed());
   }
 

@@ -31,6 +31,12 @@ export interface RaftOptions<E extends RaftEntry> {
    */
   readonly vouched?: boolean;
   /**
+   * If given, reads are answered without a round while a quorum has promised its votes: see "Leases" in README.md. The
+   * fastest clock of the group runs at most this many times as fast as the slowest, 1 or more: reads may be stale if that
+   * is not true. All replicas of a group are given it, or none is.
+   */
+  readonly clockDriftMax?: number;
+  /**
    * What a follower behind the log's start is given. "checkpoint" (if left out): the last one, and its log begins there.
    * "start": the log's own start, so that all replicas' logs begin alike; for a host that can give a state for it.
    */

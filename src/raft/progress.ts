@@ -56,6 +56,8 @@ export class Progress {
   vouched = true;
   /** Highest read round it has answered. */
   answeredRound = 0;
+  /** Until then, by the leader's clock, it helps nobody else to lead (read-lease.ts). */
+  heldUntilMs = -Infinity;
   /**
    * The round that every other voter must have answered, and the index it must have, before it is vouched for. Only who
    * takes part answers a round, so its own answer to that round, or a later one, says that it does.
@@ -141,6 +143,7 @@ export class Progress {
     this.vouched = false;
     this.match = 0;
     this.commitHeard = 0;
+    this.heldUntilMs = -Infinity;
     this.vouchIndex = lastIndex;
     this.vouchRound = round;
     this.becomeProbe(this.next);

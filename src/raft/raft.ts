@@ -277,8 +277,7 @@ export class Raft<E extends RaftEntry> {
     this.#core.advance(nowMs);
     if (this.#leadership) return this.#leadership.replication.peerLost(peer);
     if (peer !== this.#core.leader) return;
-    this.#contact.lose(this.#core.nowMs);
-    this.#arm();
+    this.#loseContact();
   }
 
   /** The host has learnt that this replica never took part: it has nothing to forget. */
@@ -402,7 +401,7 @@ export class Raft<E extends RaftEntry> {
   #tellResigned(peers: Iterable<NodeId>): void {
     const { id, term, messages } = this.#core;
     for (const to of peers) {
-      if (to !== id) messages.push({ type: "heartbeat-response", from: id, to, term, readRound: 0 });
+      if (to !== id) messages.push({ type: "heartbeat-response", from: id, to, term, readRound: 0, holdMs: 0 });
     }
   }
 
@@ -430,7 +429,13 @@ export class Raft<E extends RaftEntry> {
   #loseLeader(): void {
     this.#core.leader = 0;
     this.#follower.reset();
-    this.#contact.lose(this.#core.nowMs);
+    this.#loseContact();
+  }
+
+  /** Whoever held its vote for the leader waits until that is over. */
+  #loseContact(): void {
+    const { nowMs, hold } = this.#core;
+    this.#contact.lose(Math.max(nowMs, hold.untilMs));
     this.#arm();
   }
 

@@ -11,11 +11,17 @@ export class ReadRounds {
   /** The round under way: its reads, and the commit index they were promised. */
   #asked: { readonly index: number; readonly contexts: readonly number[] } | undefined;
   #round = 0;
+  #askedMs = -Infinity;
   #demanded = false;
 
   /** Number of the round asked last. */
   get round(): number {
     return this.#round;
+  }
+
+  /** When it was asked first, monotonic ms. */
+  get askedMs(): number {
+    return this.#askedMs;
   }
 
   get isAsking(): boolean {
@@ -42,8 +48,9 @@ export class ReadRounds {
   }
 
   /** A round begins: followers are asked now. */
-  begin(commit: number): void {
+  begin(commit: number, nowMs: number): void {
     this.#round += 1;
+    this.#askedMs = nowMs;
     this.#demanded = false;
     this.#asked = { index: commit, contexts: this.#waiting };
     this.#waiting = [];

@@ -137,6 +137,8 @@ export interface HeartbeatRequest extends Envelope {
 export interface HeartbeatResponse extends Envelope {
   readonly type: "heartbeat-response";
   readonly readRound: number;
+  /** For so many ms from now on it helps nobody else to lead; 0: it promises nothing. */
+  readonly holdMs: number;
 }
 
 /** Tells a follower behind the start of the log to start from a snapshot; the host sends the state with it. */

@@ -101,7 +101,7 @@ function encodeItem({ shard, message, state }: RaftItem, body: Uint8Array[]): un
     case "heartbeat":
       return [shard, Kind.heartbeat, term, message.commit, message.readRound, message.vouch];
     case "heartbeat-response":
-      return [shard, Kind.heartbeatResponse, term, message.readRound];
+      return [shard, Kind.heartbeatResponse, term, message.readRound, message.holdMs];
     case "snapshot": {
       if (state === undefined) throw new TypeError(`a snapshot of shard ${shard} is sent without its state`);
       if (state.bytes.length > 0) body.push(state.bytes);
@@ -128,7 +128,10 @@ const checks = {
   vote: validator("vote", Type.Tuple([U32, Type.Literal(Kind.vote), U53, Flags, U53, U53])),
   voteResponse: validator("vote response", Type.Tuple([U32, Type.Literal(Kind.voteResponse), U53, Flags, U53, U53])),
   heartbeat: validator("heartbeat", Type.Tuple([U32, Type.Literal(Kind.heartbeat), U53, U53, U53, Type.Boolean()])),
-  heartbeatResponse: validator("heartbeat response", Type.Tuple([U32, Type.Literal(Kind.heartbeatResponse), U53, U53])),
+  heartbeatResponse: validator(
+    "heartbeat response",
+    Type.Tuple([U32, Type.Literal(Kind.heartbeatResponse), U53, U53, U32]),
+  ),
   snapshot: validator(
     "snapshot",
     Type.Tuple([
@@ -194,8 +197,8 @@ function decodeItem(item: unknown, cursor: Cursor): RaftItem {
       return { shard, message: { type: "heartbeat", from, to, term, commit, readRound, vouch } };
     }
     case Kind.heartbeatResponse: {
-      const [shard, , term, readRound] = checks.heartbeatResponse(item);
-      return { shard, message: { type: "heartbeat-response", from, to, term, readRound } };
+      const [shard, , term, readRound, holdMs] = checks.heartbeatResponse(item);
+      return { shard, message: { type: "heartbeat-response", from, to, term, readRound, holdMs } };
     }
     case Kind.snapshot:
       return decodeSnapshot(item, cursor);

@@ -19,6 +19,10 @@ export interface ClusterOptions {
   readonly limits?: Partial<RaftLimits>;
   readonly snapshotAt?: "checkpoint" | "start";
   readonly seed?: number;
+  /** Reads under a lease. */
+  readonly clockDriftMax?: number;
+  /** How fast the members' clocks run; 1 for those left out. */
+  readonly rates?: Readonly<Record<NodeId, number>>;
   /** Disks to start from; others are empty. */
   readonly disks?: Readonly<Record<NodeId, TestDisk>>;
 }
@@ -50,6 +54,8 @@ export class Cluster {
   readonly #lostDisks: [NodeId, TestDisk][] = [];
   readonly #limits: Partial<RaftLimits>;
   readonly #snapshotAt: "checkpoint" | "start";
+  readonly #clockDriftMax: number | undefined;
+  readonly #rates: Readonly<Record<NodeId, number>>;
   /** Links that lose everything, `from>to`. */
   readonly #cut = new Set<string>();
   readonly #heardMs = new Map<string, number>();
@@ -62,6 +68,8 @@ export class Cluster {
     this.random = seeded(options.seed ?? 1);
     this.#limits = options.limits ?? {};
     this.#snapshotAt = options.snapshotAt ?? "checkpoint";
+    this.#clockDriftMax = options.clockDriftMax;
+    this.#rates = options.rates ?? {};
     const nodes = Array.from({ length: size }, (_, at) => at + 1);
     this.configuration = options.configuration ?? group(...nodes);
     for (const id of [...nodes, ...(options.extra ?? [])]) {
@@ -103,6 +111,11 @@ export class Cluster {
     return this.member(id).raft;
   }
 
+  /** What a member's own clock shows; its core is to be told of no other time. */
+  timeOf(id: NodeId): number {
+    return this.nowMs * (this.#rates[id] ?? 1);
+  }
+
   /** The one that leads in the highest term; 0 for nobody. */
   get leader(): NodeId {
     const leading = this.members.filter(({ raft }) => raft.role === "leader");
@@ -111,17 +124,17 @@ export class Cluster {
 
   /** Has `id` elected, with everybody's help. */
   elect(id: NodeId): void {
-    this.raft(id).campaign(this.nowMs);
+    this.raft(id).campaign(this.timeOf(id));
     this.settle();
     assert.is(this.raft(id).role, "leader", `member ${id} was not elected`);
   }
 
   propose(id: NodeId, ...values: string[]): ProposeResult {
-    return this.raft(id).propose(values.map((value) => new TestEntry(value)), this.nowMs);
+    return this.raft(id).propose(values.map((value) => new TestEntry(value)), this.timeOf(id));
   }
 
   change(id: NodeId, change: ConfigurationChange): ProposeResult {
-    return this.raft(id).proposeConfiguration(change, this.nowMs);
+    return this.raft(id).proposeConfiguration(change, this.timeOf(id));
   }
 
   /** What a member's state machine has, without the entries the core made itself. */
@@ -134,9 +147,10 @@ export class Cluster {
     for (let rounds = 0; rounds < 10_000; rounds++) {
       let busy = false;
       for (const member of this.members) {
-        if (member.pump(this.nowMs)) busy = true;
-        if (!this.slowDisks.has(member.id) && member.persist(this.nowMs)) busy = true;
-        if (member.load(this.nowMs)) busy = true;
+        const nowMs = this.timeOf(member.id);
+        if (member.pump(nowMs)) busy = true;
+        if (!this.slowDisks.has(member.id) && member.persist(nowMs)) busy = true;
+        if (member.load(nowMs)) busy = true;
       }
       this.check();
       const letters = this.letters;
@@ -149,7 +163,7 @@ export class Cluster {
 
   /** Pumps every member once: what they have to say is then in `letters`. */
   pump(): void {
-    for (const member of this.members) member.pump(this.nowMs);
+    for (const member of this.members) member.pump(this.timeOf(member.id));
     this.check();
   }
 
@@ -158,14 +172,16 @@ export class Cluster {
     const member = this.#members.get(to);
     if (!member || this.#cut.has(`${from}>${to}`)) return this.lose(letter);
     this.delivered.push(letter.message);
-    member.step(letter, this.nowMs);
-    member.pump(this.nowMs);
+    member.step(letter, this.timeOf(to));
+    member.pump(this.timeOf(to));
     this.check();
   }
 
   /** It never arrives. Of a snapshot the host that sends it knows, and tells. */
   lose({ message }: Letter): void {
-    if (message.type === "snapshot") this.#members.get(message.from)?.raft.snapshotFailed(message.to, this.nowMs);
+    if (message.type === "snapshot") {
+      this.#members.get(message.from)?.raft.snapshotFailed(message.to, this.timeOf(message.from));
+    }
   }
 
   /** Takes the waiting messages that fit out of the list. */
@@ -202,7 +218,7 @@ export class Cluster {
   }
 
   tickDue(): void {
-    for (const { raft } of this.members) if (raft.deadlineMs <= this.nowMs) raft.tick(this.nowMs);
+    for (const { id, raft } of this.members) if (raft.deadlineMs <= this.timeOf(id)) raft.tick(this.timeOf(id));
   }
 
   /** Lets time pass until there is a leader in whom a majority believes. */
@@ -249,7 +265,7 @@ export class Cluster {
     this.#members.delete(id);
     this.#down.set(id, member.disk);
     this.letters = this.letters.filter(({ message }) => message.from !== id && message.to !== id);
-    if (noticed) { for (const { raft } of this.members) raft.peerLost(id, this.nowMs); }
+    if (noticed) { for (const { id: other, raft } of this.members) raft.peerLost(id, this.timeOf(other)); }
   }
 
   restart(id: NodeId): void {
@@ -309,30 +325,31 @@ export class Cluster {
       peerHeardMs: (peer) => this.#heardMs.get(`${id}<${peer}`) ?? -Infinity,
       limits: this.#limits,
       snapshotAt: this.#snapshotAt,
+      ...(this.#clockDriftMax === undefined ? {} : { clockDriftMax: this.#clockDriftMax }),
     };
     const world = {
       send: (letter: Letter) => void this.letters.push(letter),
       watch: (member: Member) => this.#checkCommit(member),
     };
-    this.#members.set(id, new Member(id, disk, settings, this.nowMs, world));
+    this.#members.set(id, new Member(id, disk, settings, this.timeOf(id), world));
   }
 
   /** A new link session between two members. */
   connect(a: NodeId, b: NodeId): void {
-    this.#members.get(a)?.raft.peerUp(b, this.nowMs);
-    this.#members.get(b)?.raft.peerUp(a, this.nowMs);
+    this.#members.get(a)?.raft.peerUp(b, this.timeOf(a));
+    this.#members.get(b)?.raft.peerUp(a, this.timeOf(b));
   }
 
   #hear(): void {
     for (const listener of this.#members.keys()) {
       for (const speaker of this.#members.keys()) {
         if (speaker === listener || this.#cut.has(`${speaker}>${listener}`)) continue;
-        this.#heardMs.set(`${listener}<${speaker}`, this.nowMs);
+        this.#heardMs.set(`${listener}<${speaker}`, this.timeOf(listener));
       }
     }
   }
 
   #nextDeadlineMs(): number {
-    return Math.min(...this.members.map(({ raft }) => raft.deadlineMs));
+    return Math.min(...this.members.map(({ id, raft }) => raft.deadlineMs / (this.#rates[id] ?? 1)));
   }
 }

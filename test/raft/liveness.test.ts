@@ -5,7 +5,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Cluster, ELECTION_TIMEOUT_MS } from "./harness.ts";
-import { accepted, append, describe, voteRequest } from "./messages.ts";
+import { accepted, append, confirmed, describe, voteRequest } from "./messages.ts";
 import { Solo } from "./solo.ts";
 import { group } from "./test-entry.ts";
 
@@ -142,7 +142,7 @@ cover("an old pre-vote of the leader, from before it led, proves nothing", () =>
 
 cover("no answer but a leader's own message makes a leader", () => {
   const solo = new Solo();
-  solo.receive({ type: "heartbeat-response", from: 2, to: 1, term: 3, readRound: 0 });
+  solo.receive(confirmed({ from: 2, term: 3 }, 0));
   assert.is(solo.raft.term, 3);
   assert.is(solo.raft.leader, 0);
 });
@@ -165,7 +165,7 @@ cover("a leader answers doubts about it with its presence, and learns a higher t
     "1>3 append t1 after 1@1: nothing, commit 1",
   ]);
   // 2 is at term 8 and says so; somebody else has to be elected.
-  const lines = solo.receive({ type: "heartbeat-response", from: 2, to: 1, term: 8, readRound: 0 });
+  const lines = solo.receive(confirmed({ from: 2, term: 8 }, 0));
   assert.is(solo.raft.role, "follower");
   assert.equal(lines, ["1>2 heartbeat-response t8 round 0", "1>3 heartbeat-response t8 round 0"]);
 });

@@ -4,7 +4,7 @@ import * as assert from "uvu/assert";
 import { InvariantError } from "../../src/raft/invariant.ts";
 import { Cluster, ELECTION_TIMEOUT_MS } from "./harness.ts";
 import { emptyDisk } from "./member.ts";
-import { accepted, append, rejected, voteRequest } from "./messages.ts";
+import { accepted, append, confirmed, rejected, voteRequest } from "./messages.ts";
 import { Solo } from "./solo.ts";
 import { group } from "./test-entry.ts";
 
@@ -71,8 +71,7 @@ lost("20: what it acknowledged before is forgotten with the first word that it f
 });
 
 lost("20: it is vouched for when it has everything and every other voter has confirmed the leader since", () => {
-  const round = (from: number, readRound: number) =>
-    ({ type: "heartbeat-response", from, to: 1, term: 1, readRound }) as const;
+  const round = (from: number, readRound: number) => confirmed({ from, term: 1 }, readRound);
   const forgetful = (index: number) => accepted({ from: 2, term: 1 }, index, index, false);
   const vouches = (lines: string[]) => lines.includes("1>2 heartbeat t1 round 1, commit 1 vouch");
   for (const confirmedFirst of [true, false]) {
@@ -95,7 +94,7 @@ lost("20: it need not have what came after its return: under load that would nev
   solo.propose("a");
   solo.receive(accepted({ from: 3, term: 1 }, 2));
   assert.is(solo.raft.commit, 2);
-  solo.receive({ type: "heartbeat-response", from: 3, to: 1, term: 1, readRound: 1 });
+  solo.receive(confirmed({ from: 3, term: 1 }, 1));
   const lines = solo.receive(accepted({ from: 2, term: 1 }, 1, 1, false));
   assert.ok(lines.includes("1>2 heartbeat t1 round 1, commit 1 vouch"), lines.join());
 });
@@ -105,7 +104,7 @@ lost("20: with a new link session everything it said is void: it may have lost i
   solo.lead();
   solo.receive(accepted({ from: 2, term: 1 }, 0, 0, false), accepted({ from: 2, term: 1 }, 1, 1, false));
   assert.is(solo.raft.followers()[0]!.match, 1);
-  solo.receive({ type: "heartbeat-response", from: 3, to: 1, term: 1, readRound: 1 });
+  solo.receive(confirmed({ from: 3, term: 1 }, 1));
   solo.raft.peerUp(2, 0);
   assert.is(solo.raft.followers()[0]!.match, 0);
   assert.ok(solo.sent().includes("1>3 heartbeat t1 round 2, commit 1"), "and another round is asked");

@@ -47,7 +47,7 @@ export function emptyDisk(configuration: Configuration): TestDisk {
 
 export type MemberSettings = Pick<
   RaftOptions<TestEntry>,
-  "electionTimeoutMs" | "random" | "peerHeardMs" | "limits" | "snapshotAt"
+  "electionTimeoutMs" | "random" | "peerHeardMs" | "limits" | "snapshotAt" | "clockDriftMax"
 >;
 
 interface Write {

@@ -43,6 +43,11 @@ export function accepted({ from, term, to = 1 }: Head, index: number, commit = 0
   return { type: "append-response", from, to, term, index, reject: false, hintIndex: 0, hintTerm: 0, commit, vouched };
 }
 
+/** Answers a read round; with `holdMs`, and promises its vote. */
+export function confirmed({ from, term, to = 1 }: Head, readRound: number, holdMs = 0): Message<TestEntry> {
+  return { type: "heartbeat-response", from, to, term, readRound, holdMs };
+}
+
 export function rejected(
   { from, term, to = 1 }: Head,
   index: number,
@@ -88,7 +93,9 @@ function describeBody(message: Message<TestEntry>): string {
     case "heartbeat":
       return `heartbeat t${term} round ${message.readRound}, commit ${message.commit}${message.vouch ? " vouch" : ""}`;
     case "heartbeat-response":
-      return `heartbeat-response t${term} round ${message.readRound}`;
+      return `heartbeat-response t${term} round ${message.readRound}${
+        message.holdMs > 0 ? ` holds ${message.holdMs}` : ""
+      }`;
     case "snapshot":
       return `snapshot t${term} ${message.snapshot.index}@${message.snapshot.term}`;
     case "transfer":

@@ -1,19 +1,33 @@
 /**
  * A group under everything at once: messages lost, doubled and reordered, disks that lag, crashes that lose what was not
- * written, links cut, logs cut at the front, leadership handed over, members changed, disks lost. The harness checks
+ * written, links cut, logs cut at the front, leadership handed over, members changed, disks lost; in half of the seeds with
+ * reads under leases, and clocks that drift apart as far as these allow. The harness checks
  * after every event that terms have one leader, that what is committed is on a majority's disks, and that nothing applied
  * is ever different anywhere; here also that acknowledged proposals survive, that reads are not stale, and that the
  * group comes back to life when the faults end.
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { Cluster, seeded } from "./harness.ts";
+import { Cluster, type ClusterOptions, seeded } from "./harness.ts";
 import { emptyDisk } from "./member.ts";
 
 const SEEDS = 150;
 const STEPS = 400;
 
 type Fault = "drop" | "double" | "reorder" | "crash" | "cut" | "wipe" | "change" | "compact";
+
+const DRIFT = 1.25;
+
+/** By a dice of its own: what else happens is the same with and without. */
+function drawLeases(seed: number): Pick<ClusterOptions, "clockDriftMax" | "rates"> {
+  const random = seeded(seed * 104_729 + 1);
+  if (random() < 0.5) return {};
+  const spread = random() < 0.5 ? 0 : DRIFT - 1;
+  return {
+    clockDriftMax: DRIFT,
+    rates: Object.fromEntries(Array.from({ length: 7 }, (_, at) => [at + 1, 1 + random() * spread])),
+  };
+}
 
 class Chaos {
   readonly cluster: Cluster;
@@ -43,6 +57,7 @@ class Chaos {
     if (this.#chance.wipe > 0) this.#chance.change = 0;
     this.#size = 3 + 2 * this.#below(2);
     this.cluster = new Cluster(this.#size, {
+      ...drawLeases(seed),
       seed,
       extra: [6, 7],
       limits: { inFlightMessagesMax: 1 + this.#below(4), appendBytesMax: 10 + this.#below(40), retryMs: 100 },
@@ -55,16 +70,17 @@ class Chaos {
     const { cluster } = this;
     const dice = this.#random();
     if (dice < 0.6) this.#deliver(1 + this.#below(5));
-    else if (dice < 0.7) this.#someone()?.persist(cluster.nowMs, 1 + this.#below(3));
+    else if (dice < 0.7) this.#persist(1 + this.#below(3));
     else if (dice < 0.77) cluster.pass(this.#random() * (this.#random() < 0.05 ? 1500 : 100));
     else if (dice < 0.87) this.#propose();
     else if (dice < 0.91) this.#read();
-    else if (dice < 0.93) this.#someone()?.load(cluster.nowMs);
+    else if (dice < 0.93) this.#load();
     else this.#harm();
     for (const member of cluster.members) {
-      member.pump(cluster.nowMs);
-      if (!cluster.slowDisks.has(member.id)) member.persist(cluster.nowMs);
-      member.pump(cluster.nowMs);
+      const nowMs = cluster.timeOf(member.id);
+      member.pump(nowMs);
+      if (!cluster.slowDisks.has(member.id)) member.persist(nowMs);
+      member.pump(nowMs);
       this.#checkReads(member);
     }
     cluster.check();
@@ -114,6 +130,16 @@ class Chaos {
     }
   }
 
+  #persist(count: number): void {
+    const member = this.#someone();
+    member?.persist(this.cluster.timeOf(member.id), count);
+  }
+
+  #load(): void {
+    const member = this.#someone();
+    member?.load(this.cluster.timeOf(member.id));
+  }
+
   #propose(): void {
     const member = this.#random() < 0.8 && this.cluster.leader > 0
       ? this.cluster.member(this.cluster.leader)
@@ -132,7 +158,7 @@ class Chaos {
     if (!member) return;
     const context = this.#reads.size + 1;
     this.#reads.set(context, { id: member.id, atLeast: Math.max(...this.cluster.members.map((m) => m.raft.applied)) });
-    member.raft.readIndex(context, this.cluster.nowMs);
+    member.raft.readIndex(context, this.cluster.timeOf(member.id));
   }
 
   #checkReads(member: { id: number; reads: { context: number; index: number }[] }): void {
@@ -153,8 +179,8 @@ class Chaos {
     if (this.#random() < chance.cut * 5) cluster.cut(id, 1 + this.#below(7));
     if (this.#random() < 0.05) cluster.heal();
     if (this.#random() < chance.compact * 5 && raft.applied > 0) member.checkpoint(1 + this.#below(raft.applied + 1));
-    if (this.#random() < 0.05) raft.transfer(1 + this.#below(5), cluster.nowMs);
-    if (this.#random() < 0.05) raft.peerLost(raft.leader, cluster.nowMs);
+    if (this.#random() < 0.05) raft.transfer(1 + this.#below(5), cluster.timeOf(id));
+    if (this.#random() < 0.05) raft.peerLost(raft.leader, cluster.timeOf(id));
     if (this.#random() < chance.change * 5) this.#change(cluster.leader);
     member.applies = this.#random() < 0.9;
     if (this.#random() < chance.crash * 5) this.#crash(id);

@@ -1,18 +1,12 @@
 /** Scenarios 41 to 43: linearizable reads (Raft thesis §6.4). */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import type { Message } from "../../src/raft/types.ts";
 import { Cluster, ELECTION_TIMEOUT_MS } from "./harness.ts";
-import { accepted, append, voteResponse } from "./messages.ts";
+import { accepted, append, confirmed, voteResponse } from "./messages.ts";
 import { Solo } from "./solo.ts";
-import { group, type TestEntry } from "./test-entry.ts";
+import { group } from "./test-entry.ts";
 
 const reads = suite("reads");
-
-/** Node `from` confirms a round. */
-function confirmed(from: number, readRound: number, term = 1): Message<TestEntry> {
-  return { type: "heartbeat-response", from, to: 1, term, readRound };
-}
 
 reads("41: a new leader answers reads only after its no-op commits", () => {
   // etcd#7331: before that it may not know everything that its predecessor committed.
@@ -25,7 +19,7 @@ reads("41: a new leader answers reads only after its no-op commits", () => {
     "1>2 heartbeat t2 round 1, commit 2",
     "1>3 heartbeat t2 round 1, commit 2",
   ]);
-  solo.receive(confirmed(2, 1, 2));
+  solo.receive(confirmed({ from: 2, term: 2 }, 1));
   assert.equal(solo.member.reads, [{ context: 7, index: 2 }]);
 });
 
@@ -58,14 +52,14 @@ reads("43: a read needs a quorum of fresh replies, and all earlier reads ride on
   assert.is(solo.sent().length, 4, "one question to each voter, for both reads");
   solo.raft.readIndex(3, 0);
   assert.equal(solo.sent(), [], "the third one came too late for this round");
-  solo.receive(confirmed(2, 1));
+  solo.receive(confirmed({ from: 2, term: 1 }, 1));
   assert.equal(solo.member.reads, []);
-  const next = solo.receive(confirmed(3, 1));
+  const next = solo.receive(confirmed({ from: 3, term: 1 }, 1));
   assert.equal(solo.member.reads.splice(0), [{ context: 1, index: 1 }, { context: 2, index: 1 }]);
   assert.equal(next.length, 4, "and now the next round begins");
-  solo.receive(confirmed(4, 1), confirmed(5, 1));
+  solo.receive(confirmed({ from: 4, term: 1 }, 1), confirmed({ from: 5, term: 1 }, 1));
   assert.equal(solo.member.reads, [], "late answers to the first round");
-  solo.receive(confirmed(4, 2), confirmed(5, 2));
+  solo.receive(confirmed({ from: 4, term: 1 }, 2), confirmed({ from: 5, term: 1 }, 2));
   assert.equal(solo.member.reads, [{ context: 3, index: 1 }]);
 });
 
@@ -76,7 +70,7 @@ reads("43: a read is answered with what was committed when it was asked, or late
   solo.receive(accepted({ from: 2, term: 1 }, 2));
   solo.raft.readIndex(1, 0);
   solo.sent();
-  solo.receive(confirmed(2, 1));
+  solo.receive(confirmed({ from: 2, term: 1 }, 1));
   assert.equal(solo.member.reads, [{ context: 1, index: 2 }]);
 });
 
@@ -94,7 +88,7 @@ reads("learners confirm nothing, and are not asked", () => {
   solo.lead();
   solo.raft.readIndex(1, 0);
   assert.is(solo.sent().filter((line) => line.includes("round 1")).length, 2);
-  solo.receive(confirmed(4, 1), confirmed(5, 1));
+  solo.receive(confirmed({ from: 4, term: 1 }, 1), confirmed({ from: 5, term: 1 }, 1));
   assert.equal(solo.member.reads, []);
 });
 
@@ -106,9 +100,9 @@ reads("in a joint configuration both halves must confirm", () => {
   solo.receive(accepted({ from: 2, term: 1 }, 1), accepted({ from: 4, term: 1 }, 1));
   solo.raft.readIndex(1, 0);
   solo.sent();
-  solo.receive(confirmed(2, 1), confirmed(3, 1));
+  solo.receive(confirmed({ from: 2, term: 1 }, 1), confirmed({ from: 3, term: 1 }, 1));
   assert.equal(solo.member.reads, []);
-  solo.receive(confirmed(5, 1));
+  solo.receive(confirmed({ from: 5, term: 1 }, 1));
   assert.is(solo.member.reads.length, 1);
 });
 

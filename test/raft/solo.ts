@@ -17,6 +17,8 @@ export interface SoloOptions {
   /** When the other nodes were last heard; never, if left out. */
   readonly heardMs?: (peer: NodeId) => number;
   readonly forgot?: boolean;
+  /** Reads under a lease. */
+  readonly clockDriftMax?: number;
 }
 
 export class Solo {
@@ -38,6 +40,7 @@ export class Solo {
       random: seeded(1),
       peerHeardMs: heardMs,
       limits: options.limits ?? {},
+      ...(options.clockDriftMax === undefined ? {} : { clockDriftMax: options.clockDriftMax }),
     };
     const world = { send: ({ message }: { message: Message<TestEntry> }) => void this.#sent.push(message), watch() {} };
     this.member = new Member(1, disk, settings, 0, world);

@@ -55,6 +55,7 @@ function comparable(items: readonly RaftItem[]): unknown[] {
   });
 }
 
+const u32 = fc.integer({ min: 0, max: 2 ** 32 - 1 });
 const u53 = fc.maxSafeNat();
 const ids = fc.array(fc.integer({ min: 1, max: 9 }), { maxLength: 5 });
 const payloads = fc.array(fc.uint8Array({ maxLength: 80 }), { maxLength: 4 });
@@ -108,11 +109,11 @@ const simple: fc.Arbitrary<Message<Entry>> = fc.oneof(
     commitTerm: u53,
   }),
   fc.record({ type: type("heartbeat"), ...envelope, commit: u53, readRound: u53, vouch: fc.boolean() }),
-  fc.record({ type: type("heartbeat-response"), ...envelope, readRound: u53 }),
+  fc.record({ type: type("heartbeat-response"), ...envelope, readRound: u53, holdMs: u32 }),
   fc.record({ type: type("transfer"), ...envelope, target: fc.integer({ min: 1, max: 9 }) }),
   fc.record({ type: type("timeout-now"), ...envelope }),
 );
-const shard = fc.integer({ min: 0, max: 2 ** 32 - 1 });
+const shard = u32;
 const item: fc.Arbitrary<RaftItem> = fc.oneof(
   fc.record({ shard, message: simple }),
   fc.record({ shard, message: append }),
