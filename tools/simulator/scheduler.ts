@@ -86,8 +86,9 @@ export class Scheduler {
           return resolve();
         }
         if (this.count % EVENTS_PER_TURN === 0) setImmediate(turn);
-        else whenDrained(step);
+        else stepWhenDrained();
       };
+      const stepWhenDrained = whenDrained(step);
       const turn = () => {
         leaveSimulation();
         // Rejections are looked for behind the turn in which the jobs drained.
@@ -159,10 +160,14 @@ function isBefore(a: Event, b: Event): boolean {
   return a.order !== b.order ? a.order < b.order : a.sequence < b.sequence;
 }
 
+const SETTLED = Promise.resolve();
+
 /**
- * Calls back when every promise job that is waiting, and all that follow from them, have run: a tick that is asked for
- * by a promise job comes when the queue of these is empty (not so one that is asked for by a tick).
+ * What calls back when every promise job that is waiting, and all that follow from them, have run: a tick that is asked
+ * for by a promise job comes when the queue of these is empty (not so one that is asked for by a tick). Made once for
+ * each callback, for it is called between any two events; `queueMicrotask` would make an async resource each time.
  */
-function whenDrained(callback: () => void): void {
-  queueMicrotask(() => process.nextTick(callback));
+function whenDrained(callback: () => void): () => void {
+  const atNextTick = () => process.nextTick(callback);
+  return () => void SETTLED.then(atNextTick);
 }

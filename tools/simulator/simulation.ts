@@ -238,7 +238,7 @@ class Simulation {
     const isWhole = (id: number) => {
       const node = cluster.nodeOf(id);
       if (!node || node.partitions.repairs.underWay > 0) return false;
-      return [...node.host.replicas()].every(({ raft }) => raft.vouched);
+      return node.host.replicas().every(({ raft }) => raft.vouched);
     };
     while (!cluster.alive.every(isWhole)) await sleep(runtime, 100);
   }
