@@ -100,8 +100,9 @@ export class Follower<E extends RaftEntry> {
     answer: { index: number; reject: boolean; hintIndex: number; hintTerm: number },
     box = this.#core.messagesAfterPersist,
   ): void {
-    const { id, term, commit, vouched } = this.#core;
-    box.push({ type: "append-response", from: id, to, term, ...answer, commit, vouched });
+    const { id: from, term, commit, vouched } = this.#core;
+    const { index, reject, hintIndex, hintTerm } = answer;
+    box.push({ type: "append-response", from, to, term, index, reject, hintIndex, hintTerm, commit, vouched });
   }
 
   /** From now on this replica's votes and acknowledgements count again. */
