@@ -72,6 +72,8 @@ export class Host implements ReplicaHost {
   readonly #early: EarlyMessages;
   /** Groups whose disk may have forgotten votes or entries; they take part again once their leader vouches for them. */
   readonly #unvouched = new Set<GroupId>();
+  /** As long as no group comes or goes. */
+  #replicas: readonly Replica[] | undefined;
   #dirty: Hosted[] = [];
   #scheduled = false;
   #closed = false;
@@ -118,8 +120,9 @@ export class Host implements ReplicaHost {
     return this.#groups.get(group)?.replica;
   }
 
-  *replicas(): Iterable<Replica> {
-    for (const hosted of this.#groups.values()) yield hosted.replica;
+  /** All that are here; the same array as long as they are the same. */
+  replicas(): readonly Replica[] {
+    return this.#replicas ??= Array.from(this.#groups.values(), ({ replica }) => replica);
   }
 
   /** Starts a group on this node, from what the log holds of it. */
@@ -129,6 +132,7 @@ export class Host implements ReplicaHost {
     const recovered = this.#options.log.group(group);
     const replica = new Replica(this, { ...options, recovered, tail: this.#options.tails.get(group) });
     this.#options.tails.delete(group);
+    this.#replicas = undefined;
     this.#groups.set(group, {
       replica,
       trimAtCheckpoint: options.trimAtCheckpoint,
@@ -155,6 +159,7 @@ export class Host implements ReplicaHost {
     if (!hosted) return false;
     this.#deadlines.remove(hosted.replica);
     this.#tail.remove(hosted.replica);
+    this.#replicas = undefined;
     this.#groups.delete(group);
     this.#unvouched.delete(group);
     hosted.replica.close();

@@ -279,21 +279,19 @@ export class Replica implements Timed {
   }
 
   #toWrite(ready: Ready<Entry>): GroupWrite {
-    const { snapshot } = ready;
-    const write = {
-      group: this.group,
-      hardState: ready.hardState,
-      truncateFrom: ready.truncateFrom,
-      entries: ready.entries,
-    };
-    if (!snapshot) return { ...write, checkpoint: undefined, resetLog: false };
+    const { group } = this;
+    const { snapshot, hardState, truncateFrom, entries } = ready;
+    if (!snapshot) return { group, hardState, truncateFrom, entries, checkpoint: undefined, resetLog: false };
     const incoming = this.incoming;
     if (incoming?.index !== snapshot.index) throw new Error(`group ${this.group}: a snapshot without its state`);
     this.incoming = undefined;
     this.#nextOffset = incoming.nextOffset;
     this.machine.restore(incoming.state, incoming.nextOffset);
     return {
-      ...write,
+      group,
+      hardState,
+      truncateFrom,
+      entries,
       checkpoint: { ...snapshot, nextOffset: incoming.nextOffset, state: incoming.state },
       resetLog: true,
     };

@@ -57,7 +57,7 @@ export class Balance {
     const { runtime, host } = this.#options;
     const deadlineMs = runtime.clock.monotonicMs() + HAND_OVER_MS_MAX;
     for (;;) {
-      const led = [...host.replicas()].filter(({ raft }) => raft.role === "leader");
+      const led = host.replicas().filter(({ raft }) => raft.role === "leader");
       const handed = led.filter((replica) => this.#transferAway(replica));
       if (handed.length === 0 || runtime.clock.monotonicMs() > deadlineMs) return;
       await sleep(runtime, HAND_OVER_POLL_MS);

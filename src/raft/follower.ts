@@ -101,8 +101,9 @@ export class Follower<E extends RaftEntry> {
     answer: { index: number; reject: boolean; hintIndex: number; hintTerm: number },
     box = this.#core.messagesAfterPersist,
   ): void {
-    const { id, term, commit, vouched } = this.#core;
-    box.push({ type: "append-response", from: id, to, term, ...answer, commit, vouched });
+    const { id: from, term, commit, vouched } = this.#core;
+    const { index, reject, hintIndex, hintTerm } = answer;
+    box.push({ type: "append-response", from, to, term, index, reject, hintIndex, hintTerm, commit, vouched });
   }
 
   /** Only in a term that a restart remembers: one that knew of none would not know that it may have promised. */

@@ -51,7 +51,7 @@ export function encodeTiming(timing: BatchTiming): Uint8Array {
 
 /** The times of a batch, and the bytes they take. @throws {RecordsError} `CORRUPT` */
 export function timingOf(entry: Entry): BatchTiming & { readonly byteLength: number } {
-  if (entry.format !== RecordFormat.cborTimed) return { ...UNTIMED, byteLength: 0 };
+  if (entry.format !== RecordFormat.cborTimed) return { deliverAtMs: null, expiresAtMs: null, byteLength: 0 };
   const { payload } = entry;
   const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
   let at = 1;

@@ -178,9 +178,12 @@ function decodeItem(item: unknown, cursor: Cursor): RaftItem {
       return decodeAppend(item, cursor);
     case Kind.appendResponse: {
       const [shard, , term, index, flags, hintIndex, hintTerm, commit] = checks.appendResponse(item);
-      const place = { from, to, term, index, hintIndex, hintTerm, commit };
       const reject = (flags & 1) !== 0;
-      return { shard, message: { type: "append-response", ...place, reject, vouched: flags > 1 } };
+      const vouched = flags > 1;
+      return {
+        shard,
+        message: { type: "append-response", from, to, term, index, hintIndex, hintTerm, commit, reject, vouched },
+      };
     }
     case Kind.vote: {
       const [shard, , term, flags, lastIndex, lastTerm] = checks.vote(item);
@@ -189,8 +192,9 @@ function decodeItem(item: unknown, cursor: Cursor): RaftItem {
     }
     case Kind.voteResponse: {
       const [shard, , term, flags, commit, commitTerm] = checks.voteResponse(item);
-      const vote = { preVote: (flags & 1) !== 0, reject: flags > 1 };
-      return { shard, message: { type: "vote-response", from, to, term, ...vote, commit, commitTerm } };
+      const preVote = (flags & 1) !== 0;
+      const reject = flags > 1;
+      return { shard, message: { type: "vote-response", from, to, term, preVote, reject, commit, commitTerm } };
     }
     case Kind.heartbeat: {
       const [shard, , term, commit, readRound, vouch] = checks.heartbeat(item);

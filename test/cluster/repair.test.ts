@@ -70,7 +70,7 @@ repair("readers are given what was written, by a replica that has it, and the da
   await until("a repair has begun", () => repairs.begun > 0);
   await until(
     "every damaged replica is whole",
-    () => repairs.underWay === 0 && [...victim.host.replicas()].every(({ raft }) => raft.vouched),
+    () => repairs.underWay === 0 && victim.host.replicas().every(({ raft }) => raft.vouched),
   );
   await producer.send("rot", { value: "goes on" });
 });
@@ -100,7 +100,7 @@ repair("a node that starts on a damaged disk comes back whole, and so does its l
       () =>
         victim.partitions.repairs.begun > 0 && victim.partitions.repairs.underWay === 0 &&
         victim.partitions.size === 3 &&
-        [...victim.host.replicas()].every(({ raft }) => raft.vouched),
+        victim.host.replicas().every(({ raft }) => raft.vouched),
     );
     await using reader = await connect(second.bootstrap);
     let count = 0;

@@ -35,7 +35,7 @@ export class BarrierLoad {
 
   #ask(id: number): void {
     const { cluster, random, invariants, fail } = this.#options;
-    const leading = [...cluster.nodeOf(id)?.host.replicas() ?? []].filter(({ isLeading }) => isLeading);
+    const leading = (cluster.nodeOf(id)?.host.replicas() ?? []).filter(({ isLeading }) => isLeading);
     if (leading.length === 0) return;
     const replica = random.pick(leading);
     const newest = invariants.newestApplied(replica.group);

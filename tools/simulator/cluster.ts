@@ -9,7 +9,7 @@ import type { LogSink, Runtime } from "../../src/runtime/runtime.ts";
 import { DEFAULT_HOST_LIMITS, type HostLimits } from "../../shards/host/limits.ts";
 import { SimulatedDisk } from "./disk.ts";
 import type { Survival } from "./disk-file.ts";
-import type { Violation } from "./history.ts";
+import { UNCAUGHT, type Violation } from "./history.ts";
 import type { ObservedNode } from "./invariants.ts";
 import { type MachineId, SimulatedNetwork } from "./network.ts";
 import { ProcessEnded, SimulatedProcess } from "./process.ts";
@@ -206,7 +206,8 @@ export class SimulatedCluster {
     const { disk } = this.#machine(id);
     const path = random.pick(disk.paths().filter((each) => each.startsWith(`${DATA_FOLDER}/log/`)));
     const bytes = path === undefined ? NO_BYTES : disk.bytes(path);
-    const used = bytes.findLastIndex((byte) => byte !== 0) + 1;
+    let used = bytes.length;
+    while (used > 0 && bytes[used - 1] === 0) used -= 1;
     if (used === 0) return;
     const position = random.integer(used);
     disk.flipBit(path, position, random.integer(8));
@@ -295,7 +296,7 @@ export class SimulatedCluster {
         machine.disk.kill();
       },
       onException: (error) =>
-        fail({ invariant: "an exception nobody caught", detail: `machine ${id}: ${describe(error)}` }),
+        fail({ invariant: UNCAUGHT, detail: `machine ${id}: ${describe(error)}` }),
     });
   }
 

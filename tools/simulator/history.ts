@@ -7,6 +7,9 @@ export interface Violation {
   readonly detail: string;
 }
 
+/** The invariant that is broken by what was thrown and is nobody's. */
+export const UNCAUGHT = "an exception nobody caught";
+
 interface Sent {
   readonly producer: number;
   readonly key: string;

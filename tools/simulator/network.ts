@@ -27,13 +27,15 @@ const OPEN_GATE: Gate = { pausedUntilMs: () => 0, enter: (callback) => callback(
 
 const ignore = () => {};
 
+const MACHINES_MAX = 2 ** 16;
+
 export class SimulatedNetwork {
   readonly faults: NetworkFaults = { delayMsMin: 0.05, delayMsMax: 1, cutChance: 0 };
   readonly #scheduler: Scheduler;
   readonly #random: SeededRandom;
   readonly #listeners = new Map<string, { machine: MachineId; onConnection: (connection: Connection) => void }>();
   readonly #pairs = new Set<Pair>();
-  readonly #blocked = new Set<string>();
+  readonly #blocked = new Set<number>();
   readonly #gates = new Map<MachineId, Gate>();
   /** Ports are given to machines for good, so that a cut can be told from a refusal. */
   readonly #known = new Map<string, MachineId>();
@@ -63,7 +65,7 @@ export class SimulatedNetwork {
 
   /** Cuts one direction. What is on the way waits; it arrives after healing unless the connection broke before. */
   block(from: MachineId, to: MachineId): void {
-    this.#blocked.add(`${from}>${to}`);
+    this.#blocked.add(way(from, to));
   }
 
   heal(): void {
@@ -78,7 +80,7 @@ export class SimulatedNetwork {
   }
 
   isBlocked(from: MachineId, to: MachineId): boolean {
-    return this.#blocked.has(`${from}>${to}`);
+    return this.#blocked.size > 0 && this.#blocked.has(way(from, to));
   }
 
   #delayMs(): number {
@@ -143,6 +145,10 @@ export class SimulatedNetwork {
     this.gate(listener.machine).enter(() => listener.onConnection(far));
     return near;
   }
+}
+
+function way(from: MachineId, to: MachineId): number {
+  return from * MACHINES_MAX + to;
 }
 
 class Pair {

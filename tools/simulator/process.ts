@@ -63,6 +63,8 @@ export class SimulatedProcess {
   readonly #options: ProcessOptions;
   /** Callbacks of `defer`: first in, first out, as with setImmediate. */
   #deferred: (() => void)[] = [];
+  readonly #runDeferred = (): void => this.#deferred.shift()?.();
+  readonly #turn = (): void => this.#whenRunning(this.#options.scheduler.nowMs, this.#runDeferred);
 
   constructor(options: ProcessOptions) {
     const { scheduler, random, network, disk, machine, log, wallSkewMs, onFatal } = options;
@@ -82,8 +84,7 @@ export class SimulatedProcess {
         },
         defer: (callback) => {
           this.#deferred.push(callback);
-          const turnMs = this.turnMsMax * random.next();
-          scheduler.after(turnMs, () => this.#whenRunning(scheduler.nowMs, () => this.#deferred.shift()?.()));
+          scheduler.after(this.turnMsMax * random.next(), this.#turn);
         },
       },
       disk,

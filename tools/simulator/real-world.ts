@@ -27,12 +27,25 @@ export class RealWorldError extends Error {
 const HARMLESS_CALLER = "p-queue";
 const HARMLESS_MS = 1_767_225_600_000;
 
+const realNow = Date.now;
+
+/** By one frame of the stack, not put into words: it is asked for at every task of a queue. */
 function isHarmless(): boolean {
-  const before = Error.stackTraceLimit;
-  Error.stackTraceLimit = 4;
-  const { stack } = new Error();
-  Error.stackTraceLimit = before;
-  return stack?.includes(HARMLESS_CALLER) === true;
+  const { stackTraceLimit, prepareStackTrace } = Error;
+  Error.stackTraceLimit = 1;
+  Error.prepareStackTrace = (_, [caller]) => caller?.getFileName();
+  const at: { stack?: string } = {};
+  Error.captureStackTrace(at, guardedNow);
+  const file = at.stack;
+  Error.stackTraceLimit = stackTraceLimit;
+  Error.prepareStackTrace = prepareStackTrace;
+  return file?.includes(HARMLESS_CALLER) === true;
+}
+
+function guardedNow(): number {
+  if (depth === 0) return realNow();
+  if (isHarmless()) return HARMLESS_MS;
+  throw new RealWorldError("Date.now");
 }
 
 // deno-lint-ignore ban-types -- whatever the host has there
@@ -53,11 +66,8 @@ function guard<T extends Function>(name: string, original: T): T {
 export function guardRealWorld(): void {
   if (guarded) return;
   guarded = true;
-  const date = globalThis.Date;
-  const now = date.now;
-  const guardedNow = guard("Date.now", now);
-  date.now = () => depth > 0 && isHarmless() ? HARMLESS_MS : guardedNow();
-  globalThis.Date = guard("Date", date);
+  globalThis.Date.now = guardedNow;
+  globalThis.Date = guard("Date", globalThis.Date);
   Math.random = guard("Math.random", Math.random);
   globalThis.setTimeout = guard("setTimeout", globalThis.setTimeout);
   globalThis.setInterval = guard("setInterval", globalThis.setInterval);

@@ -10,7 +10,7 @@ import { enterSimulation, leaveSimulation } from "./real-world.ts";
 /** An event is its own timer. */
 class Event implements Timer {
   readonly atMs: number;
-  /** Drawn: breaks ties. */
+  /** Drawn: breaks ties. A signed number of 32 bits, which V8 keeps in place. */
   readonly order: number;
   readonly sequence: number;
   callback: (() => void) | undefined;
@@ -32,6 +32,9 @@ class Event implements Timer {
  * fixed count, so that a run is the same every time.
  */
 const EVENTS_PER_TURN = 64;
+
+/** Takes unsigned numbers of 32 bits to signed ones of the same order, and back. */
+const MIDDLE = 0x8000_0000 | 0;
 
 /** More, and they make each other without end. */
 const EVENTS_AT_INSTANT_MAX = 100_000;
@@ -58,7 +61,7 @@ export class Scheduler {
 
   after(delayMs: number, callback: () => void): Timer {
     const atMs = this.nowMs + Math.max(0, delayMs);
-    const event = new Event(atMs, this.#random.u32(), this.#sequence++, callback);
+    const event = new Event(atMs, this.#random.u32() ^ MIDDLE, this.#sequence++, callback);
     this.#push(event);
     return event;
   }
@@ -86,8 +89,9 @@ export class Scheduler {
           return resolve();
         }
         if (this.count % EVENTS_PER_TURN === 0) setImmediate(turn);
-        else whenDrained(step);
+        else stepWhenDrained();
       };
+      const stepWhenDrained = whenDrained(step);
       const turn = () => {
         leaveSimulation();
         // Rejections are looked for behind the turn in which the jobs drained.
@@ -121,7 +125,7 @@ export class Scheduler {
     }
     this.nowMs = atMs;
     this.count += 1;
-    this.hash = (Math.imul(this.hash, 31) + Math.floor(atMs * 1_000) + order) | 0;
+    this.hash = (Math.imul(this.hash, 31) + Math.floor(atMs * 1_000) + (order ^ MIDDLE)) | 0;
   }
 
   #push(event: Event): void {
@@ -159,10 +163,14 @@ function isBefore(a: Event, b: Event): boolean {
   return a.order !== b.order ? a.order < b.order : a.sequence < b.sequence;
 }
 
+const SETTLED = Promise.resolve();
+
 /**
- * Calls back when every promise job that is waiting, and all that follow from them, have run: a tick that is asked for
- * by a promise job comes when the queue of these is empty (not so one that is asked for by a tick).
+ * What calls back when every promise job that is waiting, and all that follow from them, have run: a tick that is asked
+ * for by a promise job comes when the queue of these is empty (not so one that is asked for by a tick). Made once for
+ * each callback, for it is called between any two events; `queueMicrotask` would make an async resource each time.
  */
-function whenDrained(callback: () => void): void {
-  queueMicrotask(() => process.nextTick(callback));
+function whenDrained(callback: () => void): () => void {
+  const atNextTick = () => process.nextTick(callback);
+  return () => void SETTLED.then(atNextTick);
 }

@@ -4,7 +4,7 @@ import { FIRST_PARTITION_SHARD, METADATA_SHARD } from "../../shards/metadata/sta
 import { sleep } from "../../src/runtime/sleep.ts";
 import { BarrierLoad } from "./barrier-load.ts";
 import type { FaultName } from "./faults.ts";
-import { TopicHistory, type Violation } from "./history.ts";
+import { TopicHistory, UNCAUGHT, type Violation } from "./history.ts";
 import { allMoved, haveTheSame } from "./moves.ts";
 import { QueueHistory } from "./queue-history.ts";
 import { DEAD_TOPIC, DELIVERIES_MAX, drained, QueueLoad, type QueueWorkload, readDead } from "./queue-load.ts";
@@ -77,7 +77,11 @@ export interface Outcome {
 
 /** The first violation ends the run. */
 export async function simulate(options: SimulationOptions): Promise<Outcome> {
-  return await new Simulation(options).run();
+  const isTold = options.onTimeline !== undefined;
+  const outcome = await new Simulation(options, isTold).run();
+  if (isTold || outcome.violation?.invariant !== UNCAUGHT) return outcome;
+  // Once more, to know where it was thrown.
+  return await new Simulation(options, true).run();
 }
 
 class Simulation {
@@ -98,10 +102,11 @@ class Simulation {
   /** Of the partitions, when everything was over. */
   #ends: number[] = [];
 
-  constructor(options: SimulationOptions) {
+  constructor(options: SimulationOptions, stacks: boolean) {
     this.#options = options;
     const bed = this.#bed = new Testbed({
       ...options,
+      stacks,
       onCommitted: (group, entry) => {
         if (group === METADATA_SHARD) this.#topics.committed(entry);
         else if (group < FIRST_PARTITION_SHARD) this.#group.coordinated(entry);
@@ -238,7 +243,7 @@ class Simulation {
     const isWhole = (id: number) => {
       const node = cluster.nodeOf(id);
       if (!node || node.partitions.repairs.underWay > 0) return false;
-      return [...node.host.replicas()].every(({ raft }) => raft.vouched);
+      return node.host.replicas().every(({ raft }) => raft.vouched);
     };
     while (!cluster.alive.every(isWhole)) await sleep(runtime, 100);
   }

@@ -3,7 +3,7 @@ import process from "node:process";
 import type { Entry } from "../../src/records/entry.ts";
 import { SimulatedCluster } from "./cluster.ts";
 import { drawFaults, type FaultName, type FaultPlan } from "./faults.ts";
-import type { Violation } from "./history.ts";
+import { UNCAUGHT, type Violation } from "./history.ts";
 import { Invariants } from "./invariants.ts";
 import { ProcessEnded } from "./process.ts";
 import { Promises } from "./promises.ts";
@@ -22,6 +22,8 @@ export interface TestbedOptions {
   /** Which may be drawn; all if left out. */
   readonly faults?: readonly FaultName[];
   readonly onTimeline?: (line: string) => void;
+  /** False: errors come without stacks; a run makes hundreds that are expected, and walking the stack is dear. */
+  readonly stacks?: boolean;
   /** With each entry when it is applied anywhere for the first time. */
   readonly onCommitted?: (group: number, entry: Entry) => void;
 }
@@ -40,6 +42,8 @@ export class Testbed {
 
   constructor(options: TestbedOptions) {
     guardRealWorld();
+    const { stackTraceLimit } = Error;
+    if (options.stacks === false) Error.stackTraceLimit = 0;
     const random = this.random = new SeededRandom(options.seed);
     const scheduler = this.scheduler = new Scheduler(random.fork());
     const timeline = this.timeline = new Timeline(scheduler, options.onTimeline);
@@ -57,7 +61,11 @@ export class Testbed {
       onCommitted: options.onCommitted ?? (() => {}),
       onStarted: (nodeId, replica) => promises.started(nodeId, replica),
     });
-    this.#release = watchUnhandled((error) => this.failByException(error));
+    const ignore = watchUnhandled((error) => this.failByException(error));
+    this.#release = () => {
+      ignore();
+      Error.stackTraceLimit = stackTraceLimit;
+    };
   }
 
   /** Over every event and every committed entry: equal for equal seeds. */
@@ -101,7 +109,7 @@ export class Testbed {
 
   failByException(error: unknown): void {
     const detail = error instanceof Error ? error.stack ?? error.message : String(error);
-    this.fail({ invariant: "an exception nobody caught", detail });
+    this.fail({ invariant: UNCAUGHT, detail });
   }
 
   readonly fail = (violation: Violation): void => {
