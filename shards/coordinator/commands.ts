@@ -27,6 +27,8 @@ export interface Assign {
   readonly generation: number;
   /** By shard; "": nobody's any more (its topic was deleted). */
   readonly changes: readonly (readonly [shard: number, memberId: string])[];
+  /** The new generation is above this: some partition knows it already. */
+  readonly above?: number;
 }
 
 export type CoordinatorCommand = Join | Leave | Assign;
@@ -108,10 +110,10 @@ function leave(state: CoordinatorState, { group: name, memberIds }: Leave): Comm
   return "";
 }
 
-function assign(state: CoordinatorState, { group: name, generation, changes }: Assign): CommandCode {
+function assign(state: CoordinatorState, { group: name, generation, changes, above }: Assign): CommandCode {
   const group = state.groups.get(name);
   if (group?.generation !== generation) return "STALE_GENERATION";
-  group.generation = state.nextGeneration();
+  group.generation = state.nextGeneration(above);
   for (const [shard, memberId] of changes) {
     if (memberId === "") group.owners.delete(shard);
     else group.owners.set(shard, { memberId, generation: group.generation });

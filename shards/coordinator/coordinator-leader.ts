@@ -11,7 +11,7 @@ import type { GroupHeartbeatRequest } from "../../src/wire/coordinator-protocol.
 import type { GroupHeartbeatResponse } from "../../src/wire/coordinator-responses.ts";
 import type { ProposalWaiter } from "../host/state-machine.ts";
 import { type CoordinatorCommand, encodeCommand } from "./commands.ts";
-import { CHANGES_PER_COMMAND_MAX, HEARTBEAT_MS_MAX } from "./limits.ts";
+import { CHANGES_PER_COMMAND_MAX, GENERATION_BELIEVED_MAX, HEARTBEAT_MS_MAX } from "./limits.ts";
 import { MemberSession } from "./member-session.ts";
 import { type Plan, planOf } from "./plan.ts";
 import type { CoordinatorState, Group, Member } from "./state.ts";
@@ -52,8 +52,8 @@ export class CoordinatorLeader {
     const session = this.#groups.get(request.group)?.sessions.get(request.memberId);
     const member = this.#options.state.groups.get(request.group)?.members.get(request.memberId);
     if (session === undefined || member === undefined) return { ...REFUSED, code: "UNKNOWN_MEMBER" };
+    if (!session.report(request)) return this.#overtaken(request, member);
     session.deadlineMs = this.#nowMs() + member.sessionTimeoutMs;
-    session.report(request.told, request.owned);
     this.#answer(request.group, request.memberId, session.takeWaiting());
     this.#advance(request.group);
     return this.#whenNews(request, session, heartbeatMsOf(member));
@@ -115,6 +115,12 @@ export class CoordinatorLeader {
     return await this.#submit({ type: "join", group, member: wanted });
   }
 
+  /** A newer one of the member has come and waits for the news. */
+  #overtaken({ group, told }: GroupHeartbeatRequest, member: Member): GroupHeartbeatResponse {
+    const { generation } = this.#options.state.groups.get(group)!;
+    return { code: "", leaderHint: 0, generation, heartbeatMs: heartbeatMsOf(member), told, assigned: null };
+  }
+
   #whenNews(
     { group, memberId, told }: GroupHeartbeatRequest,
     session: MemberSession,
@@ -166,15 +172,16 @@ export class CoordinatorLeader {
     this.#armSweep();
   }
 
-  #assign(name: string, { generation }: Group, led: Led, { moves, told }: Plan): void {
-    const changes: [number, string][] = [];
+  #assign(name: string, group: Group, led: Led, { moves, told }: Plan): void {
+    const { generation } = group;
+    const { changes, above } = refusals(group, led);
     for (const { shard, from, to } of moves) {
       const isFree = from === "" || led.sessions.get(from)?.hasLetGo(shard, told.get(from)!.hash);
       if (isFree && changes.length < CHANGES_PER_COMMAND_MAX) changes.push([shard, to]);
     }
     if (changes.length === 0) return;
     led.assigning = true;
-    void this.#submit({ type: "assign", group: name, generation, changes }).then((code) => {
+    void this.#submit({ type: "assign", group: name, generation, changes, above }).then((code) => {
       led.assigning = false;
       if (code === "" || code === "STALE_GENERATION") this.#advance(name);
     });
@@ -253,6 +260,28 @@ export class CoordinatorLeader {
   #nowMs(): number {
     return this.#options.runtime.clock.monotonicMs();
   }
+}
+
+/**
+ * Owners whom their partitions refuse are given them anew, under a generation that is above the one known there: nothing
+ * else would ever change for them, and nobody would read the partition.
+ */
+function refusals(
+  { owners }: Group,
+  { sessions }: Led,
+): { changes: [shard: number, memberId: string][]; above: number } {
+  const changes: [number, string][] = [];
+  let above = 0;
+  for (const [memberId, session] of sessions) {
+    for (const [shard, known] of session.refused()) {
+      const owner = owners.get(shard);
+      if (owner?.memberId !== memberId || owner.generation >= known || known > GENERATION_BELIEVED_MAX) continue;
+      if (changes.length === CHANGES_PER_COMMAND_MAX) return { changes, above };
+      changes.push([shard, memberId]);
+      above = Math.max(above, known);
+    }
+  }
+  return { changes, above };
 }
 
 function heartbeatMsOf({ sessionTimeoutMs }: Member): number {

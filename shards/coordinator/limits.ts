@@ -18,3 +18,9 @@ export const HEARTBEAT_MS_MAX = 3_000;
 
 /** Partitions that one command gives to new owners: what is more goes with the next. */
 export const CHANGES_PER_COMMAND_MAX = 10_000;
+
+/**
+ * A partition that says it knows a generation above this is not believed: numbers are exact up to 2^53, and half of them
+ * are left for all generations to come.
+ */
+export const GENERATION_BELIEVED_MAX = 2 ** 52;

@@ -41,8 +41,8 @@ export class CoordinatorState {
    */
   #lastGeneration = 0;
 
-  nextGeneration(): number {
-    this.#lastGeneration += 1;
+  nextGeneration(above = 0): number {
+    this.#lastGeneration = Math.max(this.#lastGeneration, above) + 1;
     return this.#lastGeneration;
   }
 

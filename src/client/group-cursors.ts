@@ -24,21 +24,21 @@ export interface CursorStep {
 }
 
 /**
- * Whatever claimed the partitions before is refused from now on. Returns, for each, the code of the outcome: "" or
- * `STALE_GENERATION`. @throws {RaftlineError} `WRONG_GROUP_KIND`, `TOO_MANY_GROUPS`, `TIMED_OUT`, …
+ * Whatever claimed the partitions before is refused from now on. Returns, for each, 0, or the generation known there, which
+ * is above this one: refused. @throws {RaftlineError} `WRONG_GROUP_KIND`, `TOO_MANY_GROUPS`, `TIMED_OUT`, …
  */
 export async function claim(
   cluster: Cluster,
   group: string,
   memberId: string,
   claimed: readonly OwnedPartition[],
-): Promise<string[]> {
+): Promise<number[]> {
   const results = await ask(cluster, group, "claim", claimed.map((owned) => ({ owned, offset: 0 })), memberId);
   return settle(results, claimed, group, (owned, result) => owned.committed = result.committed);
 }
 
-/** Resolves when they are on a majority's disks, with codes as {@link claim}. @throws {RaftlineError} as {@link claim}, `OFFSET_OUT_OF_RANGE` */
-export async function commit(cluster: Cluster, group: string, steps: readonly CursorStep[]): Promise<string[]> {
+/** Resolves when they are on a majority's disks; returns what {@link claim} returns. @throws {RaftlineError} as {@link claim}, `OFFSET_OUT_OF_RANGE` */
+export async function commit(cluster: Cluster, group: string, steps: readonly CursorStep[]): Promise<number[]> {
   const results = await ask(cluster, group, "commit", steps, "");
   return settle(results, steps.map(({ owned }) => owned), group, (owned, result) => owned.committed = result.committed);
 }
@@ -69,7 +69,7 @@ function settle(
   partitions: readonly OwnedPartition[],
   group: string,
   done: (owned: OwnedPartition, result: CursorResult) => void,
-): string[] {
+): number[] {
   return results.map((result, i) => {
     const owned = partitions[i]!;
     const { topic, partition } = owned.cursor.route;
@@ -77,6 +77,6 @@ function settle(
     else if (result.code !== "STALE_GENERATION") {
       throw new RaftlineError(result.code, `the place of group "${group}" in ${topic}/${partition}: ${result.code}`);
     }
-    return result.code;
+    return result.code === "" ? 0 : result.generation;
   });
 }

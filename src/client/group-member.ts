@@ -27,6 +27,8 @@ export interface GroupMemberSettings {
 export interface GroupMemberEvents {
   /** Flat: shard and generation of each partition that it holds now. */
   readonly owned: () => number[];
+  /** Flat: shard of each partition that refused it, and the generation known there. */
+  readonly refused: () => number[];
   /** What it should hold: generation by shard. */
   readonly onAssigned: (assigned: ReadonlyMap<number, number>) => void;
   /**
@@ -47,6 +49,8 @@ export class GroupMember {
   #told = 0;
   /** Of the newest heartbeat: answers to older ones say nothing new, and none to what was sent before all was lost. */
   #sequence = 0;
+  /** Every attempt has a number of its own: the coordinator ignores those that were overtaken. */
+  #attempts = 0;
   #lapse: Timer | undefined;
   #recovering: Promise<void> | undefined;
   #reporting = false;
@@ -111,7 +115,9 @@ export class GroupMember {
       memberId: this.memberId,
       generation: this.#generation,
       told: this.#told,
+      sequence: ++this.#attempts,
       owned: this.#events.owned(),
+      refused: this.#events.refused(),
     }, Math.min(WAIT_MS_MAX, sessionTimeoutMs / 3) + ANSWER_MS);
     if (this.#closed) return;
     if (answer === undefined) return void await this.#cluster.sleep(this.#route.retryMs);

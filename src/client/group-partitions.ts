@@ -32,6 +32,12 @@ export interface GroupReader {
   readonly onFailed: (error: RaftlineError) => void;
 }
 
+interface Refusal {
+  readonly generation: number;
+  /** What the partition knows, above `generation`. */
+  readonly known: number;
+}
+
 export class GroupPartitions {
   readonly #cluster: Cluster;
   readonly #settings: GroupSettings;
@@ -41,6 +47,8 @@ export class GroupPartitions {
   readonly #owned = new Map<number, OwnedPartition>();
   /** Being taken over: said to be held, too, so that nobody else is given them in the meantime. */
   #coming: readonly OwnedPartition[] = [];
+  /** What could not be claimed, by shard, until the coordinator wishes something else: a claim of it would fail again. */
+  readonly #refused = new Map<number, Refusal>();
   #routes = new Map<number, Route>();
   #wanted: ReadonlyMap<number, number> = new Map();
   /** Changes asked for, and how many of them are done. */
@@ -65,6 +73,7 @@ export class GroupPartitions {
         const held = [...this.#owned.values(), ...this.#coming];
         return held.flatMap(({ cursor, generation }) => [cursor.route.shard, generation]);
       },
+      refused: () => [...this.#refused].flatMap(([shard, { known }]) => [shard, known]),
       onAssigned: (assigned) => this.#want(assigned),
       onLost: () => this.#allLost(),
       onFailed: (error) => reader.onFailed(error),
@@ -129,6 +138,9 @@ export class GroupPartitions {
 
   #want(assigned: ReadonlyMap<number, number>): void {
     this.#wanted = assigned;
+    for (const [shard, { generation }] of this.#refused) {
+      if (assigned.get(shard) !== generation) this.#refused.delete(shard);
+    }
     this.#change();
   }
 
@@ -196,7 +208,8 @@ export class GroupPartitions {
     const coming: OwnedPartition[] = [];
     for (const [shard, generation] of wanted) {
       const route = this.#routes.get(shard);
-      if (route !== undefined && !this.#owned.has(shard)) {
+      const refused = this.#refused.get(shard)?.generation === generation;
+      if (route !== undefined && !refused && !this.#owned.has(shard)) {
         coming.push({ cursor: new PartitionCursor(route), generation, committed: -1 });
       }
     }
@@ -204,8 +217,12 @@ export class GroupPartitions {
     const taken: OwnedPartition[] = [];
     this.#coming = coming;
     try {
-      const codes = await claim(this.#cluster, this.#settings.group, this.#member.memberId, coming);
-      taken.push(...coming.filter((_, i) => codes[i] === ""));
+      const known = await claim(this.#cluster, this.#settings.group, this.#member.memberId, coming);
+      coming.forEach((owned, i) => {
+        const { cursor: { route: { shard } }, generation } = owned;
+        if (known[i] === 0) taken.push(owned);
+        else this.#refused.set(shard, { generation, known: known[i]! });
+      });
       await this.#begin(taken.filter(({ committed }) => committed < 0));
       for (const owned of taken) this.#owned.set(owned.cursor.route.shard, owned);
     } finally {
@@ -225,10 +242,10 @@ export class GroupPartitions {
     if (fresh.length === 0) return;
     const starts = await this.#reader.startsOf(fresh.map(({ cursor }) => cursor));
     const steps = fresh.map((owned, i) => ({ owned, offset: starts[i]! }));
-    const codes = await commit(this.#cluster, this.#settings.group, steps);
+    const known = await commit(this.#cluster, this.#settings.group, steps);
     steps.forEach(({ owned, offset }, i) => {
       owned.committed = offset;
-      if (codes[i] === "") return;
+      if (known[i] === 0) return;
       // It is let go as soon as it was taken.
       this.#lost.add(owned);
       this.#asked += 1;
@@ -253,8 +270,8 @@ export class GroupPartitions {
   }
 
   async #sendCommit(steps: readonly CursorStep[]): Promise<void> {
-    const codes = await commit(this.#cluster, this.#settings.group, steps);
-    const fenced = steps.filter((_, i) => codes[i] !== "").map(({ owned }) => owned);
+    const known = await commit(this.#cluster, this.#settings.group, steps);
+    const fenced = steps.filter((_, i) => known[i] !== 0).map(({ owned }) => owned);
     for (const owned of fenced) {
       this.#lost.add(owned);
       this.#reader.remove(owned.cursor);

@@ -36,8 +36,12 @@ export interface GroupHeartbeatRequest {
   readonly rebalanceTimeoutMs: number;
   /** Of the last answer that it took; 0: none. */
   readonly told: number;
+  /** Rises with each that this member sends: one that was overtaken on its way is known by it. */
+  readonly sequence: number;
   /** Flat: shard and generation of each partition that it holds. */
   readonly owned: readonly number[];
+  /** Flat: shard of each partition that refused it, and the generation known there, which is above its own. */
+  readonly refused: readonly number[];
 }
 
 /** Its partitions are free at once. */
@@ -82,6 +86,8 @@ const checkHeartbeat = validator(
     U32,
     U32,
     U32,
+    U53,
+    Pairs,
     Pairs,
   ]),
 );
@@ -108,8 +114,9 @@ export function encodeCoordinatorRequest(id: number, request: CoordinatorRequest
   switch (request.type) {
     case "groupHeartbeat": {
       const { group, memberId, instanceId, generation, topics, sessionTimeoutMs, rebalanceTimeoutMs } = request;
-      const timeouts = [sessionTimeoutMs, rebalanceTimeoutMs];
-      return [type, id, group, memberId, instanceId, generation, topics, ...timeouts, request.told, request.owned];
+      const { told, sequence, owned, refused } = request;
+      const member = [memberId, instanceId, generation, topics, sessionTimeoutMs, rebalanceTimeoutMs];
+      return [type, id, group, ...member, told, sequence, owned, refused];
     }
     case "groupLeave":
       return [type, id, request.group, request.memberId];
@@ -124,10 +131,11 @@ export function encodeCoordinatorRequest(id: number, request: CoordinatorRequest
 export function decodeCoordinatorRequest(head: unknown[]): CoordinatorRequest | undefined {
   switch (head[0]) {
     case CoordinatorRequestType.groupHeartbeat: {
-      const [, , group, memberId, instanceId, generation, topics, sessionTimeoutMs, rebalanceTimeoutMs, told, owned] =
+      const [, , group, memberId, instanceId, generation, topics, sessionTimeoutMs, rebalanceTimeoutMs, ...news] =
         checkHeartbeat(head);
-      const timeouts = { sessionTimeoutMs, rebalanceTimeoutMs };
-      return { type: "groupHeartbeat", group, memberId, instanceId, generation, topics, ...timeouts, told, owned };
+      const member = { memberId, instanceId, generation, topics, sessionTimeoutMs, rebalanceTimeoutMs };
+      const [told, sequence, owned, refused] = news;
+      return { type: "groupHeartbeat", group, ...member, told, sequence, owned, refused };
     }
     case CoordinatorRequestType.groupLeave: {
       const [, , group, memberId] = checkLeave(head);

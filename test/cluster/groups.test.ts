@@ -3,6 +3,10 @@ import * as assert from "uvu/assert";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Client, connect, RaftlineError, startCluster } from "../../mod.ts";
 import type { Consumer, ConsumerOptions } from "../../src/client/consumer.ts";
+import { Cluster } from "../../src/client/cluster.ts";
+import { claim } from "../../src/client/group-cursors.ts";
+import { parseBootstrap, settingsOf } from "../../src/client/options.ts";
+import { PartitionCursor } from "../../src/client/partition-cursor.ts";
 import { type Connection, type Network, NetworkError } from "../../src/runtime/network.ts";
 import { createNodeRuntime } from "../../src/runtime/node-runtime.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
@@ -231,6 +235,31 @@ groups("a member that does not let go in time is put out, and its late commit is
   assert.is(await commitCode, "STALE_GENERATION");
   await Promise.all([zombie.consumer.close(), heir.consumer.close()]);
 });
+
+groups(
+  "a partition that knows a later generation than its group refuses its owner until that has a later one",
+  async () => {
+    await topicWith("ahead", 20, 2);
+    const runtime = createNodeRuntime();
+    const stranger = await Cluster.open(runtime, parseBootstrap(cluster.bootstrap), settingsOf({}));
+    const [route] = (await stranger.loadTopic("ahead")).routes;
+    const zombie = { cursor: new PartitionCursor(route!), generation: 10_000, committed: -1 };
+    const claimAhead = () => claim(stranger, "ahead", "stranger", [zombie]);
+    assert.equal(await claimAhead(), [0]);
+    const reader = new Reader(client, { topics: ["ahead"], group: "ahead" });
+    await until(() => reader.seen.length === 20, "both partitions are read, also the one that refused the first claim");
+    zombie.generation = 20_000;
+    assert.equal(await claimAhead(), [0]);
+    await client.producer().sendAll(
+      "ahead",
+      Array.from({ length: 20 }, (_, i) => ({ key: `${i}`, value: `again ${i}` })),
+    );
+    await until(() => new Set(reader.seen).size === 40, "everything is read");
+    await until(async () => (await claimAhead())[0]! > 20_000, "the group is ahead of the stranger");
+    await reader.consumer.close();
+    stranger.close();
+  },
+);
 
 groups("pause, resume, lag, and a group that begins at the end", async () => {
   await topicWith("paused", 20, 1);

@@ -35,8 +35,10 @@ class TestMember {
   readonly #leader: CoordinatorLeader;
   #generation = 0;
   #told = 0;
+  sequence = 0;
   assigned: number[] = [];
   owned: number[] = [];
+  refused: number[] = [];
   last: GroupHeartbeatResponse | undefined;
 
   constructor(leader: CoordinatorLeader, memberId: string, instanceId = "") {
@@ -50,7 +52,7 @@ class TestMember {
   }
 
   /** The answer may come later. */
-  async beat(): Promise<void> {
+  async beat(sequence = ++this.sequence): Promise<void> {
     const answer = await this.#leader.heartbeat({
       type: "groupHeartbeat",
       group: "g",
@@ -61,7 +63,9 @@ class TestMember {
       sessionTimeoutMs: SESSION_MS,
       rebalanceTimeoutMs: 20_000,
       told: this.#told,
+      sequence,
       owned: this.owned,
+      refused: this.refused,
     });
     this.last = answer;
     if (answer.code !== "") return;
@@ -122,6 +126,47 @@ leading("a partition is given on only when its owner has said that it let go, kn
   await turn();
   await second.settle();
   assert.equal(second.shards, [1_001]);
+  leader.close();
+});
+
+leading("a heartbeat that was overtaken on its way changes nothing, and the newer one goes on waiting", async () => {
+  const { leader, state, topics } = coordinator(2);
+  const first = new TestMember(leader, "a");
+  await first.settle();
+  const second = new TestMember(leader, "b");
+  await second.settle();
+  const overtaken = ++first.sequence;
+  void first.beat();
+  await turn();
+  // Said before the last one: that it holds nothing, knowing what it should let go.
+  first.owned = [];
+  await first.beat(overtaken);
+  assert.equal([first.last!.code, first.last!.assigned], ["", null]);
+  assert.is(state.groups.get("g")!.owners.get(1_001)!.memberId, "a");
+  topics.set("t", [1_000, 1_001, 1_002]);
+  leader.topicsChanged();
+  await turn();
+  assert.not.equal(first.last!.assigned, null);
+  leader.close();
+});
+
+leading("an owner whom its partition refuses is given it anew, above the generation known there", async () => {
+  const { leader, state } = coordinator(2);
+  const member = new TestMember(leader, "a");
+  await member.settle();
+  member.owned = member.owned.slice(0, 2);
+  member.refused = [1_001, 70];
+  void member.beat();
+  await turn();
+  assert.equal(member.shards, [1_000, 1_001]);
+  assert.ok(member.assigned[3]! > 70, "above what the partition knows");
+  const { generation } = state.groups.get("g")!;
+  // It may say so again before it has heard; and what is past belief is not believed.
+  void member.beat();
+  member.refused = [1_001, Number.MAX_SAFE_INTEGER, 1_000, member.assigned[1]!];
+  void member.beat();
+  await turn();
+  assert.is(state.groups.get("g")!.generation, generation);
   leader.close();
 });
 

@@ -146,7 +146,8 @@ export class NaiveQueue {
     onRecord: (record: NaiveRecord, offset: number) => void,
   ): boolean {
     let ok = true;
-    for (const offset of offsets) {
+    // A command names ranges, which ascend: what dies by one command dies in that order, however it was asked for.
+    for (const offset of [...offsets].sort((a, b) => a - b)) {
       const record = this.#records[offset];
       if (record?.state === "leased" && record.of === leaseId) onRecord(record, offset);
       else if (!this.#isDone(offset)) ok = false;

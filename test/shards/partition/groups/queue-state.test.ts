@@ -77,6 +77,16 @@ queues("a record delivered often enough is dead, in order and numbered, and done
   assert.equal([queue.floor, queue.dead.size], [2, 0]);
 });
 
+// Once found by the property below: its model had let them die in the order in which they were named.
+queues("records that die by one nack die in the order of their offsets, and are forwarded in it", () => {
+  const queue = queueOf({ deliveriesMax: 1, deadLetter: "dead" });
+  queue.lease(1, "a", 1, rangesOf([0, 19]), END);
+  assert.is(queue.nack(1, "a", rangesOf([19, 0]), 1, 1), "");
+  assert.equal([queue.dead.at(0)?.offset, queue.dead.at(1)?.offset], [0, 19]);
+  queue.forwarded(1);
+  assert.equal([queue.floor, queue.isDone(0), queue.isDone(19)], [1, true, false]);
+});
+
 queues("records passed over are ready, and parked ones wait for their time", () => {
   const queue = queueOf();
   queue.park(5, 99, [2, 4], END);
