@@ -295,8 +295,7 @@ export class SimulatedCluster {
         this.#end(machine);
         machine.disk.kill();
       },
-      onException: (error) =>
-        fail({ invariant: UNCAUGHT, detail: `machine ${id}: ${describe(error)}` }),
+      onException: (error) => fail({ invariant: UNCAUGHT, detail: `machine ${id}: ${describe(error)}` }),
     });
   }
 
