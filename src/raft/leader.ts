@@ -94,17 +94,29 @@ export class Leadership<E extends RaftEntry> implements MatchSource {
   onAppendResponse(message: AppendResponse): void {
     const follower = this.replication.followers.get(message.from);
     if (!follower) return;
-    // Forgets on the first word of a replica that forgot; what it said before, or will say again, is told apart below.
-    // One that begins anew once more, in the same session, says so (`Raft.introduce`): index 0 is never refused otherwise.
-    const beginsAnew = message.reject && message.index === 0;
-    if (!message.vouched && (follower.vouched || beginsAnew)) {
-      follower.forget(this.#core.log.lastIndex, this.#reads.demand());
-    }
+    if (!message.vouched) this.#forget(follower, message);
     if (message.vouched && !follower.vouched) return this.replication.heard(follower);
     const isNews = this.replication.onResponse(follower, message);
     if (isNews) this.advance();
     if (!follower.vouched) this.#vouchFor(follower);
     this.#finishTransfer();
+  }
+
+  /** A replica that forgot is in an earlier term: its leader may have had no reason to tell it of this one. */
+  onForgotten(message: AppendResponse): void {
+    const follower = this.replication.followers.get(message.from);
+    if (!follower) return;
+    this.#forget(follower, message);
+    this.replication.announce(follower);
+  }
+
+  /**
+   * On the first word of a replica that forgot, and when it introduces itself (introduction.ts): it may have begun anew
+   * once more. What it said before that, or will say again, is told apart by `vouched`.
+   */
+  #forget(follower: Progress, { reject, index }: AppendResponse): void {
+    const introduces = reject && index === 0;
+    if (follower.vouched || introduces) follower.forget(this.#core.log.lastIndex, this.#reads.demand());
   }
 
   onHeartbeatResponse(message: HeartbeatResponse): void {

@@ -7,6 +7,7 @@ import { isVoter, membersOf } from "./configuration.ts";
 import { Core } from "./core.ts";
 import { Election } from "./election.ts";
 import { Follower } from "./follower.ts";
+import { Introduction } from "./introduction.ts";
 import { invariant, InvariantError } from "./invariant.ts";
 import { LeaderContact } from "./leader-contact.ts";
 import { Leadership } from "./leader.ts";
@@ -34,6 +35,7 @@ export class Raft<E extends RaftEntry> {
   readonly #core: Core<E>;
   readonly #contact: LeaderContact;
   readonly #follower: Follower<E>;
+  readonly #introduction: Introduction<E>;
   #leadership: Leadership<E> | undefined;
   readonly #election: Election<E>;
   /** Whether the host was told of a commit index it may apply, and which. */
@@ -48,6 +50,7 @@ export class Raft<E extends RaftEntry> {
     const { lostLeaderJitterMs } = limits;
     this.#contact = new LeaderContact({ electionTimeoutMs, lostLeaderJitterMs, random }, options.nowMs);
     this.#follower = new Follower(this.#core);
+    this.#introduction = new Introduction(this.#core);
     this.#election = new Election(this.#core, this.#contact, {
       campaigning: () => this.#follower.reset(),
       becomeFollower: (term) => this.#becomeFollower(term, 0),
@@ -164,6 +167,7 @@ export class Raft<E extends RaftEntry> {
       if (this.#election.canCampaign) this.#election.campaign("pre-vote");
       else this.#waitOn();
     }
+    if (core.nowMs >= this.#introduction.dueMs) this.#introduction.say(membersOf(core.configuration));
     this.#arm();
   }
 
@@ -294,7 +298,10 @@ export class Raft<E extends RaftEntry> {
     if (!core.vouched) return;
     core.vouched = false;
     core.messagesAfterPersist = [];
+    this.#introduction.wait();
     if (core.role !== "follower") this.#becomeFollower(core.term, 0);
+    else if (core.leader !== 0) this.#introduction.say([core.leader]);
+    this.#arm();
   }
 
   /**
@@ -302,10 +309,9 @@ export class Raft<E extends RaftEntry> {
    * one it was, hears at once that it has forgotten what it promised.
    */
   introduce(leader: NodeId, nowMs: number): void {
-    const { id, term, commit, vouched, messages } = this.#core;
     this.#core.advance(nowMs);
-    const nothing = { index: 0, reject: true, hintIndex: 0, hintTerm: 0 };
-    messages.push({ type: "append-response", from: id, to: leader, term, ...nothing, commit, vouched });
+    this.#introduction.say([leader]);
+    this.#arm();
   }
 
   hasReady(): boolean {
@@ -351,6 +357,7 @@ export class Raft<E extends RaftEntry> {
     if (this.#resigned || (vouched && isVoter(configuration, id))) {
       this.#core.wakeBy(this.#contact.dueMs(this.#core.leaderHeardMs));
     }
+    this.#core.wakeBy(this.#introduction.dueMs);
   }
 
   /** Its time has come, and it may not campaign. If it led, the others must not go on waiting for it. */
@@ -423,6 +430,7 @@ export class Raft<E extends RaftEntry> {
     // What it voted in this term it may have forgotten; nobody but this leader can have won it.
     if (!core.vouched && core.vote === 0) core.castVote(leader);
     this.#contact.heard(core.nowMs);
+    this.#introduction.wait();
   }
 
   /** The leader of this term has said that it leads no more. */
@@ -442,6 +450,8 @@ export class Raft<E extends RaftEntry> {
   #onOldTerm(message: Message<E>): void {
     if (message.type === "append" || message.type === "heartbeat" || message.type === "snapshot") {
       this.#tellResigned([message.from]);
+    } else if (message.type === "append-response" && !message.vouched) {
+      this.#leadership?.onForgotten(message);
     }
   }
 }

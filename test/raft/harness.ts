@@ -268,12 +268,13 @@ export class Cluster {
     if (noticed) { for (const { id: other, raft } of this.members) raft.peerLost(id, this.timeOf(other)); }
   }
 
-  restart(id: NodeId): void {
+  /** `inSession`: only this replica begins anew, the others hear nothing of it. */
+  restart(id: NodeId, inSession = false): void {
     const disk = this.#down.get(id)!;
     this.#down.delete(id);
     this.#start(id, disk);
     this.#checkedTo.delete(id);
-    for (const other of this.#members.keys()) if (other !== id) this.connect(id, other);
+    if (!inSession) { for (const other of this.#members.keys()) if (other !== id) this.connect(id, other); }
     this.#hear();
   }
 

@@ -38,7 +38,9 @@ lost("20: a replica that returns with an empty disk does not vote under its old 
 
 lost("20: it neither votes, nor pre-votes, nor campaigns, nor confirms reads", () => {
   const solo = new Solo({ forgot: true });
-  assert.is(solo.raft.deadlineMs, Infinity);
+  solo.wait(10 * ELECTION_TIMEOUT_MS);
+  assert.is(solo.raft.term, 0, "all it does is to introduce itself");
+  solo.sent();
   solo.raft.campaign(0);
   assert.is(solo.raft.role, "follower");
   assert.equal(solo.receive(voteRequest({ from: 2, term: 1 }, [9, 9], { preVote: true })), ["1>2 pre-vote t0 no"]);
@@ -200,6 +202,17 @@ lost("a disk that lost the end of its log starts from what is left, and only if 
   assert.throws(() => new Solo(state), (error: unknown) => error instanceof InvariantError);
 });
 
+/** Member 3 begins anew within its session; the leader hears nothing of it by itself. */
+function beginsAnew(cluster: Cluster, term: number): void {
+  cluster.crash(3);
+  cluster.replaceDisk(3, {
+    ...emptyDisk(cluster.configuration),
+    hardState: { term, vote: 0, commit: 0 },
+    forgot: true,
+  });
+  cluster.restart(3, true);
+}
+
 lost(
   "20: a replica that begins anew within a link session introduces itself, and the leader forgets what it acknowledged",
   () => {
@@ -208,13 +221,7 @@ lost(
     cluster.propose(1, "a", "b");
     cluster.advance(50);
     const { term } = cluster.raft(1);
-    cluster.crash(3);
-    cluster.replaceDisk(3, {
-      ...emptyDisk(cluster.configuration),
-      hardState: { term, vote: 0, commit: 0 },
-      forgot: true,
-    });
-    cluster.restart(3);
+    beginsAnew(cluster, term);
     // Without a new session, and with nothing to do, the leader would never speak to it again.
     cluster.raft(3).introduce(1, 0);
     cluster.advance(10 * ELECTION_TIMEOUT_MS);
@@ -222,6 +229,51 @@ lost(
     assert.ok(cluster.raft(3).vouched);
   },
 );
+
+lost("20: a replica that learns late that its disk is old says so to a leader that had nothing to tell it", () => {
+  const cluster = new Cluster(3);
+  cluster.elect(1);
+  cluster.propose(1, "a");
+  cluster.advance(5 * ELECTION_TIMEOUT_MS);
+  cluster.raft(3).doubt(cluster.nowMs);
+  cluster.advance(ELECTION_TIMEOUT_MS / 2);
+  assert.ok(cluster.raft(3).vouched);
+});
+
+lost("20: a replica that begins anew and whose introduction is lost, or is of an earlier term, says it again", () => {
+  for (const termsBehind of [0, 1]) {
+    const cluster = new Cluster(3);
+    cluster.elect(1);
+    cluster.elect(1);
+    cluster.propose(1, "a", "b");
+    cluster.advance(5 * ELECTION_TIMEOUT_MS);
+    beginsAnew(cluster, cluster.raft(1).term - termsBehind);
+    cluster.advance(10 * ELECTION_TIMEOUT_MS);
+    assert.equal(cluster.values(3), ["a", "b"]);
+    assert.ok(cluster.raft(3).vouched, `${termsBehind} terms behind`);
+  }
+});
+
+lost("20: a replica that begins anew twice in one session is brought up and vouched for", () => {
+  const cluster = new Cluster(3);
+  cluster.elect(1);
+  cluster.propose(1, "a", "b");
+  cluster.advance(50);
+  const { term } = cluster.raft(1);
+  // Nobody confirms the leader: the replica has all there is again, and is not vouched for, when it begins anew once more.
+  cluster.isolate(2);
+  for (let time = 0; time < 2; time++) {
+    beginsAnew(cluster, term);
+    cluster.raft(3).introduce(1, cluster.nowMs);
+    cluster.advance(20);
+    assert.is(cluster.raft(3).lastIndex, 3);
+    assert.not.ok(cluster.raft(3).vouched);
+  }
+  cluster.heal();
+  cluster.advance(10 * ELECTION_TIMEOUT_MS);
+  assert.equal(cluster.values(3), ["a", "b"]);
+  assert.ok(cluster.raft(3).vouched);
+});
 
 lost("20: what it says then counts for nothing", () => {
   const solo = new Solo();
