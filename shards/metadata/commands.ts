@@ -159,7 +159,8 @@ function moveReplicas(state: MetadataState, { name, partition, replicas }: MoveR
   }
   // Also when it names the present replicas: a move that has begun is taken back by another.
   const isThere = record.target.length === 0 && replicas.join() === record.replicas.join();
-  if (!isThere) replacePartition(state, topic, { ...record, target: replicas });
+  const passed = [...new Set([...record.passed ?? [], ...record.target])];
+  if (!isThere) replacePartition(state, topic, { ...record, target: replicas, passed });
   return { ok: true, value: {} };
 }
 
@@ -168,7 +169,7 @@ function finishMove(state: MetadataState, { shard, replicas }: FinishMove): Comm
   const record = state.moving.get(shard);
   const topic = state.topicOfShard.get(shard);
   if (record && topic && record.target.join() === replicas.join()) {
-    replacePartition(state, topic, { ...record, replicas, target: [] });
+    replacePartition(state, topic, { ...record, replicas, target: [], passed: [] });
   }
   return { ok: true, value: {} };
 }

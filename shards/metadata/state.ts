@@ -19,11 +19,16 @@ export interface PartitionRecord {
   readonly replicas: readonly NodeId[];
   /** Where the replicas are on their way to; empty when they stay. */
   readonly target: readonly NodeId[];
+  /**
+   * Earlier targets of a move that was redirected on its way: they may be members by now, with a vote that is needed, and
+   * keep what they have until the move is done.
+   */
+  readonly passed?: readonly NodeId[];
 }
 
 /** All nodes that hold a replica, or are about to. */
-export function holdersOf({ replicas, target }: PartitionRecord): Set<NodeId> {
-  return new Set([...replicas, ...target]);
+export function holdersOf({ replicas, target, passed = [] }: PartitionRecord): Set<NodeId> {
+  return new Set([...replicas, ...target, ...passed]);
 }
 
 export interface TopicRecord {

@@ -8,7 +8,7 @@ import { hasQuorum } from "../raft/quorum.ts";
 import type { Runtime, Timer } from "../runtime/runtime.ts";
 import type { Replica } from "../../shards/host/replica.ts";
 import type { MetadataService } from "../../shards/metadata/service.ts";
-import type { MetadataState, PartitionRecord } from "../../shards/metadata/state.ts";
+import { holdersOf, type MetadataState, type PartitionRecord } from "../../shards/metadata/state.ts";
 import type { Partitions } from "./partitions.ts";
 
 const LOOK_MS = 100;
@@ -95,12 +95,13 @@ export class ReplicaMover {
   /**
    * A newcomer is vouched for when every voter has answered. One that is away and shall leave anyway (it may be the reason
    * for the move) leaves first; until the newcomer votes, a majority needs the same nodes with it or without. One that is
-   * no holder any more, for the move was redirected on its way, has given its replica up and answers no more.
+   * no holder any more has given its replica up and answers no more.
    */
-  #dropGone(replica: Replica, { voters, learners }: Configuration, { replicas, target }: PartitionRecord): void {
+  #dropGone(replica: Replica, { voters, learners }: Configuration, record: PartitionRecord): void {
     const { nodeId, peers } = this.#options;
+    const holders = holdersOf(record);
     const isGone = (node: NodeId) =>
-      node !== nodeId && !target.includes(node) && !(replicas.includes(node) && peers.isAlive(node));
+      node !== nodeId && !record.target.includes(node) && !(holders.has(node) && peers.isAlive(node));
     const left = voters.filter((node) => !isGone(node));
     if (left.length < voters.length) replica.reconfigure({ voters: left, learners });
   }

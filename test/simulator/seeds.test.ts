@@ -31,6 +31,8 @@ const REGRESSIONS: readonly (readonly [seed: number, found: string])[] = [
     2164,
     "a replica that was moving in when its disk lost unknown groups was never repaired; files were compacted for ever",
   ],
+  [3056, "a redirected move ended the replica of a node that was a voter by then: with one bad disk nobody could lead"],
+  [3204, "a replica in an idle group that learnt late that its disk is old never said so, and was never vouched for"],
   [5017, "a replica not vouched for yet began anew: its leader kept its match"],
   [5074, "the answer to a heartbeat sent before a member lost all was taken: it never heard again what it should read"],
   [5107, "the same, in a partition of which nothing had been read"],

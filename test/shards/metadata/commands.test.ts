@@ -2,7 +2,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { applyCommand, decodeCommand, encodeCommand, type MetadataCommand } from "../../../shards/metadata/commands.ts";
 import { placePartitions } from "../../../shards/metadata/placement.ts";
-import { MetadataState } from "../../../shards/metadata/state.ts";
+import { holdersOf, MetadataState } from "../../../shards/metadata/state.ts";
 
 const metadata = suite("metadata commands");
 
@@ -35,6 +35,29 @@ metadata("what cannot be done changes nothing and says why", () => {
     assert.is(result.ok ? "" : result.code, code);
   }
   assert.equal(state.encode(), before);
+});
+
+metadata("whoever a redirected move may have made a member holds its replica until the move is done", () => {
+  const state = new MetadataState();
+  for (let id = 1; id <= 5; id++) {
+    applyCommand(state, { type: "registerNode", node: { id, host: "node", clientPort: id, adminPort: 0 } });
+  }
+  applyCommand(state, create("a", [[1, 2, 3]]));
+  const holders = () => [...holdersOf(state.topics.get("a")!.partitions[0]!)].sort().join();
+  const move = (...replicas: number[]) =>
+    applyCommand(state, { type: "moveReplicas", name: "a", partition: 0, replicas });
+  const { shard } = state.topics.get("a")!.partitions[0]!;
+  assert.ok(move(1, 2, 4).ok);
+  assert.is(holders(), "1,2,3,4");
+  move(1, 2, 5);
+  assert.is(holders(), "1,2,3,4,5");
+  applyCommand(state, { type: "finishMove", shard, replicas: [1, 2, 4] });
+  assert.is(holders(), "1,2,3,4,5", "that was the end of another move");
+  const again = new MetadataState();
+  again.load(state.encode());
+  assert.is(again.encode().join(), state.encode().join());
+  applyCommand(state, { type: "finishMove", shard, replicas: [1, 2, 5] });
+  assert.is(holders(), "1,2,5");
 });
 
 metadata("producer ids are handed out once", () => {
