@@ -16,6 +16,7 @@ import { runQueue } from "./queue.ts";
 import { runRepair } from "./repair.ts";
 import { runRebalance } from "./rebalance.ts";
 import { runRestart } from "./restart.ts";
+import { runSimulator } from "./simulator.ts";
 
 interface BenchFlags {
   readonly frameBytes: number;
@@ -33,6 +34,7 @@ interface BenchFlags {
   readonly gib: number;
   readonly flips: number;
   readonly rounds: number;
+  readonly seeds: number;
   readonly only?: string;
   readonly out?: string;
   readonly json?: boolean;
@@ -59,6 +61,7 @@ const BENCHES: Readonly<Record<string, (flags: BenchFlags) => Promise<object>>> 
   rebalance: (flags) =>
     runRebalance({ ...flags, partitions: Math.max(flags.partitions, flags.members * 4), onProgress }),
   restart: (flags) => runRestart({ ...flags, onProgress }),
+  simulator: (flags) => runSimulator({ ...flags, onProgress }),
 };
 
 const cli = cac("bench");
@@ -77,6 +80,7 @@ cli.command("<name>", `one of ${Object.keys(BENCHES).join(", ")}`)
   .option("--backlog <n>", "queue: waiting records, of which every second one is acked first", { default: 1_000_000 })
   .option("--gib <n>", "backlog: how much waits; three times that goes to the disk", { default: 8 })
   .option("--flips <n>", "repair: bytes of one node's log that are flipped", { default: 200 })
+  .option("--seeds <n>", "simulator: how many, after 25 that are not measured", { default: 60 })
   .option("--rounds <n>", "peers: how often each is measured", { default: 3 })
   .option("--only <names>", "peers: raftline, rabbitmq, nats, kafka; comma between them")
   .option("--out <folder>", "peers: where peers.json and the charts go")

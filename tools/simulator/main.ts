@@ -75,7 +75,7 @@ async function runSeeds(first: number, count: number, settings: Settings, worker
   });
   const wallSeconds = Number(((performance.now() - startedMs) / 1000).toFixed(1));
   const { seeds, failures, simulatedSeconds, events, faults } = totals;
-  const result = { seeds, failures, simulatedSeconds, wallSeconds, events, faults };
+  const result = { seeds, failures, simulatedSeconds, events, faults, wallSeconds };
   console.log(json ? JSON.stringify(result) : totalsText(result));
   return failures === 0 ? 0 : 1;
 }
