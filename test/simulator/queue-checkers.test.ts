@@ -37,6 +37,19 @@ checkers("an ack whose outcome is not known may or may not hold", () => {
   );
 });
 
+checkers("an ack that comes late, under an earlier lease, is told that the record is done", () => {
+  assert.equal(
+    found((history) => {
+      history.delivered(0, 0, "a", 1, 1);
+      history.delivered(0, 0, "a", 2, 2);
+      history.acked(0, 0, 2);
+      history.acked(0, 0, 1);
+      history.checkDrained(0, 0, 1);
+    }),
+    [],
+  );
+});
+
 checkers("the refusal of one lease's ack says nothing of an ack under another", () => {
   assert.equal(
     found((history) => {
@@ -64,9 +77,9 @@ checkers("each anomaly is found", () => {
       history.acked(0, 0, 1);
     }],
     ["acknowledged twice", (history) => {
-      history.delivered(0, 0, "a", 2, 2);
-      history.acked(0, 0, 2);
+      history.delivered(0, 0, "a", 1, 1);
       history.acked(0, 0, 1);
+      history.acked(0, 0, 2);
     }],
     ["delivery count does not rise", (history) => {
       history.delivered(0, 0, "a", 1, 1);

@@ -62,6 +62,8 @@ export class QueueHistory {
 
   acked(partition: number, offset: number, leaseId: number): void {
     const record = this.#records[partition]!.get(offset)!;
+    // Done already under a later lease: the record is done, and that is what an ack is told. It changed nothing.
+    if (leaseId < record.acked) return;
     if (record.acked > 0 && record.acked !== leaseId) {
       this.#broken("acknowledged twice", `${partition}/${offset}: under leases ${record.acked} and ${leaseId}`);
     }
