@@ -6,7 +6,7 @@ import type { Group } from "./state.ts";
 export interface Told {
   /** Flat: shard and generation of each partition, by shard. */
   readonly assigned: readonly number[];
-  /** Names what is assigned; never 0. */
+  /** Names what is assigned, and what is to be let go; never 0. */
   readonly hash: number;
 }
 
@@ -31,6 +31,7 @@ export function planOf(group: Group, partitionsOf: (topic: string) => readonly n
   for (const topic of topics) for (const shard of partitionsOf(topic)) partitions.push({ shard, topic });
   const target = assignPartitions(members, partitions, (shard) => group.owners.get(shard)?.memberId);
   const kept = new Map(members.map(({ memberId }) => [memberId, [] as number[]]));
+  const leaving = new Map(members.map(({ memberId }) => [memberId, [] as number[]]));
   const moves: Move[] = [];
   for (const [shard, to] of target) {
     const owner = group.owners.get(shard);
@@ -40,10 +41,18 @@ export function planOf(group: Group, partitionsOf: (topic: string) => readonly n
   for (const [shard, { memberId }] of group.owners) {
     if (!target.has(shard)) moves.push({ shard, from: memberId, to: "" });
   }
-  return { told: new Map([...kept].map(([memberId, assigned]) => [memberId, toldOf(assigned)])), moves };
+  for (const { shard, from } of moves) leaving.get(from)?.push(shard, group.owners.get(shard)!.generation);
+  return {
+    told: new Map([...kept].map(([memberId, assigned]) => [memberId, toldOf(assigned, leaving.get(memberId)!)])),
+    moves,
+  };
 }
 
-/** What a member holds by the target is in the order of the shards, as the target lists each member's. */
-function toldOf(assigned: readonly number[]): Told {
-  return { assigned, hash: keyHash(assigned.join()) || 1 };
+/**
+ * What a member holds by the target is in the order of the shards, as the target lists each member's. What it is to let go
+ * counts in the name: a member that held just this once before, and has not heard yet of what it was given since, must not
+ * be taken for one that has let that go.
+ */
+function toldOf(assigned: readonly number[], leaving: readonly number[]): Told {
+  return { assigned, hash: keyHash(`${assigned.join()};${leaving.join()}`) || 1 };
 }

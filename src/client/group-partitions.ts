@@ -213,28 +213,33 @@ export class GroupPartitions {
         coming.push({ cursor: new PartitionCursor(route), generation, committed: -1 });
       }
     }
-    if (coming.length === 0) return;
+    if (coming.length === 0) return this.#nothingComes();
     const taken: OwnedPartition[] = [];
+    // If it fails it is tried again, and said to be held until then: the claim may have been taken.
     this.#coming = coming;
-    try {
-      const known = await claim(this.#cluster, this.#settings.group, this.#member.memberId, coming);
-      coming.forEach((owned, i) => {
-        const { cursor: { route: { shard } }, generation } = owned;
-        if (known[i] === 0) taken.push(owned);
-        else this.#refused.set(shard, { generation, known: known[i]! });
-      });
-      await this.#begin(taken.filter(({ committed }) => committed < 0));
-      for (const owned of taken) this.#owned.set(owned.cursor.route.shard, owned);
-    } finally {
-      this.#coming = [];
-      if (coming.some(({ cursor }) => !this.#owned.has(cursor.route.shard))) this.#member.report();
-    }
+    const known = await claim(this.#cluster, this.#settings.group, this.#member.memberId, coming);
+    coming.forEach((owned, i) => {
+      const { cursor: { route: { shard } }, generation } = owned;
+      if (known[i] === 0) taken.push(owned);
+      else this.#refused.set(shard, { generation, known: known[i]! });
+    });
+    await this.#begin(taken.filter(({ committed }) => committed < 0));
+    for (const owned of taken) this.#owned.set(owned.cursor.route.shard, owned);
+    this.#coming = [];
+    if (taken.length < coming.length) this.#member.report();
     for (const { cursor, committed } of taken) {
       cursor.seek(committed);
       cursor.processed = committed;
     }
     if (taken.length > 0) await this.#settings.onAssigned(taken.map(placeOf));
     this.#reader.add(taken.filter((owned) => !this.#lost.has(owned)).map(({ cursor }) => cursor));
+  }
+
+  /** What could not be taken over is not wanted any more. */
+  #nothingComes(): void {
+    if (this.#coming.length === 0) return;
+    this.#coming = [];
+    this.#member.report();
   }
 
   /** The group's first place in a partition is kept at once: "latest" must not mean another record the next time. */
