@@ -95,7 +95,10 @@ export class GroupLeader {
         if (watcher.consumer === command.consumer && watcher.group === command.group) watcher.left();
       }
     }
+    const extended = command.op === "extend" ? this.queue(command.group)?.deadlines : undefined;
+    if (command.op === "extend") extended?.extending(command.leaseId);
     this.#proposals.submit(command, (result) => {
+      if (command.op === "extend") extended?.extended(command.leaseId);
       this.#changed(command, result);
       done(result);
     });

@@ -28,6 +28,8 @@ export class QueueDeadlines {
   readonly #clock: Clock;
   readonly #state: QueueState;
   readonly #leases = new Map<number, number>();
+  /** How many extensions of each are on their way. */
+  readonly #extending = new Map<number, number>();
   /** Of delays; what waits for the wall clock is asked by its own time. */
   readonly #parcels = new Map<number, number>();
   /** Parcels that still take records, by their delay. */
@@ -50,6 +52,18 @@ export class QueueDeadlines {
         this.wallParcelRuns(ms);
       }
     }
+  }
+
+  /** An extension is on its way: the lease does not end before it is known what becomes of that. */
+  extending(leaseId: number): void {
+    this.#extending.set(leaseId, (this.#extending.get(leaseId) ?? 0) + 1);
+  }
+
+  /** It was taken or refused; where it was taken {@link leaseRuns} follows. */
+  extended(leaseId: number): void {
+    const left = this.#extending.get(leaseId)! - 1;
+    if (left > 0) this.#extending.set(leaseId, left);
+    else this.#extending.delete(leaseId);
   }
 
   /** From now on, in full. */
@@ -96,6 +110,9 @@ export class QueueDeadlines {
     const nowMs = this.#clock.monotonicMs();
     this.nextDueMs = Infinity;
     for (const [delayMs, { openUntilMs }] of this.#open) if (openUntilMs <= nowMs) this.#open.delete(delayMs);
+    for (const leaseId of this.#extending.keys()) {
+      if ((this.#leases.get(leaseId) ?? Infinity) <= nowMs) this.leaseRuns(leaseId, AGAIN_MS);
+    }
     const leaseIds = this.#takeFrom(this.#leases, nowMs, (leaseId) => this.#state.leases.has(leaseId));
     const parcelIds = this.#takeFrom(this.#parcels, nowMs, () => true);
     const wallMs = this.#clock.wallMs();

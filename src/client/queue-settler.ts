@@ -210,6 +210,11 @@ export class QueueSettler {
       this.#unsettled -= 1;
       return settlement.resolve();
     }
+    if (code === "LEASE_EXPIRED" && settlement.uncertain && kind === "ack") {
+      const message =
+        `ack of lease ${leaseId} of ${route.topic}/${route.partition}: the lease is over, it may have been done before`;
+      return this.#fail(settlement, "TIMED_OUT", message);
+    }
     if (!LEADER_CODES.has(code) && code !== "CLOSED" && code !== "DISK_FULL") {
       return this.#fail(settlement, code, `${kind} of lease ${leaseId} of ${route.topic}/${route.partition}: ${code}`);
     }

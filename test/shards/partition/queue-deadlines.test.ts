@@ -28,6 +28,23 @@ deadlines("a lease ends when its time is over, and with a new leader it runs ane
   assert.equal(second.take().leaseIds, [], "told once");
 });
 
+deadlines("a lease does not end while its extension is on its way", () => {
+  const { state, time, lead } = queue();
+  state.lease(1, "a", 100, [0, 1], END);
+  const leader = lead();
+  time.advance(99);
+  leader.extending(1);
+  leader.extending(1);
+  time.advance(500);
+  assert.equal(leader.take().leaseIds, []);
+  leader.extended(1);
+  time.advance(200);
+  assert.equal(leader.take().leaseIds, [], "another one is");
+  leader.extended(1);
+  time.advance(200);
+  assert.equal(leader.take().leaseIds, [1]);
+});
+
 deadlines("a lease that was settled is not told of", () => {
   const { state, time, lead } = queue();
   state.lease(1, "a", 100, [0, 1], END);
