@@ -15,7 +15,8 @@ export interface Timed {
 
 export class Deadlines<T extends Timed> {
   readonly #runtime: Runtime;
-  readonly #slots: Set<T>[] = Array.from({ length: SLOTS }, () => new Set());
+  /** Those that never had an item are not there. */
+  readonly #slots = new Array<Set<T> | undefined>(SLOTS).fill(undefined);
   /** Slot number (not wrapped) in which each item waits. */
   readonly #slotOf = new Map<T, number>();
   #doneSlot: number;
@@ -41,7 +42,7 @@ export class Deadlines<T extends Timed> {
   remove(item: T): void {
     const slot = this.#slotOf.get(item);
     if (slot === undefined) return;
-    this.#slots[slot % SLOTS]!.delete(item);
+    this.#slots[slot % SLOTS]?.delete(item);
     this.#slotOf.delete(item);
   }
 
@@ -59,8 +60,8 @@ export class Deadlines<T extends Timed> {
   }
 
   #move(item: T, from: number | undefined, to: number): void {
-    if (from !== undefined) this.#slots[from % SLOTS]!.delete(item);
-    this.#slots[to % SLOTS]!.add(item);
+    if (from !== undefined) this.#slots[from % SLOTS]?.delete(item);
+    (this.#slots[to % SLOTS] ??= new Set()).add(item);
     this.#slotOf.set(item, to);
   }
 
@@ -89,8 +90,8 @@ export class Deadlines<T extends Timed> {
   }
 
   #fire(slot: number, nowMs: number): void {
-    const bucket = this.#slots[slot % SLOTS]!;
-    if (bucket.size === 0) return;
+    const bucket = this.#slots[slot % SLOTS];
+    if (bucket === undefined || bucket.size === 0) return;
     const items = [...bucket];
     bucket.clear();
     for (const item of items) {
@@ -103,7 +104,7 @@ export class Deadlines<T extends Timed> {
 
   #nextFilled(): number | undefined {
     for (let slot = this.#doneSlot + 1; slot < this.#doneSlot + SLOTS; slot++) {
-      if (this.#slots[slot % SLOTS]!.size > 0) return slot;
+      if ((this.#slots[slot % SLOTS]?.size ?? 0) > 0) return slot;
     }
     return undefined;
   }
