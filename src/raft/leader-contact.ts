@@ -17,7 +17,9 @@ export class LeaderContact {
   readonly #options: ContactOptions;
   /** From when on patience is counted. */
   #startMs: number;
+  /** How long is waited, for a leader or for votes: the usual patience, but after a campaign in a hurry. */
   #timeoutMs: number;
+  #patienceMs: number;
   #covered = false;
   #lost = false;
   #quickTries = 0;
@@ -26,12 +28,13 @@ export class LeaderContact {
   constructor(options: ContactOptions, nowMs: number) {
     this.#options = options;
     this.#startMs = nowMs;
-    this.#timeoutMs = this.#draw();
+    this.#timeoutMs = this.#patienceMs = this.#draw();
   }
 
   /** The leader of the present term spoke to this group. */
   heard(nowMs: number): void {
     this.#startMs = nowMs;
+    this.#timeoutMs = this.#patienceMs;
     this.#covered = true;
     this.#lost = false;
     this.#quickTries = 0;
@@ -43,7 +46,7 @@ export class LeaderContact {
     this.#startMs = nowMs;
     this.#covered = false;
     this.#hurryAtMs = Infinity;
-    this.#timeoutMs = this.#draw();
+    this.#timeoutMs = this.#patienceMs = this.#draw();
   }
 
   /** A campaign begins: how long until the next one. */

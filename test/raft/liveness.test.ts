@@ -4,6 +4,7 @@
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { LeaderContact } from "../../src/raft/leader-contact.ts";
 import { Cluster, ELECTION_TIMEOUT_MS } from "./harness.ts";
 import { accepted, append, confirmed, describe, voteRequest } from "./messages.ts";
 import { Solo } from "./solo.ts";
@@ -295,6 +296,15 @@ loss("a voter that knows it, too, grants in spite of the lease", () => {
   assert.equal(solo.receive(request), ["1>3 pre-vote t1 no"]);
   solo.raft.peerLost(2, 0);
   assert.equal(solo.receive(request), ["1>3 pre-vote t2 yes"]);
+});
+
+loss("who campaigned in a hurry waits for the leader that was found as long as anybody", () => {
+  const contact = new LeaderContact({ electionTimeoutMs: 1_000, lostLeaderJitterMs: 50, random: () => 0.5 }, 0);
+  contact.lose(0);
+  contact.campaigns(30);
+  assert.ok(contact.dueMs(-Infinity) < 30 + 250, "the next campaign would follow soon");
+  contact.heard(40);
+  assert.is(contact.dueMs(40), 40 + 1_500);
 });
 
 loss.run();
