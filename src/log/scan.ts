@@ -199,20 +199,26 @@ class Scan {
     return bad;
   }
 
-  /** Each piece that is wrong must miss a whole sector (or its own part of one); else nothing of it is missing. */
+  /** Each piece that is wrong must miss a whole sector (or the block's part of one); else nothing of it is missing. */
   async #maybeTorn(header: BlockHeader, bad: readonly BadEntry[]): Promise<boolean> {
-    if (bad.length === 0) return await this.#missesSector(this.#position + BLOCK_HEADER_BYTES, header.tableBytes);
-    for (const { at, bytes } of bad) if (!await this.#missesSector(at, bytes)) return false;
+    const end = this.#position + blockBytes(header);
+    if (bad.length === 0) return await this.#missesSector(this.#position + BLOCK_HEADER_BYTES, header.tableBytes, end);
+    for (const { at, bytes } of bad) if (!await this.#missesSector(at, bytes, end)) return false;
     return true;
   }
 
-  async #missesSector(from: number, length: number): Promise<boolean> {
-    const bytes = await this.#window.bytes(from, length);
-    if (bytes.length < length) return true;
+  /**
+   * Whether a sector that the piece touches reads as zeros, all that the block has of it, up to `blockEnd`: the piece's own
+   * bytes of it may be few, and zeros by nature.
+   */
+  async #missesSector(from: number, length: number, blockEnd: number): Promise<boolean> {
     for (let at = from; at < from + length;) {
-      const sectorEnd = Math.min(from + length, (Math.floor(at / SECTOR_BYTES) + 1) * SECTOR_BYTES);
-      if (isZero(bytes.subarray(at - from, sectorEnd - from))) return true;
-      at = sectorEnd;
+      const sector = Math.floor(at / SECTOR_BYTES) * SECTOR_BYTES;
+      const start = Math.max(this.#position, sector);
+      const end = Math.min(blockEnd, sector + SECTOR_BYTES);
+      const bytes = await this.#window.bytes(start, end - start);
+      if (bytes.length < Math.min(end, from + length) - start || isZero(bytes)) return true;
+      at = sector + SECTOR_BYTES;
     }
     return false;
   }
@@ -229,7 +235,7 @@ class Scan {
     }
     const endOfBytes = await this.#endOfBytes(position);
     const clean = endOfBytes === position && this.#until === undefined;
-    if (clean || (!this.#durable && await this.#missesSector(position, BLOCK_HEADER_BYTES))) {
+    if (clean || (!this.#durable && await this.#missesSector(position, BLOCK_HEADER_BYTES, Infinity))) {
       this.#torn = endOfBytes - position;
       return false;
     }

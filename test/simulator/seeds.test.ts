@@ -19,6 +19,7 @@ const REGRESSIONS: readonly (readonly [seed: number, found: string])[] = [
   [515, "the same, with a checkpoint of a later term than the one that was kept"],
   [2808, "a commit index past the end of a log whose end was destroyed before the note that it was repaired"],
   [3765, "the same"],
+  [20320, "a flipped bit in the last block was taken for a torn write: what was acknowledged was cut away"],
   [40559, "an entry that a destroyed write had replaced was served: a later leader without what was committed"],
   [40826, "a power loss left the node's identity file empty: it was renamed before its own name was durable"],
   [41951, "a group whose every trace was destroyed began anew, as if it had never voted"],
