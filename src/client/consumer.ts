@@ -97,8 +97,13 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
       },
       onMoved: () => this.#tell(),
       onFailed: (error) => this.#fail(error),
-      onTrimmed: ({ route: { topic, partition }, fetchOffset: fromOffset }, toOffset) => {
+      onTrimmed: (cursor, fromOffset, toOffset) => {
+        const { topic, partition } = cursor.route;
         options.onTrimmed?.({ topic, partition, fromOffset, toOffset });
+        // Where nothing of the partition is in hand, or waits to be given out, what was deleted is done with.
+        if (cursor.position !== toOffset || this.#inHand === cursor) return;
+        cursor.processed = toOffset;
+        this.#group?.touch();
       },
     });
   }

@@ -33,7 +33,7 @@ export interface FetcherSettings {
   readonly onMoved: () => void;
   readonly onFailed: (error: RaftlineError) => void;
   /** Records were deleted before this cursor came to them: it goes on at `toOffset`. */
-  readonly onTrimmed: (cursor: PartitionCursor, toOffset: number) => void;
+  readonly onTrimmed: (cursor: PartitionCursor, fromOffset: number, toOffset: number) => void;
 }
 
 interface Asked {
@@ -188,9 +188,10 @@ export class Fetcher {
   /** Retention has removed what was asked for: go on at what is left. */
   #skipTrimmed(cursor: PartitionCursor, part: FetchResult): void {
     cursor.fetching = false;
-    this.#settings.onTrimmed(cursor, part.startOffset);
+    const { fetchOffset } = cursor;
     cursor.fetchOffset = part.startOffset;
     if (!cursor.hasBatch) cursor.position = part.startOffset;
+    this.#settings.onTrimmed(cursor, fetchOffset, part.startOffset);
     this.#settings.onMoved();
   }
 

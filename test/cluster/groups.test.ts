@@ -325,4 +325,24 @@ groups("settings that make no sense are refused", async () => {
   await asQueue.close();
 });
 
+groups("records that were deleted before their group came to them count as done with", async () => {
+  await topicWith("deleted", 5, 1);
+  const placeIs = async (offset: number) => {
+    for (let waited = 0;; waited += 50) {
+      const [place] = await client.admin.describeGroup("deleted", "late").catch(() => []);
+      if (place?.floor === offset && place.waiting === 0) return;
+      assert.ok(waited < PATIENCE_MS, JSON.stringify(place));
+      await delay(50);
+    }
+  };
+  const first = new Reader(client, { topics: ["deleted"], group: "late", from: "earliest" });
+  await placeIs(5);
+  await first.consumer.close();
+  await client.producer().sendAll("deleted", Array.from({ length: 15 }, (_, i) => ({ value: `${i}` })));
+  await client.admin.deleteRecords("deleted", 0, 20);
+  const second = new Reader(client, { topics: ["deleted"], group: "late" });
+  await placeIs(20);
+  await second.consumer.close();
+});
+
 groups.run();

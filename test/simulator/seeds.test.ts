@@ -36,6 +36,7 @@ const REGRESSIONS: readonly (readonly [seed: number, found: string])[] = [
   [3204, "a replica in an idle group that learnt late that its disk is old never said so, and was never vouched for"],
   [10946, "a cut-off leader ended a lease whose extension was in its log: both were committed together"],
   [10936, "an ack that was done, and asked for again after its lease, was told to be undone instead of not known"],
+  [20415, "records deleted before their group came to them were never counted as done with: its lag stayed"],
   [11276, "a partition just given to a member was given on, because the member had once held what it was to hold then"],
   [5017, "a replica not vouched for yet began anew: its leader kept its match"],
   [5074, "the answer to a heartbeat sent before a member lost all was taken: it never heard again what it should read"],
