@@ -18,6 +18,8 @@ export interface HostLimits {
   readonly balanceDelayMs: number;
   /** How often a leader looks for records that need no longer be kept. */
   readonly retentionLookMs: number;
+  /** So long a member must be away before a move that is to replace it goes on with fewer members than it should have. */
+  readonly awayMsMax: number;
 }
 
 export const DEFAULT_HOST_LIMITS: HostLimits = {
@@ -30,4 +32,5 @@ export const DEFAULT_HOST_LIMITS: HostLimits = {
   applyReadBytesMax: 4 * 1024 * 1024,
   balanceDelayMs: 5_000,
   retentionLookMs: 5_000,
+  awayMsMax: 60_000,
 };

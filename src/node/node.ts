@@ -202,6 +202,7 @@ export class RaftlineNode {
       metadataService: this.metadataService,
       partitions: this.partitions,
       peers,
+      awayMsMax: limits.awayMsMax,
     });
     this.balance = new Balance({ runtime, nodeId, host, peers, delayMs: limits.balanceDelayMs });
     this.#retention = new RetentionLoop({ runtime, log, metadata, partitions, lookMs: limits.retentionLookMs });

@@ -24,6 +24,8 @@ export interface ReplicaMoverOptions {
   readonly metadataService: MetadataService;
   readonly partitions: Partitions;
   readonly peers: { isAlive(peer: NodeId): boolean };
+  /** See `HostLimits`. */
+  readonly awayMsMax: number;
 }
 
 export class ReplicaMover {
@@ -32,6 +34,8 @@ export class ReplicaMover {
   readonly #settling = new Map<number, number>();
   /** Shards whose end is being told to the metadata. */
   readonly #telling = new Set<number>();
+  /** When each member that is away now was first seen to be. */
+  readonly #awaySinceMs = new Map<NodeId, number>();
   #timer: Timer | undefined;
 
   constructor(options: ReplicaMoverOptions) {
@@ -51,6 +55,7 @@ export class ReplicaMover {
 
   #look(): void {
     const { metadata, partitions } = this.#options;
+    this.#watchAway();
     let moves = 0;
     for (const record of metadata.moving.values()) {
       const replica = partitions.get(record.shard)?.replica;
@@ -59,6 +64,17 @@ export class ReplicaMover {
         moves += 1;
         this.#advance(replica, record);
       }
+    }
+  }
+
+  #watchAway(): void {
+    const { metadata, peers, runtime } = this.#options;
+    const nowMs = runtime.clock.monotonicMs();
+    const members = new Set([...metadata.moving.values()].flatMap((record) => [...holdersOf(record)]));
+    for (const node of this.#awaySinceMs.keys()) if (!members.has(node)) this.#awaySinceMs.delete(node);
+    for (const node of members) {
+      if (peers.isAlive(node)) this.#awaySinceMs.delete(node);
+      else if (!this.#awaySinceMs.has(node)) this.#awaySinceMs.set(node, nowMs);
     }
   }
 
@@ -93,15 +109,16 @@ export class ReplicaMover {
   }
 
   /**
-   * A newcomer is vouched for when every voter has answered. One that is away and shall leave anyway (it may be the reason
-   * for the move) leaves first; until the newcomer votes, a majority needs the same nodes with it or without. One that is
-   * no holder any more has given its replica up and answers no more.
+   * A newcomer is vouched for when every voter has answered. One that stays away and shall leave anyway (it may be the
+   * reason for the move) leaves first; not at once, for without it one more disk that is lost leaves no majority. One that
+   * is no holder any more has given its replica up and answers no more.
    */
   #dropGone(replica: Replica, { voters, learners }: Configuration, record: PartitionRecord): void {
-    const { nodeId, peers } = this.#options;
+    const { nodeId, runtime, awayMsMax } = this.#options;
     const holders = holdersOf(record);
-    const isGone = (node: NodeId) =>
-      node !== nodeId && !record.target.includes(node) && !(holders.has(node) && peers.isAlive(node));
+    const awayUntilMs = runtime.clock.monotonicMs() - awayMsMax;
+    const isHere = (node: NodeId) => holders.has(node) && (this.#awaySinceMs.get(node) ?? Infinity) > awayUntilMs;
+    const isGone = (node: NodeId) => node !== nodeId && !record.target.includes(node) && !isHere(node);
     const left = voters.filter((node) => !isGone(node));
     if (left.length < voters.length) replica.reconfigure({ voters: left, learners });
   }

@@ -1,6 +1,9 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { connect, startCluster } from "../../mod.ts";
+import { startCluster as startNodes } from "../../src/node/cluster.ts";
+import { createNodeRuntime } from "../../src/runtime/node-runtime.ts";
+import { makeTemporaryFolder, removeFolder } from "../../src/runtime/temporary-folder.ts";
 
 type Cluster = Awaited<ReturnType<typeof startCluster>>;
 type Client = Awaited<ReturnType<typeof connect>>;
@@ -87,7 +90,10 @@ moving("to three other nodes and back, while records are sent: none is lost, dou
 });
 
 moving("a dead node is replaced; then the partition bears the loss of another", async () => {
-  await using cluster = await startCluster({ nodes: 5 });
+  const folder = makeTemporaryFolder("raftline-moving-");
+  const runtime = createNodeRuntime({ logLevel: "error" });
+  const limits = { awayMsMax: 1_000 };
+  await using cluster = await startNodes({ runtime, folder, nodes: 5, limits }, () => removeFolder(folder));
   await using client = await connect(cluster.bootstrap);
   const { partitions } = await client.admin.createTopic("orders", { partitions: 1, replicas: 3 });
   const [first, dead, third] = partitions[0]!.replicas as [number, number, number];
