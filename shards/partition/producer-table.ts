@@ -1,7 +1,7 @@
 /**
  * What a partition knows of its idempotent producers: the last sequences of each and where they went. A batch that is
- * sent again is recognised and stored once (KIP-98; its window of five batches would have a
- * lone partition wait for its answers).
+ * sent again is recognised and stored once (KIP-98; its window of five batches would have a lone partition wait for its
+ * answers).
  */
 import { Decoder, Encoder } from "cbor-x";
 import type { Entry } from "../../src/records/entry.ts";
