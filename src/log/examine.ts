@@ -8,7 +8,7 @@ import { FormatError, isZero } from "./bytes.ts";
 import { decodeFileHeader, encodeFileHeader, FILE_HEADER_BYTES, type FileHeader, fileName } from "./file-header.ts";
 import { FileIndex } from "./file-index.ts";
 import { decodeRuns, decodeSummary, placeBytes, type Summary, type Trailer, TRAILER_BYTES } from "./footer.ts";
-import { listFolder, readTrailer } from "./folder.ts";
+import { listFolder, readTrailer, splitReplaced } from "./folder.ts";
 import { GroupTable } from "./group-table.ts";
 import { DEFAULT_LOG_LIMITS } from "./limits.ts";
 import { compactedScan, scanBlocks, type ScanOptions } from "./scan.ts";
@@ -29,8 +29,11 @@ export interface Finding {
 
 export interface ExaminedFile {
   readonly file: string;
-  /** `open`: written to, or not sealed before the last end. `prepared`: has no block yet. */
-  readonly state: "sealed" | "compacted" | "open" | "prepared" | "unreadable";
+  /**
+   * `open`: written to, or not sealed before the last end. `prepared`: has no block yet. `replaced`: a compacted file
+   * behind it stands for it, and nobody had time to remove it; it is not looked at.
+   */
+  readonly state: "sealed" | "compacted" | "replaced" | "open" | "prepared" | "unreadable";
   readonly sizeBytes: number;
   readonly blocks: number;
   readonly entries: number;
@@ -82,14 +85,20 @@ class Examiner {
 
   async run(): Promise<Examination> {
     const numbers = await this.#list();
-    const opened: (OpenFile | undefined)[] = [];
-    for (const number of numbers) opened.push(await this.#open(number));
+    const opened: OpenFile[] = [];
     try {
-      for (const [at, each] of opened.entries()) if (each) await this.#examine(each, opened.slice(at + 1));
+      for (const number of numbers) {
+        const file = await this.#open(number);
+        if (file) opened.push(file);
+      }
+      const { left, replaced } = splitReplaced(opened);
+      for (const { file } of replaced) this.#files.push(emptyFile(file.name, file.sizeBytes, "replaced"));
+      for (const [at, each] of left.entries()) await this.#examine(each, left.slice(at + 1));
+      this.#checkNumbers(left);
     } finally {
-      for (const each of opened) await each?.handle.close();
+      for (const { handle } of opened) await handle.close();
     }
-    this.#checkNumbers(opened);
+    this.#files.sort((a, b) => a.file < b.file ? -1 : 1);
     const groups = [...this.#groups.values()].sort((a, b) => a.group - b.group);
     return { files: this.#files, groups, findings: this.#findings };
   }
@@ -135,10 +144,10 @@ class Examiner {
     if (at >= 0) this.#found("CORRUPT", name, at, FILE_HEADER_BYTES - at, "a copy of the header is damaged");
   }
 
-  async #examine(opened: OpenFile, later: readonly (OpenFile | undefined)[]): Promise<void> {
+  async #examine(opened: OpenFile, later: readonly OpenFile[]): Promise<void> {
     const { file, handle, trailer } = opened;
     const { scanBytes } = DEFAULT_LOG_LIMITS;
-    const following = later.find((next) => next?.firstSequence !== undefined)?.firstSequence;
+    const following = later.find((next) => next.firstSequence !== undefined)?.firstSequence;
     const counted: Counted = { blocks: 0, entries: 0, entryBytes: 0 };
     const window = new ScanWindow(handle, scanBytes);
     const index = new FileIndex(DEFAULT_LOG_LIMITS);
@@ -233,11 +242,9 @@ class Examiner {
     }
   }
 
-  #checkNumbers(opened: readonly (OpenFile | undefined)[]): void {
+  #checkNumbers(opened: readonly OpenFile[]): void {
     let before: WalFile | undefined;
-    for (const each of opened) {
-      if (!each) continue;
-      const { file } = each;
+    for (const { file } of opened) {
       if (before && file.firstNumber > before.number + 1) {
         const missing = fileName(before.number + 1);
         this.#found("MISSING_FILE", missing, 0, 0, "is missing: those around it are there");

@@ -92,17 +92,24 @@ export async function inspectFiles(disk: Disk, folder: string, numbers: readonly
 
 /** Removes what a compacted file stands for, and nobody had time to remove. @throws {LogError} `MISSING_FILE` */
 async function withoutReplaced(disk: Disk, found: readonly FoundFile[]): Promise<FoundFile[]> {
-  const left: FoundFile[] = [];
-  for (const each of found) {
-    const { file } = each;
-    while (left.length > 0 && left.at(-1)!.file.number >= file.firstNumber) await disk.remove(left.pop()!.file.path);
-    left.push(each);
-  }
+  const { left, replaced } = splitReplaced(found);
+  for (const { file } of replaced) await disk.remove(file.path);
   for (const [at, { file }] of left.entries()) {
     const before = left[at - 1]?.file.number;
     if (before !== undefined && before + 1 !== file.firstNumber) throw missing(before + 1, "those around it are there");
   }
   return left;
+}
+
+/** Splits off, of ascending files, those that a compacted one behind them stands for: the log no longer has them. */
+export function splitReplaced<T extends { readonly file: WalFile }>(found: readonly T[]): { left: T[]; replaced: T[] } {
+  const left: T[] = [];
+  const replaced: T[] = [];
+  for (const each of found) {
+    while (left.length > 0 && left.at(-1)!.file.number >= each.file.firstNumber) replaced.push(left.pop()!);
+    left.push(each);
+  }
+  return { left, replaced };
 }
 
 export function missing(number: number, why: string): LogError {

@@ -6,10 +6,11 @@ import { FOLDER, Machine } from "./machine.ts";
 
 const test = suite("examining a log");
 
-const LAST = 60;
+const TRIMMED_AT = 60;
+const LAST = 100;
 
-/** Sealed files, a compacted one, one that is written to. */
-async function machineWithLog(): Promise<Machine> {
+/** Sealed files, a compacted one, one that is written to. `beforeTrim`: when what is compacted later is still there. */
+async function machineWithLog(beforeTrim = (_machine: Machine) => {}): Promise<Machine> {
   const machine = new Machine(1);
   await machine.run((async () => {
     const log = await machine.open();
@@ -20,7 +21,8 @@ async function machineWithLog(): Promise<Machine> {
           writeOf(group, { entries: entriesOf(group, index, index, 1, group === 1 ? 50 : 900) })
         ),
       );
-      if (index !== 20) continue;
+      if (index !== TRIMMED_AT) continue;
+      beforeTrim(machine);
       for (const group of [2, 3]) log.trim(group, index, index - 1);
       await new Promise<void>((resolve) => machine.scheduler.after(500, resolve));
     }
@@ -40,10 +42,32 @@ test("tells what is there, and changes nothing", async () => {
   assert.equal(findings, []);
   assert.equal([...new Set(files.map(({ state }) => state))].sort(), ["compacted", "open", "prepared", "sealed"]);
   assert.equal(groups.map(({ group, lastIndex }) => [group, lastIndex]), [[1, LAST], [2, LAST], [3, LAST]]);
-  assert.equal(groups.map(({ firstIndex }) => firstIndex), [1, 20, 20]);
+  assert.equal(groups.map(({ firstIndex }) => firstIndex), [1, TRIMMED_AT, TRIMMED_AT]);
   assert.equal(groups[0]!.hardState, { term: 7, vote: 2, commit: 50 });
   assert.is(groups[0]!.checkpoint!.index, 40);
   assert.equal(machine.disk.paths().map((path) => machine.disk.bytes(path)), before);
+});
+
+test("files that a compacted one stands for, and nobody had time to remove, are no longer part of the log", async () => {
+  const earlier = new Map<string, Uint8Array>();
+  const machine = await machineWithLog(({ disk }) => {
+    for (const path of disk.paths().filter((path) => path.includes("wal-"))) {
+      earlier.set(path, disk.bytes(path).slice());
+    }
+  });
+  const without = await examine(machine);
+  const gone = [...earlier].filter(([path]) => !machine.disk.paths().includes(path));
+  assert.ok(gone.length > 2, `${gone.length} were compacted into one`);
+  // Killed when the first one, or every second one, was removed.
+  for (const left of [gone.slice(1), gone.filter((_, at) => at % 2 === 1)]) {
+    for (const [path, bytes] of left) machine.disk.put(path, bytes);
+    const { files, groups, findings } = await examine(machine);
+    assert.equal(findings, []);
+    assert.equal(groups, without.groups);
+    assert.equal(files.filter(({ state }) => state !== "replaced"), without.files);
+    assert.is(files.length, without.files.length + left.length);
+    for (const [path] of left) await machine.run(machine.start().disk.remove(path));
+  }
 });
 
 test("finds every flipped byte of what was written", async () => {
@@ -53,7 +77,7 @@ test("finds every flipped byte of what was written", async () => {
     const bytes = machine.disk.bytes(path).slice();
     const used = bytes.findLastIndex((byte) => byte !== 0) + 1;
     // Each kind of place is met: headers, tables, entries, indexes, summaries, trailers.
-    for (let position = 0; position < used; position += position < 48 || position > used - 70 ? 3 : 331) {
+    for (let position = 0; position < used; position += position < 48 || position > used - 70 ? 3 : 531) {
       const changed = bytes.slice();
       changed[position]! ^= 1 << position % 8;
       machine.disk.put(path, changed);
