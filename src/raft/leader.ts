@@ -292,12 +292,17 @@ export class Leadership<E extends RaftEntry> implements MatchSource {
     this.#core.reads.push(...this.#reads.confirmed());
   }
 
-  /** Asks all voters that have not answered this round whether they still follow. */
+  /**
+   * Asks all voters that have not answered this round whether they still follow; and whoever is not vouched for, learner
+   * or not: it may have taken the word already, and only its answer says so.
+   */
   #ask(round: number): void {
-    this.#roundSentMs = this.#core.nowMs;
-    for (const voter of votersOf(this.#core.configuration)) {
-      const follower = this.replication.followers.get(voter);
-      if (follower && !follower.lost && follower.answeredRound < round) this.#heartbeat(voter, round, false);
+    const { nowMs, configuration } = this.#core;
+    this.#roundSentMs = nowMs;
+    for (const follower of this.replication.followers.values()) {
+      const { peer, lost, vouched, answeredRound } = follower;
+      if (lost || answeredRound >= round || (vouched && !isVoter(configuration, peer))) continue;
+      this.#heartbeat(peer, round, false);
     }
     this.#core.wakeBy(this.#roundSentMs + this.#core.limits.retryMs);
   }

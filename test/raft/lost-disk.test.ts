@@ -275,6 +275,20 @@ lost("20: a replica that begins anew twice in one session is brought up and vouc
   assert.ok(cluster.raft(3).vouched);
 });
 
+lost("20: a learner whose introduction comes once more, late, is taken back by its own word", () => {
+  const cluster = new Cluster(3, { configuration: { ...group(1, 2, 3), learners: [4] }, extra: [4] });
+  cluster.elect(1);
+  cluster.propose(1, "a");
+  cluster.advance(5 * ELECTION_TIMEOUT_MS);
+  const { term } = cluster.raft(1);
+  // It was vouched for since, so it introduces itself no more, and takes no other word.
+  const late = { ...rejected({ from: 4, term }, 0, [0, 0], false), to: 1 };
+  cluster.raft(1).step(late, cluster.nowMs);
+  cluster.advance(5 * ELECTION_TIMEOUT_MS);
+  const { match, vouched } = cluster.raft(1).followers().find(({ peer }) => peer === 4)!;
+  assert.equal([match, vouched], [2, true]);
+});
+
 lost("20: what it says then counts for nothing", () => {
   const solo = new Solo();
   solo.lead();

@@ -38,6 +38,10 @@ const REGRESSIONS: readonly (readonly [seed: number, found: string])[] = [
     "a move made a group of two while its third member was away for a moment: then a disk was lost, and nobody could lead",
   ],
   [22556, "the same"],
+  [
+    30247,
+    "a learner was vouched for, its late introduction made the leader forget that, and nobody asked it: no move ended",
+  ],
   [3204, "a replica in an idle group that learnt late that its disk is old never said so, and was never vouched for"],
   [10946, "a cut-off leader ended a lease whose extension was in its log: both were committed together"],
   [10936, "an ack that was done, and asked for again after its lease, was told to be undone instead of not known"],
