@@ -1,14 +1,17 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
+import process from "node:process";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openLog } from "../../src/log/log.ts";
+import { DiskError } from "../../src/runtime/disk.ts";
 import { createNodeRuntime } from "../../src/runtime/node-runtime.ts";
 import { checkpointOf, contentOf, durable, entriesOf, writeOf } from "./entries.ts";
 
 const test = suite("the log on a real disk");
 const runtime = createNodeRuntime();
 const LIMITS = { fileBytes: 1024 * 1024, reserveBytes: 64 * 1024 };
+const NOBODY = 65_534;
 let folder = "";
 
 test.before.each(() => {
@@ -55,6 +58,47 @@ test("many files are rolled, sealed, and read again", async () => {
   assert.is(await log.seekOffset(2, 333), 334);
   assert.is(await log.seekTime(1, 1_000_500), 500);
   await log.close();
+});
+
+/** Permissions do not bind root: what `work` may do then is what nobody may. */
+async function withoutPrivileges<T>(work: () => Promise<T>): Promise<T> {
+  const isRoot = process.geteuid?.() === 0;
+  if (isRoot) process.seteuid!(NOBODY);
+  try {
+    return await work();
+  } finally {
+    if (isRoot) process.seteuid!(0);
+  }
+}
+
+test("a file or folder that may not be read, or written, is told by name", async () => {
+  const log = await openLog(runtime, folder, { limits: LIMITS });
+  await durable(log, writeOf(1, { entries: entriesOf(1, 1, 10, 1) }));
+  await log.close();
+  const file = `${folder}/wal-0000000001.log`;
+  const refusal = () =>
+    withoutPrivileges(async () => {
+      const error = await openLog(runtime, folder, { limits: LIMITS }).then(() => undefined, (error: unknown) => error);
+      assert.instance(error, DiskError);
+      const { code, path } = error as DiskError;
+      return [code, path];
+    });
+  const modes: readonly (readonly [folder: number, file: number, named: string])[] = [
+    [0o755, 0o000, file],
+    [0o755, 0o444, file],
+    [0o000, 0o644, folder],
+  ];
+  for (const [folderMode, fileMode, named] of modes) {
+    chmodSync(folder, 0o700);
+    chmodSync(file, fileMode);
+    chmodSync(folder, folderMode);
+    assert.equal(await refusal(), ["PERMISSION", named]);
+  }
+  chmodSync(folder, 0o700);
+  chmodSync(file, 0o600);
+  const again = await openLog(runtime, folder, { limits: LIMITS });
+  assert.is((await contentOf(again, 1)).split(" ").length, 10, "and nothing was lost");
+  await again.close();
 });
 
 test.run();
