@@ -34,8 +34,10 @@ export interface PeersOptions {
   readonly runtime: Runtime;
   readonly clusterId: string;
   readonly nodeId: NodeId;
-  readonly run: NodeRun;
+  /** Number of this run on its data folder. */
+  readonly incarnation: number;
   /** See `PeerLinkOptions`. */
+  readonly run: () => Promise<NodeRun>;
   readonly forgot: () => boolean;
   readonly secret: string;
   /** How long a write to this node's disk takes just now: told with every heartbeat. */
@@ -94,11 +96,11 @@ export class Peers implements MessageSink {
 
   /** @throws {NetworkError} */
   async listen(address: Address): Promise<Address> {
-    const { runtime, clusterId, nodeId, run, secret } = this.#options;
+    const { runtime, clusterId, nodeId, incarnation, secret } = this.#options;
     this.#listener = await PeerListener.listen(runtime, address, {
       clusterId,
       self: nodeId,
-      incarnation: run.incarnation,
+      incarnation,
       secret,
       meet: (hello) => this.#handler.meet(hello),
       onSessionStart: (session) => this.#sessionStarted(session),
@@ -196,7 +198,7 @@ export class Peers implements MessageSink {
   }
 
   #beat(): void {
-    const { runtime, run: { incarnation }, heartbeatMs, silenceMsMax } = this.#options;
+    const { runtime, incarnation, heartbeatMs, silenceMsMax } = this.#options;
     const nowMs = this.#nowMs();
     const diskWriteMs = Math.round(this.#options.diskWriteMs());
     for (const peer of this.#peers.values()) {

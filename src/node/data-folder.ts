@@ -1,7 +1,6 @@
 /** A node's folder: locked while the node runs, and marked with whose it is. */
 import { type DiskLock } from "../runtime/disk.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { RUNS_MAX } from "../wire/peer-protocol.ts";
 import { NodeError } from "./errors.ts";
 import { Memory } from "./memory.ts";
 import { readNodeFile, writeNodeFile } from "./node-file.ts";
@@ -20,12 +19,12 @@ export interface FolderOwner {
 }
 
 /**
- * Takes the folder for this node, and begins a run on it; makes it if there is none.
+ * Takes the folder for this node; makes it if there is none.
  * @throws {DiskError} `LOCKED` another process has it
  * @throws {NodeError} `FOREIGN_DATA_FOLDER` it belongs to another node or cluster; `CORRUPT`, `UNSUPPORTED_VERSION`
  */
 export async function openDataFolder(runtime: Runtime, path: string, owner: FolderOwner): Promise<DataFolder> {
-  const { disk, random } = runtime;
+  const { disk } = runtime;
   const { clusterId, nodeId, isAlone } = owner;
   const lock = await disk.lock(path);
   try {
@@ -40,7 +39,7 @@ export async function openDataFolder(runtime: Runtime, path: string, owner: Fold
       clusterId,
       nodeId,
       incarnation: (before?.incarnation ?? 0) + 1,
-      runs: [...before?.runs ?? [], Math.floor(random.next() * Number.MAX_SAFE_INTEGER)].slice(-RUNS_MAX),
+      runs: before?.runs ?? [],
       past: before?.past ?? (isAlone ? "whole" : "unproven"),
       doubted: before?.doubted ?? [],
       met: before?.met ?? [],

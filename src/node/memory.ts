@@ -7,7 +7,7 @@ import type { GroupId } from "../log/types.ts";
 import type { NodeId } from "../raft/types.ts";
 import { DiskError } from "../runtime/disk.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import type { NodeRun, PeerHello } from "../wire/peer-protocol.ts";
+import { type NodeRun, type PeerHello, RUNS_MAX } from "../wire/peer-protocol.ts";
 import { type NodeFileContent, writeNodeFile } from "./node-file.ts";
 
 /**
@@ -17,10 +17,14 @@ import { type NodeFileContent, writeNodeFile } from "./node-file.ts";
 export type Past = NodeFileContent["past"];
 
 export class Memory {
-  readonly self: NodeRun;
+  /** Rises with every start on this folder. */
+  readonly incarnation: number;
   readonly #runtime: Runtime;
   readonly #folder: string;
   readonly #owner: { readonly clusterId: string; readonly nodeId: NodeId };
+  /** The runs on this folder that spoke to anyone. */
+  readonly #runs: number[];
+  #hasRun = false;
   /** The last run of each other node that was let in. */
   readonly #met: Map<NodeId, number>;
   /** Groups that came back to this node after it had given them up: not vouched for yet. */
@@ -37,11 +41,17 @@ export class Memory {
     this.#runtime = runtime;
     this.#folder = folder;
     this.#owner = { clusterId, nodeId };
-    this.self = { incarnation, runs };
+    this.incarnation = incarnation;
+    this.#runs = [...runs];
     this.#met = new Map(met.map(({ id, run }) => [id, run]));
     this.#doubted = new Set(doubted);
     this.#past = past;
     this.#nextPast = past;
+  }
+
+  /** The last run that spoke to anyone; undefined before the first. */
+  get lastRun(): number | undefined {
+    return this.#runs.at(-1);
   }
 
   /** As it is on the disk. */
@@ -56,6 +66,22 @@ export class Memory {
 
   isDoubted(group: GroupId): boolean {
     return this.#doubted.has(group);
+  }
+
+  /**
+   * This run, as the others are told of it; it is drawn when one of them listens. What starts again and again and reaches
+   * nobody has promised nothing, and must not push out of memory what they met.
+   * @throws {DiskError} `DISK_FULL`
+   */
+  async run(): Promise<NodeRun> {
+    if (!this.#hasRun) {
+      this.#hasRun = true;
+      this.#runs.push(Math.floor(this.#runtime.random.next() * Number.MAX_SAFE_INTEGER));
+      this.#runs.splice(0, this.#runs.length - RUNS_MAX);
+      this.#changes += 1;
+    }
+    await this.#saved();
+    return { incarnation: this.incarnation, runs: this.#runs };
   }
 
   /**
@@ -114,8 +140,8 @@ export class Memory {
     const changes = this.#changes;
     const past = this.#nextPast;
     const met = [...this.#met].map(([id, run]) => ({ id, run }));
-    const { incarnation, runs } = this.self;
-    const content = { ...this.#owner, incarnation, runs: [...runs], past, doubted: [...this.#doubted], met };
+    const { incarnation } = this;
+    const content = { ...this.#owner, incarnation, runs: [...this.#runs], past, doubted: [...this.#doubted], met };
     try {
       await writeNodeFile(this.#runtime.disk, this.#folder, content);
       this.#changesSaved = changes;

@@ -58,7 +58,7 @@ export const HELLO_LIMITS: FrameLimits = {
   eagerBytesMax: 0,
   headBytesMax: 16 * KIB,
   depthMax: 4,
-  itemsMax: 64,
+  itemsMax: 1_100,
 };
 
 /** Replication frames are cut near this size, so that a heartbeat never waits behind much more. */

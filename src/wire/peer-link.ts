@@ -15,7 +15,8 @@ export interface PeerLinkOptions {
   readonly clusterId: string;
   readonly self: number;
   readonly peer: number;
-  readonly run: NodeRun;
+  /** What is said of this run; it is durable here before a peer hears of it. May fail when it cannot be, for now. */
+  readonly run: () => Promise<NodeRun>;
   /** Whether this node knows, and its disk says so, that it has forgotten what it promised before. */
   readonly forgot: () => boolean;
   /** Shared by the nodes of the cluster; "" where none is configured. */
@@ -112,7 +113,7 @@ export class PeerLink {
     this.#runtime.network.connect(this.#address, CONNECT_MS_MAX).then(
       (connection) => {
         if (attempt !== this.#attempt) return abandon(connection);
-        this.#greet(connection, attempt);
+        void this.#greet(connection, attempt);
       },
       (error: unknown) => {
         if (attempt !== this.#attempt) return;
@@ -122,7 +123,7 @@ export class PeerLink {
     );
   }
 
-  #greet(connection: Connection, attempt: number): void {
+  async #greet(connection: Connection, attempt: number): Promise<void> {
     this.#state = "greeting";
     this.#connection = connection;
     const reader = new FrameReader(HELLO_LIMITS, (head) => this.#onAnswer(head));
@@ -142,7 +143,10 @@ export class PeerLink {
       if (attempt === this.#attempt) this.#fail(error?.message ?? "the peer closed the connection");
     };
     this.#timer = this.#runtime.timers.after(CONNECT_MS_MAX, () => this.#fail("no answer to the hello"));
-    const { clusterId, self: from, peer: to, run, forgot, secret } = this.#options;
+    const { clusterId, self: from, peer: to, forgot, secret } = this.#options;
+    const run = await this.#options.run().catch((error: unknown) => String(error));
+    if (attempt !== this.#attempt) return;
+    if (typeof run === "string") return this.#fail(`this node has no run yet: ${run}`);
     const hello = { protocolVersion: PEER_PROTOCOL_VERSION, clusterId, from, to, ...run, forgot: forgot(), secret };
     connection.write(encodeFrame(encodePeerHello(hello)));
   }

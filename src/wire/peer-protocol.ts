@@ -8,8 +8,11 @@ import { NodeIdSchema, Text, U16, U32, U53, validator } from "./schemas.ts";
 
 export const PEER_PROTOCOL_VERSION = 2;
 
-/** Runs that a node remembers of itself. If it was not met for longer, it is taken to have forgotten: safe, and slow. */
-export const RUNS_MAX = 48;
+/**
+ * Runs that a node remembers of itself. If somebody has not met it for longer, it is taken to have forgotten: that is safe,
+ * but a group whose members all did so can elect nobody, so it takes very many.
+ */
+export const RUNS_MAX = 1_024;
 
 /** First item of a message's head. */
 export const PeerMessageType = { raft: 1, heartbeat: 2, leadership: 3, forward: 4, reply: 5 } as const;
@@ -18,7 +21,7 @@ export const PeerMessageType = { raft: 1, heartbeat: 2, leadership: 3, forward: 
 export interface NodeRun {
   /** Number of this run on its data folder: rises with every start. */
   readonly incarnation: number;
-  /** Numbers drawn at each start on this folder, the present one last; of the oldest only some are kept. */
+  /** Numbers drawn by the runs on this folder that spoke to anyone, the present one last; the oldest are not kept. */
   readonly runs: readonly number[];
 }
 

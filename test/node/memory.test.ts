@@ -2,6 +2,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openDataFolder } from "../../src/node/data-folder.ts";
 import type { Memory } from "../../src/node/memory.ts";
+import { readNodeFile, writeNodeFile } from "../../src/node/node-file.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
 import { createNodeRuntime } from "../../src/runtime/node-runtime.ts";
 import { makeTemporaryFolder, removeFolder } from "../../src/runtime/temporary-folder.ts";
@@ -29,13 +30,37 @@ function hello(runs: readonly number[], forgot = false): PeerHello {
   return { protocolVersion: 2, clusterId: "test", from: 2, to: 1, incarnation, runs, forgot, secret: "" };
 }
 
-memory("every start has a higher incarnation, and remembers those before it", async () => {
-  const runs = [(await restart()).self, (await restart()).self, (await restart()).self];
+memory("every start has a higher incarnation, and remembers the runs before it", async () => {
+  const runs = [await (await restart()).run(), await (await restart()).run(), await (await restart()).run()];
   assert.equal(runs.map(({ incarnation }) => incarnation), [1, 2, 3]);
   assert.equal(runs[2]!.runs.slice(0, 2), runs[1]!.runs);
   assert.is(new Set(runs[2]!.runs).size, 3);
-  for (let start = 0; start < RUNS_MAX; start++) await restart();
-  assert.is((await restart()).self.runs.length, RUNS_MAX);
+});
+
+memory(
+  "a run is one for all whom it speaks to, and is in the folder before the first of them hears of it",
+  async () => {
+    const own = await restart();
+    const [one, other] = await Promise.all([own.run(), own.run()]);
+    assert.equal(one, other);
+    assert.is((await restart()).lastRun, one.runs.at(-1));
+  },
+);
+
+memory("starts that reach nobody are not remembered, so they push nothing out of memory", async () => {
+  const { runs } = await (await restart()).run();
+  for (let start = 0; start < 60; start++) await restart();
+  const later = await (await restart()).run();
+  assert.equal([later.incarnation, later.runs.slice(0, -1)], [62, runs]);
+});
+
+memory("of the runs that spoke to somebody the oldest are forgotten in the end", async () => {
+  const own = await restart();
+  const content = await readNodeFile(runtime.disk, folder);
+  const runs = Array.from({ length: RUNS_MAX }, (_, at) => at);
+  await own.run();
+  await writeNodeFile(runtime.disk, folder, { ...content!, runs });
+  assert.equal((await (await restart()).run()).runs.slice(0, -1), runs.slice(1));
 });
 
 memory("a new folder is unproven, also after a restart, unless the node is alone", async () => {

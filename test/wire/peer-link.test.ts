@@ -1,7 +1,13 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { encodeFrame } from "../../src/wire/frames.ts";
-import { encodePeerHello, type NodeRun, PEER_PROTOCOL_VERSION, type PeerHello } from "../../src/wire/peer-protocol.ts";
+import {
+  encodePeerHello,
+  type NodeRun,
+  PEER_PROTOCOL_VERSION,
+  type PeerHello,
+  RUNS_MAX,
+} from "../../src/wire/peer-protocol.ts";
 import { PeerLink } from "../../src/wire/peer-link.ts";
 import { PeerListener, type PeerListenerOptions, type PeerSession } from "../../src/wire/peer-listener.ts";
 import { WireError } from "../../src/wire/errors.ts";
@@ -39,12 +45,17 @@ class Fixture {
     }));
   }
 
-  link(incarnation = 10, secret = "s", forgot = () => false): PeerLink {
+  link(
+    incarnation = 10,
+    secret = "s",
+    forgot = () => false,
+    run = () => Promise.resolve(runOf(incarnation)),
+  ): PeerLink {
     const link = new PeerLink(this.world.runtime("a"), {
       clusterId: "c",
       self: 1,
       peer: 2,
-      run: runOf(incarnation),
+      run,
       forgot,
       secret,
       address: ADDRESS,
@@ -106,6 +117,24 @@ links("give up a connection that does not answer the hello, and one that is take
   assert.is(f.events.at(-1), "down");
   await f.world.pass(200);
   assert.ok(link.up);
+});
+
+links("ask for the run only when somebody listens, wait until it can be told, and may tell of very many", async () => {
+  const f = new Fixture();
+  let asked = 0;
+  const runs = Array.from({ length: RUNS_MAX }, () => Number.MAX_SAFE_INTEGER);
+  f.link(
+    10,
+    "s",
+    undefined,
+    () => ++asked < 3 ? Promise.reject(new Error("full")) : Promise.resolve({ incarnation: 10, runs }),
+  );
+  await f.world.pass(1_000);
+  assert.is(asked, 0);
+  await f.listen();
+  await f.world.pass(2_000);
+  assert.is(asked, 3);
+  assert.is(f.events.at(-1), "up 20");
 });
 
 links("do not send more than may wait", async () => {

@@ -4,8 +4,8 @@ import type { MachineId } from "./network.ts";
 
 interface Copy {
   readonly files: ReadonlyMap<string, Uint8Array>;
-  /** Of which it was taken. */
-  readonly run: number;
+  /** The last one that it knows of. */
+  readonly run: number | undefined;
 }
 
 const NO_FILES: ReadonlyMap<string, Uint8Array> = new Map();
@@ -32,7 +32,7 @@ export class LostDisks {
     const cluster = this.#cluster;
     const node = cluster.nodeOf(this.#victim);
     if (!node) return;
-    const run = node.memory.self.runs.at(-1)!;
+    const run = node.memory.lastRun;
     const copy = this.#copy;
     if (!copy) {
       cluster.kill(this.#victim);
