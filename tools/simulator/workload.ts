@@ -131,18 +131,21 @@ export class ConsumerLoad {
   }
 }
 
-/** Reads everything there is, once, from the start; resolves with the number of records by partition. */
+/** Reads everything there is, once, from the start; resolves with where each partition ends. */
 export async function readAll(options: WorkloadOptions): Promise<number[]> {
   const { partitions, history, fail } = options;
   const client = await connectPatiently(options);
-  const ends = new Array<number>(partitions).fill(0);
   const view = new ConsumerView(partitions, history, fail);
-  for await (const record of client.consumer({ topics: [TOPIC], from: "earliest", until: "end" })) {
-    if (ends[record.partition] === 0) history.startsAt(record.partition, record.offset);
+  const begun = new Set<number>();
+  const consumer = client.consumer({ topics: [TOPIC], from: "earliest", until: "end" });
+  for await (const record of consumer) {
+    if (!begun.has(record.partition)) history.startsAt(record.partition, record.offset);
+    begun.add(record.partition);
     view.read(record.partition, record.offset);
     history.read(record.partition, record.offset, record.text());
-    ends[record.partition] = record.offset + 1;
   }
+  // Of a partition whose records were all deleted, that is where it begins.
+  const ends = Array.from({ length: partitions }, (_, partition) => consumer.position(TOPIC, partition) ?? 0);
   await client.close();
   return ends;
 }
