@@ -34,7 +34,7 @@ export interface LogLimits {
   readonly readBytesMax: number;
   /** Two extents with a smaller gap between them are read at once. */
   readonly readGapBytes: number;
-  /** Reads under way at once: fewer than the runtime has disk threads (4), so that the writer never waits for one. */
+  /** Reads under way at once; always fewer than the disk has threads, so that the writer never waits for one. */
   readonly readsMax: number;
   /** Index of sealed files kept in memory for reads. */
   readonly indexCacheBytes: number;
@@ -66,7 +66,7 @@ export const DEFAULT_LOG_LIMITS: LogLimits = {
   scrubEveryMs: 24 * 3_600_000,
   readBytesMax: 2 * MIB,
   readGapBytes: 16 * KIB,
-  readsMax: 3,
+  readsMax: 12,
   indexCacheBytes: 16 * MIB,
   scanBytes: 4 * MIB,
   searchBytes: 32 * MIB,

@@ -36,7 +36,9 @@ export interface LogOptions {
  * log.write([{ group: 1, hardState, truncateFrom: 0, entries, checkpoint: undefined, resetLog: false }], () => ack());
  */
 export async function openLog(runtime: Runtime, folder: string, options: LogOptions = {}): Promise<Log> {
-  const limits: LogLimits = { ...DEFAULT_LOG_LIMITS, ...options.limits };
+  const wanted = { ...DEFAULT_LOG_LIMITS, ...options.limits };
+  const readsMax = Math.max(1, Math.min(wanted.readsMax, runtime.disk.threads - 1));
+  const limits: LogLimits = { ...wanted, readsMax };
   const recovered = await recover(runtime, folder, limits);
   const { onFull = () => {}, onDamage = () => {} } = options;
   return new LogEngine(runtime, folder, limits, recovered, onFull, onDamage);

@@ -11,6 +11,7 @@ import type { LogLimits } from "./limits.ts";
 import { FileMovedError, ReadHandles } from "./read-handles.ts";
 import { readPieces, type TakeEntry } from "./run-reader.ts";
 import { RunSource } from "./run-source.ts";
+import { readOrUndefined } from "./scan-window.ts";
 import type { Piece, RunTable } from "./run-table.ts";
 import { type GroupId, LogError } from "./types.ts";
 import type { WalFile } from "./wal-file.ts";
@@ -32,7 +33,10 @@ interface Wanted {
 
 export class Reader {
   readonly #limits: LogLimits;
+  /** Single reads of the disk. */
   readonly #lane: PQueue;
+  /** Reads of a group: each is many of the disk. */
+  readonly #underWay = new Set<Promise<unknown>>();
   readonly #source: RunSource;
   readonly handles: ReadHandles;
 
@@ -61,7 +65,7 @@ export class Reader {
 
   /** When nothing is being read any more. */
   async close(): Promise<void> {
-    await this.#lane.onIdle();
+    await Promise.allSettled(this.#underWay);
     await this.handles.close();
   }
 
@@ -182,9 +186,18 @@ export class Reader {
   ): Promise<boolean> {
     const first = pieces[0];
     if (!first || first.firstIndex > fromIndex || first.lastIndex < fromIndex) throw lost(group, fromIndex);
-    return await this.#lane.add(() =>
-      this.handles.with(file, (handle) => readPieces(handle, file, group, pieces, fromIndex, this.#limits, take))
-    );
+    const limits = this.#limits;
+    const reading = this.handles.with(file, (handle) => {
+      const read = (into: Uint8Array, position: number) =>
+        this.#lane.add(() => readOrUndefined(handle, into, position));
+      return readPieces({ file, group, read, limits }, pieces, fromIndex, take);
+    });
+    this.#underWay.add(reading);
+    try {
+      return await reading;
+    } finally {
+      this.#underWay.delete(reading);
+    }
   }
 
   /** The first entry of a run, up to `lastIndex`, that `is` holds for. */

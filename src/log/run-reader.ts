@@ -1,45 +1,81 @@
-/** Reads entries from pieces of one file: large sequential reads, neighbouring pieces at once. */
-import type { DiskFile } from "../runtime/disk.ts";
+/** Reads entries from pieces of one file: neighbouring pieces in one read, several reads under way at once. */
 import { Entry, ENTRY_HEADER_BYTES, readU64 } from "../records/entry.ts";
 import { RecordsError } from "../records/errors.ts";
 import { allocate } from "./bytes.ts";
 import type { LogLimits } from "./limits.ts";
 import type { Piece } from "./run-table.ts";
-import { readOrUndefined } from "./scan-window.ts";
 import { type GroupId, LogError } from "./types.ts";
 import type { WalFile } from "./wal-file.ts";
 
 /** Takes entries in order; false: enough. */
 export type TakeEntry = (entry: Entry) => boolean;
 
+/** Where pieces are read from, and how. */
+export interface PieceSource {
+  readonly file: WalFile;
+  readonly group: GroupId;
+  /** Fills `into` from the file; undefined where the disk cannot. */
+  readonly read: (into: Uint8Array, position: number) => Promise<number | undefined>;
+  readonly limits: Pick<LogLimits, "readBytesMax" | "readGapBytes" | "readsMax">;
+}
+
 /**
  * Gives the entries of `pieces` from `fromIndex` on, each verified, until `take` has enough; whether it wants more.
  * @throws {LogError} `CORRUPT`, at the first entry that is damaged
  */
 export async function readPieces(
-  handle: DiskFile,
-  file: WalFile,
-  group: GroupId,
+  source: PieceSource,
   pieces: readonly Piece[],
   fromIndex: number,
-  limits: LogLimits,
   take: TakeEntry,
 ): Promise<boolean> {
-  const alone = { ...limits, readBytesMax: 0 };
-  for (let next = 0; next < pieces.length;) {
-    const count = neighbours(pieces, next, limits);
-    const { position } = pieces[next]!;
-    const bytes = allocate(endOf(pieces[next + count - 1]!) - position);
-    const source = { file, group, position, bytes };
-    if (await readOrUndefined(handle, bytes, position) === undefined) {
-      // A place that cannot be read must not take its neighbours with it.
-      if (count > 1) return await readPieces(handle, file, group, pieces.slice(next), fromIndex, alone, take);
-      throw corrupt(source, Math.max(fromIndex, pieces[next]!.firstIndex), 0);
+  const underWay: Reading[] = [];
+  try {
+    for (let next = 0; next < pieces.length || underWay.length > 0;) {
+      while (next < pieces.length && underWay.length < source.limits.readsMax) {
+        const reading = begin(source, pieces.slice(next, next + neighbours(pieces, next, source.limits)));
+        underWay.push(reading);
+        next += reading.pieces.length;
+      }
+      const isWanted = await give(source, underWay[0]!, fromIndex, take);
+      underWay.shift();
+      if (!isWanted) return false;
     }
-    for (const piece of pieces.slice(next, next + count)) if (!give(source, piece, fromIndex, take)) return false;
-    next += count;
+    return true;
+  } finally {
+    // Who closes the file may rely on nothing being read from it any more.
+    await Promise.allSettled(underWay.map(({ filled }) => filled));
   }
-  return true;
+}
+
+/** Pieces that are read at once. */
+interface Reading {
+  readonly pieces: readonly Piece[];
+  readonly bytes: Uint8Array;
+  readonly filled: Promise<number | undefined>;
+}
+
+function begin(source: PieceSource, pieces: readonly Piece[]): Reading {
+  const { position } = pieces[0]!;
+  const bytes = allocate(endOf(pieces.at(-1)!) - position);
+  const filled = source.read(bytes, position);
+  // Whoever comes to it hears of the error; until then it must not count as unhandled.
+  filled.catch(() => {});
+  return { pieces, bytes, filled };
+}
+
+async function give(source: PieceSource, reading: Reading, fromIndex: number, take: TakeEntry): Promise<boolean> {
+  const { pieces, bytes, filled } = reading;
+  const [first] = pieces;
+  const { position, firstIndex } = first!;
+  const place = { ...source, position, bytes };
+  if (await filled === undefined) {
+    if (pieces.length === 1) throw corrupt(place, Math.max(fromIndex, firstIndex), 0);
+    // A place that cannot be read must not take its neighbours with it.
+    const alone = { ...source, limits: { ...source.limits, readBytesMax: 0 } };
+    return await readPieces(alone, pieces, fromIndex, take);
+  }
+  return pieces.every((piece) => givePiece(place, piece, fromIndex, take));
 }
 
 interface Source {
@@ -55,7 +91,7 @@ function endOf(piece: Piece): number {
 }
 
 /** How many pieces from `first` on are read at once. */
-function neighbours(pieces: readonly Piece[], first: number, limits: LogLimits): number {
+function neighbours(pieces: readonly Piece[], first: number, limits: PieceSource["limits"]): number {
   const { position } = pieces[first]!;
   let count = 1;
   while (first + count < pieces.length) {
@@ -67,7 +103,7 @@ function neighbours(pieces: readonly Piece[], first: number, limits: LogLimits):
   return count;
 }
 
-function give(source: Source, piece: Piece, fromIndex: number, take: TakeEntry): boolean {
+function givePiece(source: Source, piece: Piece, fromIndex: number, take: TakeEntry): boolean {
   const end = endOf(piece) - source.position;
   let at = piece.position - source.position;
   for (let index = piece.firstIndex; index <= piece.lastIndex;) {

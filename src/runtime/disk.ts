@@ -1,5 +1,7 @@
 /** What Raftline needs of a disk. Paths are absolute or relative to the process; separators are "/". */
 export interface Disk {
+  /** Calls that it works on at once; what is beyond waits for one of them to end. */
+  readonly threads: number;
   /**
    * Opens a file for positional reads and writes. `create`: make it, fails with `EXISTS` if it is there;
    * `write`: must exist; `read`: must exist, read only. `durable`: each `write` resolves only when its bytes are on disk,

@@ -1,6 +1,7 @@
 /** The real disk, over `node:fs`, for Node and Deno alike. */
 import fs from "node:fs";
 import { dirname } from "node:path";
+import process from "node:process";
 import { AlignedMemoryPool } from "./aligned-memory.ts";
 import { DirectWrites } from "./direct-writes.ts";
 import { type Disk, type DiskEntry, DiskError, type DiskErrorCode, type DiskFile, type DiskLock } from "./disk.ts";
@@ -12,6 +13,9 @@ const FLAGS = { create: O_RDWR | O_CREAT | O_EXCL, write: O_RDWR, read: O_RDONLY
 const O_DSYNC: number | undefined = fs.constants.O_DSYNC;
 /** Around the page cache; absent where the system has none. */
 const O_DIRECT: number | undefined = fs.constants.O_DIRECT;
+
+/** Deno has a thread for each call; libuv has four, unless it was told otherwise before it began. */
+const THREADS = "Deno" in globalThis ? 64 : Math.max(1, Number(process.env["UV_THREADPOOL_SIZE"] ?? 4) || 1);
 
 const CODES: Readonly<Record<string, DiskErrorCode>> = {
   ENOENT: "NOT_FOUND",
@@ -27,6 +31,7 @@ const CODES: Readonly<Record<string, DiskErrorCode>> = {
 export function createNodeDisk(): Disk {
   const memories = new AlignedMemoryPool();
   return {
+    threads: THREADS,
     async open(path, mode, writes): Promise<DiskFile> {
       const durable = writes === "durable";
       const flags = FLAGS[mode] | (durable ? O_DSYNC ?? 0 : 0);

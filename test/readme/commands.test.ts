@@ -20,6 +20,15 @@ readme("every npm script and deno task it names is there", () => {
   for (const [, name] of text.matchAll(/deno task ([\w-]+)/g)) assert.ok(tasks[name!], `deno task ${name}`);
 });
 
+readme("the installed command runs Node with what the npm script gives it", () => {
+  const { scripts } = JSON.parse(fs.readFileSync(`${root}package.json`, "utf8"));
+  const [, settings] = /exec env (.*) dist\/tools\/cli\/main\.js$/.exec(scripts.raftline)!;
+  const [firstLine] = fs.readFileSync(`${root}tools/cli/main.ts`, "utf8").split("\n");
+  assert.is(firstLine, `#!/usr/bin/env -S ${settings}`);
+  const spawned = fs.readFileSync(`${root}tools/processes/self.ts`, "utf8");
+  for (const flag of settings!.matchAll(/--[\w-]+=\d+/g)) assert.ok(spawned.includes(`"${flag}"`), `${flag}`);
+});
+
 readme("every folder it names is there", () => {
   for (const [folder] of text.matchAll(/\b(?:src|tools)\/[\w/.]*\w\b/g)) {
     assert.ok(fs.existsSync(`${root}${folder}`), folder);

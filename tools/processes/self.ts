@@ -21,9 +21,13 @@ export function programPath(name: string): string {
  */
 const COLLECTOR = ["--max-semi-space-size=32", "--heap-growing-percent=1000"];
 
+/** Disk threads of Node, which has four otherwise: the log reads with all but one. Deno needs no such setting. */
+const THREADS = { UV_THREADPOOL_SIZE: "16" };
+
 /** @example spawnProgram("cli/main", ["node", "--config", "node.yaml"], { stdio: "inherit" }) */
 export function spawnProgram(name: string, args: readonly string[], options: SpawnOptions): ChildProcess {
   const own = process.execArgv.filter((arg) => !COLLECTOR.includes(arg));
   const prefix = runtimeName === "deno" ? ["run", "-A", `--v8-flags=${COLLECTOR.join(",")}`] : [...COLLECTOR, ...own];
-  return spawn(process.execPath, [...prefix, programPath(name), ...args], options);
+  const env = { ...THREADS, ...options.env ?? process.env };
+  return spawn(process.execPath, [...prefix, programPath(name), ...args], { ...options, env });
 }

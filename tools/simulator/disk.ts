@@ -232,6 +232,7 @@ export class SimulatedDisk {
 }
 
 class View implements Disk {
+  readonly threads = 4;
   readonly #disk: SimulatedDisk;
   readonly #alive: () => boolean;
 
