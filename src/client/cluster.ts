@@ -38,6 +38,7 @@ export class Cluster {
   #refreshDelayMs = 0;
   #revision = 0;
   #closed = false;
+  #lastNumber = 0;
 
   private constructor(runtime: Runtime, bootstrap: readonly Address[], settings: ClientSettings) {
     this.runtime = runtime;
@@ -68,6 +69,11 @@ export class Cluster {
 
   get closed(): boolean {
     return this.#closed;
+  }
+
+  /** For what needs a number of its own on every connection of this client. */
+  nextNumber(): number {
+    return ++this.#lastNumber;
   }
 
   /** Called after every refresh and every lost connection. Returns how to stop. */

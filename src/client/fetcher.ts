@@ -1,6 +1,6 @@
 /**
- * Keeps a consumer's cursors filled: one long poll per leader and group of idle cursors; as soon as one is answered its
- * cursors are asked for again, while what it brought is being read. Bounded by what is held and not yet given out.
+ * Keeps a consumer's cursors filled: a fetch session with every leader, and a long poll in it for those that were answered
+ * and have room again, while what they brought is being read. Bounded by what is held and not yet given out.
  */
 import type { Timer } from "../runtime/runtime.ts";
 import { RecordsError } from "../records/errors.ts";
@@ -8,10 +8,11 @@ import { type ErrorCode, RaftlineError } from "../wire/errors.ts";
 import { REQUEST_PARTS_MAX } from "../wire/limits.ts";
 import type { FetchResult } from "../wire/responses.ts";
 import type { Cluster } from "./cluster.ts";
+import { type Asked, FetchSession } from "./fetch-session.ts";
 import type { PartitionCursor } from "./partition-cursor.ts";
 import { LEADER_CODES } from "./start-offsets.ts";
 
-const FETCHES_PER_NODE = 4;
+const POLLS_PER_NODE = 4;
 const FETCH_BYTES_MAX = 8 * 1024 * 1024;
 const FETCH_BYTES_MIN = 16 * 1024;
 const PART_BYTES_MIN = 16 * 1024;
@@ -36,19 +37,13 @@ export interface FetcherSettings {
   readonly onTrimmed: (cursor: PartitionCursor, fromOffset: number, toOffset: number) => void;
 }
 
-interface Asked {
-  readonly cursor: PartitionCursor;
-  readonly epoch: number;
-  readonly offset: number;
-}
-
 export class Fetcher {
   readonly #cluster: Cluster;
   readonly #settings: FetcherSettings;
   readonly #stopWatching: () => void;
   /** Who had data last is at the end: a busy partition does not starve the others of an answer's bytes. */
   readonly #cursors = new Set<PartitionCursor>();
-  readonly #open = new Map<number, number>();
+  readonly #sessions = new Map<number, FetchSession>();
   #scheduled = false;
   #retry: Timer | undefined;
   #closed = false;
@@ -67,6 +62,7 @@ export class Fetcher {
   /** What was asked for it is dropped when it arrives. */
   remove(cursor: PartitionCursor): void {
     this.#cursors.delete(cursor);
+    for (const session of this.#sessions.values()) session.drop(cursor);
     cursor.seek(cursor.position);
   }
 
@@ -74,6 +70,7 @@ export class Fetcher {
     this.#closed = true;
     this.#stopWatching();
     this.#retry?.cancel();
+    for (const session of this.#sessions.values()) this.#end(session);
   }
 
   /** Something was given out, or a cursor was moved: there may be room to fetch. */
@@ -127,46 +124,66 @@ export class Fetcher {
     const share = Math.floor(room / this.#leaders);
     const bytesMax = Math.min(FETCH_BYTES_MAX, Math.max(FETCH_BYTES_MIN, share));
     for (const [nodeId, cursors] of byNode) {
-      for (
-        let at = 0;
-        at < cursors.length && (this.#open.get(nodeId) ?? 0) < FETCHES_PER_NODE;
-        at += REQUEST_PARTS_MAX
-      ) {
-        void this.#ask(nodeId, cursors.slice(at, at + REQUEST_PARTS_MAX), bytesMax);
+      const session = this.#sessionWith(nodeId);
+      for (let at = 0; at < cursors.length && session.polls < POLLS_PER_NODE; at += REQUEST_PARTS_MAX) {
+        void this.#ask(session, cursors.slice(at, at + REQUEST_PARTS_MAX), bytesMax);
       }
+    }
+    for (const session of this.#sessions.values()) {
+      if (session.polls === 0 && !session.isIdle) void this.#ask(session, [], bytesMax);
     }
     this.#retry?.cancel();
     if (wakeMs < Infinity) this.#retry = this.#cluster.runtime.timers.after(wakeMs - nowMs, () => this.schedule());
   }
 
-  async #ask(nodeId: number, cursors: readonly PartitionCursor[], bytesMax: number): Promise<void> {
+  #sessionWith(nodeId: number): FetchSession {
+    let session = this.#sessions.get(nodeId);
+    if (!session) this.#sessions.set(nodeId, session = new FetchSession(nodeId, this.#cluster.nextNumber()));
+    return session;
+  }
+
+  async #ask(session: FetchSession, cursors: readonly PartitionCursor[], bytesMax: number): Promise<void> {
+    const { nodeId } = session;
     const { maxWaitMs } = this.#settings;
-    const asked = cursors.map((cursor) => ({ cursor, epoch: cursor.epoch, offset: cursor.fetchOffset }));
     for (const cursor of cursors) cursor.fetching = true;
-    this.#open.set(nodeId, (this.#open.get(nodeId) ?? 0) + 1);
-    const partBytesMax = this.#partBytesMax;
-    const parts = asked.map(({ cursor, offset }) => ({ shard: cursor.route.shard, offset, bytesMax: partBytesMax }));
+    session.polls += 1;
+    const request = session.ask(cursors, this.#partBytesMax, bytesMax, maxWaitMs);
     const silence = this.#cluster.runtime.timers.after(maxWaitMs + SILENT_MS, () => {
-      void this.#cluster.checkSilent(nodeId, cursors.map(({ route }) => route));
+      void this.#cluster.checkSilent(nodeId, session.routes);
     });
     try {
-      const request = { type: "fetch", maxWaitMs, bytesMin: 1, bytesMax, parts } as const;
       const answer = await this.#cluster.request(nodeId, "read", request, maxWaitMs + ANSWER_MS);
-      asked.forEach((one, i) => this.#receive(nodeId, one, answer.parts[i]));
+      for (const part of answer.parts) {
+        const asked = session.take(part);
+        if (asked) this.#receive(nodeId, asked, part);
+      }
     } catch (error) {
       if (!(error instanceof RaftlineError)) throw error;
-      for (const one of asked) this.#failed(nodeId, one, error.code, 0, error.message);
+      this.#lose(session, error);
     } finally {
       silence.cancel();
-      this.#open.set(nodeId, this.#open.get(nodeId)! - 1);
+      session.polls -= 1;
     }
     this.schedule();
   }
 
-  #receive(nodeId: number, asked: Asked, part: FetchResult | undefined): void {
+  /** A node that is not reached has forgotten it already. */
+  #end(session: FetchSession): void {
+    this.#cluster.request(session.nodeId, "read", session.end(), ANSWER_MS).catch(() => {});
+  }
+
+  /** What was asked for in it is asked for anew, in another session. */
+  #lose(session: FetchSession, { code, message }: RaftlineError): void {
+    const { nodeId } = session;
+    if (this.#sessions.get(nodeId) !== session) return;
+    this.#sessions.delete(nodeId);
+    this.#end(session);
+    for (const asked of session.lose()) this.#failed(nodeId, asked, code, 0, message);
+  }
+
+  #receive(nodeId: number, asked: Asked, part: FetchResult): void {
     const { cursor, epoch, offset } = asked;
     if (this.#closed || cursor.epoch !== epoch) return;
-    if (part === undefined) return this.#failed(nodeId, asked, "MALFORMED", 0, "an answer is missing");
     if (part.code === "OFFSET_OUT_OF_RANGE" && offset < part.startOffset) return this.#skipTrimmed(cursor, part);
     if (part.code !== "") return this.#failed(nodeId, asked, part.code, part.leaderHint, part.code);
     cursor.fetching = false;

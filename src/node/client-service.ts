@@ -15,7 +15,7 @@ import { BATCH_BYTES_MAX, IN_FLIGHT_BYTES_MAX, REQUEST_LIMITS } from "../wire/li
 import type { HelloRequest, MetadataRequest, ProducerIdRequest, Request } from "../wire/protocol.ts";
 import { PROTOCOL_VERSION } from "../wire/protocol.ts";
 import type { NodeAddress, TopicMetadata } from "../wire/responses.ts";
-import type { Exchange, RpcHandler } from "../wire/rpc-session.ts";
+import type { Exchange, RpcHandler, RpcSession } from "../wire/rpc-session.ts";
 import type { AdminService } from "./admin-service.ts";
 import type { Coordinators } from "./coordinators.ts";
 import { type Credential, mayEnter } from "./credentials.ts";
@@ -48,7 +48,7 @@ export class ClientService implements RpcHandler {
     this.#options = options;
     const partitionOf = (shard: number) => options.partitions.get(shard);
     this.#produce = new ProduceService(options.runtime, partitionOf, this.#missing);
-    this.#fetch = new FetchService(options.runtime, partitionOf, this.#missing);
+    this.#fetch = new FetchService({ runtime: options.runtime, sourceOf: partitionOf, missing: this.#missing });
     this.#lease = new LeaseService(options.runtime, partitionOf, this.#missing);
     const topicOf = (shard: number) => options.metadata.topicOfShard.get(shard)?.name;
     this.#groups = new GroupRequests(partitionOf, this.#missing, topicOf);
@@ -119,6 +119,10 @@ export class ClientService implements RpcHandler {
       case "groupList":
         return this.#later(exchange, this.#options.coordinators.handle(exchange as Exchange<typeof request>));
     }
+  }
+
+  closed(session: RpcSession): void {
+    this.#fetch.closed(session);
   }
 
   close(): void {

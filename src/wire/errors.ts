@@ -27,6 +27,8 @@ export const errorCodes = {
   /** A newer epoch of this producer has written. */
   PRODUCER_FENCED: { retriable: false },
   OFFSET_OUT_OF_RANGE: { retriable: false },
+  /** A fetch session that was not opened on this connection: what was asked for has to be asked for anew. */
+  UNKNOWN_SESSION: { retriable: true },
   CORRUPT: { retriable: false },
   DISK_FULL: { retriable: true },
   /** This node has no such group. */

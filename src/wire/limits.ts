@@ -90,6 +90,10 @@ export const COORDINATORS = 4;
 export const MEMBER_TOPICS_MAX = 1_000;
 export const MEMBER_PARTITIONS_MAX = 50_000;
 
+/** Fetch sessions of one connection, and the partitions that are asked for in all of them: beyond, `THROTTLED`. */
+export const FETCH_SESSIONS_MAX = 64;
+export const FETCH_PARTS_MAX = 50_000;
+
 /** What one fetch may ask for; more is taken as this much. */
 export const FETCH_BYTES_MAX = 16 * MIB;
 

@@ -18,7 +18,7 @@ import { REQUEST_PARTS_MAX } from "./limits.ts";
 import { Name, Text, U16, U32, U53, type Validator, validator } from "./schemas.ts";
 
 /** Sent in HELLO; a node refuses another major version with `UNSUPPORTED_VERSION`. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 export const RequestType = {
   hello: 1,
@@ -72,15 +72,28 @@ export interface ProducePart {
   readonly bytes: Uint8Array;
 }
 
-/** Long poll: answered when `bytesMin` are there, or after `maxWaitMs`, or with an error at once. */
+/**
+ * Long poll on a session: answered when `bytesMin` of what is asked for in it are there, or after `maxWaitMs`, or at once
+ * with an error of a partition. What the answer does not speak of stays asked for; several polls may wait in one session.
+ */
 export interface FetchRequest {
   readonly type: "fetch";
+  /** Chosen by the client. It belongs to its connection, and ends with it. */
+  readonly session: number;
+  /** `open` also takes the place of a session of this number; `end` gives it up, and is answered at once. */
+  readonly step: FetchStep;
   readonly maxWaitMs: number;
   readonly bytesMin: number;
-  /** Of all parts together. The first entry of the first part that has any is sent even if it is larger. */
+  /** Of the answer. The first entry of the first part that has any is sent even if it is larger. */
   readonly bytesMax: number;
+  /** Asked for from now on; a shard that was asked for already is asked for from the new offset instead. */
   readonly parts: readonly FetchPart[];
+  /** Shards no longer asked for; taken before `parts`. */
+  readonly dropped: readonly number[];
 }
+
+export type FetchStep = "open" | "go on" | "end";
+const FETCH_STEPS: readonly FetchStep[] = ["open", "go on", "end"];
 
 export interface FetchPart {
   readonly shard: number;
@@ -157,9 +170,12 @@ const fetchSchema = Type.Tuple([
   Type.Literal(RequestType.fetch),
   U32,
   U32,
+  Type.Integer({ minimum: 0, maximum: FETCH_STEPS.length - 1 }),
   U32,
   U32,
-  Type.Array(Type.Tuple([U32, U53, U32]), { minItems: 1, maxItems: REQUEST_PARTS_MAX }),
+  U32,
+  Type.Array(Type.Tuple([U32, U53, U32]), { maxItems: REQUEST_PARTS_MAX }),
+  Type.Array(U32, { maxItems: REQUEST_PARTS_MAX }),
 ]);
 const producerIdSchema = Type.Tuple([Type.Literal(RequestType.producerId), U32]);
 const offsetsAtSchema = Type.Union([
@@ -209,8 +225,10 @@ export function encodeRequest(correlationId: number, request: Request): Uint8Arr
         request.parts.map((part) => part.bytes),
       );
     case "fetch": {
+      const { session, maxWaitMs, bytesMin, bytesMax, dropped } = request;
+      const step = FETCH_STEPS.indexOf(request.step);
       const parts = request.parts.map((part) => [part.shard, part.offset, part.bytesMax]);
-      return encodeFrame([type, correlationId, request.maxWaitMs, request.bytesMin, request.bytesMax, parts]);
+      return encodeFrame([type, correlationId, session, step, maxWaitMs, bytesMin, bytesMax, parts, dropped]);
     }
     case "producerId":
       return encodeFrame([type, correlationId]);
@@ -250,13 +268,16 @@ function decodeFields(head: unknown[], body: Uint8Array): Request {
   if (body.length > 0) throw new WireError("INVALID_MESSAGE", `a request of type ${String(type)} has no body`);
   switch (type) {
     case RequestType.fetch: {
-      const [, , maxWaitMs, bytesMin, bytesMax, parts] = checked(validators.fetch, head);
+      const [, , session, step, maxWaitMs, bytesMin, bytesMax, parts, dropped] = checked(validators.fetch, head);
       return {
         type: "fetch",
+        session,
+        step: FETCH_STEPS[step]!,
         maxWaitMs,
         bytesMin,
         bytesMax,
         parts: parts.map(([shard, offset, partBytesMax]) => ({ shard, offset, bytesMax: partBytesMax })),
+        dropped,
       };
     }
     case RequestType.hello: {

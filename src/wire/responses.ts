@@ -61,12 +61,15 @@ export interface ProduceResult {
   readonly leaderHint: number;
 }
 
-/** One result per part of the request, in its order. */
+/** Of the shards of which there is something to say; they are no longer asked for in the session. */
 export interface FetchResponse {
   readonly parts: readonly FetchResult[];
 }
 
 export interface FetchResult {
+  readonly shard: number;
+  /** The offset that was asked for. */
+  readonly offset: number;
   readonly code: string;
   /** First offset that is not committed yet. */
   readonly highWatermark: number;
@@ -144,7 +147,7 @@ const validators = {
   produce: validator("produce response", Type.Tuple([U32, Ok, Type.Array(Type.Tuple([Code, U53, NodeIdSchema]))])),
   fetch: validator(
     "fetch response",
-    Type.Tuple([U32, Ok, Type.Array(Type.Tuple([Code, U53, U53, U32, NodeIdSchema]))]),
+    Type.Tuple([U32, Ok, Type.Array(Type.Tuple([U32, U53, Code, U53, U53, U32, NodeIdSchema]))]),
   ),
   producerId: validator("producerId response", Type.Tuple([U32, Ok, U53, U16])),
   offsets: validator("offsets response", Type.Tuple([U32, Ok, Type.Array(Type.Tuple([Code, U53, NodeIdSchema]))])),
@@ -202,11 +205,11 @@ const decoders: Decoders = {
 function decodeFetch(head: unknown[], body: Uint8Array): FetchResponse {
   const parts: FetchResult[] = [];
   let at = 0;
-  for (const [code, highWatermark, startOffset, byteLength, leaderHint] of validators.fetch(head)[2]) {
+  for (const [shard, offset, code, highWatermark, startOffset, byteLength, leaderHint] of validators.fetch(head)[2]) {
     const end = at + byteLength;
     if (end > body.length) throw new WireError("INVALID_MESSAGE", "the parts are longer than the body");
     const chunks = byteLength === 0 ? [] : [body.subarray(at, end)];
-    parts.push({ code, highWatermark, startOffset, leaderHint, chunks });
+    parts.push({ shard, offset, code, highWatermark, startOffset, leaderHint, chunks });
     at = end;
   }
   if (at !== body.length) throw new WireError("INVALID_MESSAGE", "the body is longer than its parts");
@@ -247,7 +250,8 @@ const encoders: Encoders = {
         body.push(chunk);
         byteLength += chunk.length;
       }
-      return [part.code, part.highWatermark, part.startOffset, byteLength, part.leaderHint];
+      const { shard, offset, code, highWatermark, startOffset, leaderHint } = part;
+      return [shard, offset, code, highWatermark, startOffset, byteLength, leaderHint];
     });
     return encodeFrame([id, "", results], body);
   },

@@ -280,7 +280,7 @@ troubled("says that its topic does not exist, was deleted, or has no such offset
   const next = read(consumer, 1);
   await f.world.pass(100);
   f.cluster.topics.delete("t");
-  f.shards[0]!.leader = 9;
+  f.cluster.move(f.shards[0]!, 9);
   assert.is((await failure(f.world.run(next))).code, "UNKNOWN_TOPIC");
 });
 

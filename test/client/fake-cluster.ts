@@ -2,7 +2,9 @@
 import { Entry } from "../../src/records/entry.ts";
 import { readBatch } from "../../src/records/batch-reader.ts";
 import type { FetchRequest, OffsetsAt, ProducePart, Request } from "../../src/wire/protocol.ts";
-import type { FetchResult, ProduceResult, TopicMetadata } from "../../src/wire/responses.ts";
+import type { ProduceResult, TopicMetadata } from "../../src/wire/responses.ts";
+import { FetchService } from "../../shards/partition/fetch.ts";
+import type { FetchSource } from "../../shards/partition/fetch-session.ts";
 import { RpcServer } from "../../src/wire/rpc-server.ts";
 import type { Exchange, RpcHandler } from "../../src/wire/rpc-session.ts";
 import type { FakeWorld } from "../wire/fake-world.ts";
@@ -19,7 +21,7 @@ export class FakeShard {
   startOffset = 0;
   entries: Entry[] = [];
   readonly producers = new Map<number, FakeProducer>();
-  watchers: (() => void)[] = [];
+  readonly watchers = new Set<() => void>();
 
   constructor(id: number, leader: number) {
     this.id = id;
@@ -39,7 +41,7 @@ export class FakeShard {
     const baseOffset = this.end;
     entry.stamp(this.term, this.entries.length + 1, baseOffset);
     this.entries.push(entry);
-    for (const wake of this.watchers.splice(0)) wake();
+    for (const wake of [...this.watchers]) wake();
     return baseOffset;
   }
 }
@@ -107,9 +109,15 @@ export class FakeCluster {
   move(shard: FakeShard, leader: number): void {
     shard.leader = leader;
     shard.term++;
+    for (const wake of [...shard.watchers]) wake();
   }
 
   #handler(node: number): RpcHandler {
+    const fetches = new FetchService({
+      runtime: this.world.runtime(`n${node}`),
+      sourceOf: (shard) => this.#sourceOf(node, shard),
+      missing: () => ({ code: "UNKNOWN_PARTITION", leaderHint: 0 }),
+    });
     return {
       hello: (exchange) => {
         if (this.secret !== undefined && exchange.request.credentials?.secret !== this.secret) {
@@ -119,11 +127,12 @@ export class FakeCluster {
         const limits = { batchBytesMax: 4 << 20, frameBytesMax: 16 << 20, inFlightBytesMax: 32 << 20 };
         exchange.ok("hello", { nodeId: node, clusterId: node === this.foreigner ? "other" : "fake", limits });
       },
-      request: (exchange) => this.#request(node, exchange),
+      request: (exchange) => this.#request(node, fetches, exchange),
+      closed: (session) => fetches.closed(session),
     };
   }
 
-  #request(node: number, exchange: Exchange): void {
+  #request(node: number, fetches: FetchService, exchange: Exchange): void {
     const { request } = exchange;
     this.requests.push({ node, request });
     switch (request.type) {
@@ -138,7 +147,7 @@ export class FakeCluster {
       case "produce":
         return this.#produce(node, exchange, request.parts);
       case "fetch":
-        return this.#fetch(node, exchange, request);
+        return fetches.handle(exchange as Exchange<FetchRequest>);
       case "offsets":
         return exchange.ok("offsets", {
           parts: request.parts.map((part) => {
@@ -187,39 +196,24 @@ export class FakeCluster {
     });
   }
 
-  #fetch(node: number, exchange: Exchange, request: FetchRequest): void {
-    let answered = false;
-    const answer = (expired: boolean) => {
-      if (answered || !exchange.open) return;
-      let left = request.bytesMax;
-      const parts = request.parts.map((part): FetchResult => {
-        const shard = this.#shards.get(part.shard)!;
-        const place = {
-          highWatermark: shard.end,
-          startOffset: shard.startOffset,
-          leaderHint: shard.leader,
-          chunks: [],
-        };
-        if (shard.leader !== node) return { ...place, code: "NOT_LEADER" };
-        if (part.offset < shard.startOffset || part.offset > shard.end) {
-          return { ...place, code: "OFFSET_OUT_OF_RANGE" };
-        }
-        const chunks = left > 0
-          ? chunksFrom(shard, part.offset, Math.min(left, part.bytesMax), this.earlierEntries)
-          : [];
-        for (const chunk of chunks) left -= chunk.length;
-        return { ...place, code: "", chunks };
-      });
-      if (!expired && parts.every((part) => part.code === "" && part.chunks.length === 0)) {
-        for (const part of request.parts) this.#shards.get(part.shard)!.watchers.push(() => answer(false));
-        return;
-      }
-      answered = true;
-      this.bytesFetched += request.bytesMax - left;
-      exchange.ok("fetch", { parts });
+  /** The real sessions, over shards that are all in memory. */
+  #sourceOf(node: number, id: number): FetchSource | undefined {
+    const shard = this.#shards.get(id);
+    return shard && {
+      leads: shard.leader === node,
+      leaderHint: shard.leader,
+      highWatermark: shard.end,
+      startOffset: shard.startOffset,
+      read: (offset, bytesMax) => {
+        const entries = entriesFrom(shard, offset, bytesMax, this.earlierEntries);
+        for (const entry of entries) this.bytesFetched += entry.byteLength;
+        return entries;
+      },
+      watchTail: (wake) => {
+        shard.watchers.add(wake);
+        return () => shard.watchers.delete(wake);
+      },
     };
-    this.world.after(request.maxWaitMs, () => answer(true));
-    answer(false);
   }
 }
 
@@ -238,17 +232,16 @@ function store(shard: FakeShard, entry: Entry): { code: string; baseOffset: numb
   return { code: "", baseOffset };
 }
 
-function chunksFrom(shard: FakeShard, offset: number, bytesMax: number, earlierEntries: number): Uint8Array[] {
-  const chunks: Uint8Array[] = [];
+function entriesFrom(shard: FakeShard, offset: number, bytesMax: number, earlierEntries: number): Entry[] {
+  const entries: Entry[] = [];
   let bytes = 0;
   const first = shard.entries.findIndex((entry) => entry.nextOffset > offset);
-  if (first < 0) return [];
   for (const entry of shard.entries.slice(Math.max(0, first - earlierEntries))) {
     if (bytes > 0 && bytes + entry.byteLength > bytesMax) break;
-    chunks.push(entry.bytes);
+    entries.push(entry);
     bytes += entry.byteLength;
   }
-  return chunks;
+  return entries;
 }
 
 function offsetAt(shard: FakeShard, at: OffsetsAt): number {

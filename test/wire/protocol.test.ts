@@ -150,10 +150,13 @@ const request: fc.Arbitrary<Request> = fc.oneof(
   }),
   fc.record({
     type: type("fetch"),
+    session: u32,
+    step: fc.constantFrom("open" as const, "go on" as const, "end" as const),
     maxWaitMs: u32,
     bytesMin: u32,
     bytesMax: u32,
-    parts: fc.array(fc.record({ shard: u32, offset: u53, bytesMax: u32 }), { minLength: 1 }),
+    parts: fc.array(fc.record({ shard: u32, offset: u53, bytesMax: u32 })),
+    dropped: fc.array(u32),
   }),
   fc.record({ type: type("producerId") }),
   fc.record({
@@ -274,7 +277,7 @@ protocol("answers come out as they went in", () => {
 
 protocol("a fetch's entries go by reference and are cut where they belong", () => {
   const chunk = new Uint8Array(10).fill(3);
-  const place = { highWatermark: 2 ** 40, startOffset: 1, leaderHint: 2 };
+  const place = { shard: 9, offset: 2 ** 50, highWatermark: 2 ** 40, startOffset: 1, leaderHint: 2 };
   const encoded = encodeResponse("fetch", 7, {
     parts: [
       { code: "", ...place, chunks: [chunk, chunk] },
@@ -286,7 +289,7 @@ protocol("a fetch's entries go by reference and are cut where they belong", () =
   const { head, body } = received(encoded);
   const { parts } = decodeResponse("fetch", head, body);
   assert.equal(parts.map((part) => part.chunks.map((one) => one.length)), [[20], [], [1]]);
-  assert.is(parts[0]!.highWatermark, 2 ** 40);
+  assert.equal({ ...parts[0], code: "", chunks: [] }, { code: "", ...place, chunks: [] });
 });
 
 protocol("a failure comes out as an error with its code, message, details and whether to try again", () => {

@@ -9,7 +9,7 @@ import {
   REQUEST_LIMITS,
   RESPONSE_LIMITS,
 } from "../../src/wire/limits.ts";
-import { encodeRequest, type Request } from "../../src/wire/protocol.ts";
+import { encodeRequest, PROTOCOL_VERSION, type Request } from "../../src/wire/protocol.ts";
 import { RpcClient } from "../../src/wire/rpc-client.ts";
 import { RpcServer, type RpcServerOptions } from "../../src/wire/rpc-server.ts";
 import type { Exchange, RpcHandler, RpcSession } from "../../src/wire/rpc-session.ts";
@@ -52,7 +52,9 @@ class Fixture {
     const connection = await this.world.run(this.world.runtime("r").network.connect(this.server.address, 1_000));
     const raw = new Raw(connection);
     if (hello) {
-      raw.write(encodeRequest(1, { type: "hello", protocolVersion: 1, clientName: "raw", credentials: null }));
+      raw.write(
+        encodeRequest(1, { type: "hello", protocolVersion: PROTOCOL_VERSION, clientName: "raw", credentials: null }),
+      );
       await this.world.pass(20);
       assert.equal(raw.heads.splice(0).map((head) => head[1]), [""]);
     }
@@ -218,7 +220,9 @@ hostile("nothing is done before the hello, nor after a refused one", async () =>
   await f.world.pass(20);
   assert.equal([old.heads[0]!.slice(0, 2), old.ended], [[1, "UNSUPPORTED_VERSION"], true]);
   const twice = await f.raw();
-  twice.write(encodeRequest(2, { type: "hello", protocolVersion: 1, clientName: "x", credentials: null }));
+  twice.write(
+    encodeRequest(2, { type: "hello", protocolVersion: PROTOCOL_VERSION, clientName: "x", credentials: null }),
+  );
   await f.world.pass(20);
   assert.equal([twice.heads[0]!.slice(0, 2), twice.ended], [[2, "INVALID_REQUEST"], true]);
 });
@@ -346,10 +350,13 @@ hostile("fetches that wait are few", async () => {
   const raw = await f.raw();
   const fetch: Request = {
     type: "fetch",
+    session: 1,
+    step: "open",
     maxWaitMs: 1,
     bytesMin: 1,
     bytesMax: 2 ** 32 - 1,
     parts: [{ shard: 1, offset: 0, bytesMax: 1 }],
+    dropped: [],
   };
   raw.write(Array.from({ length: LONG_POLLS_IN_FLIGHT_MAX + 1 }, (_, i) => encodeRequest(i, fetch)).flat());
   await f.world.pass(100);
@@ -364,16 +371,20 @@ hostile("a client that does not take its answers is not read from", async () => 
   const chunk = new Uint8Array(8 << 20);
   f.handle = (exchange) => {
     handled++;
-    exchange.ok("fetch", { parts: [{ code: "", highWatermark: 1, startOffset: 0, leaderHint: 0, chunks: [chunk] }] });
+    const place = { shard: 1, offset: 0, highWatermark: 1, startOffset: 0, leaderHint: 0 };
+    exchange.ok("fetch", { parts: [{ code: "", ...place, chunks: [chunk] }] });
   };
   const raw = await f.raw();
   raw.connection.pause();
   const fetch: Request = {
     type: "fetch",
+    session: 1,
+    step: "open",
     maxWaitMs: 1,
     bytesMin: 1,
     bytesMax: 1,
     parts: [{ shard: 1, offset: 0, bytesMax: 1 }],
+    dropped: [],
   };
   for (let id = 1; id <= 20; id++) {
     raw.write(encodeRequest(id, fetch));

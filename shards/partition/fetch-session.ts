@@ -1,0 +1,216 @@
+/**
+ * What one reader asks of this node, kept between its requests: so a reader of very many partitions names each of them
+ * once, and then only what has changed (KIP-227). A partition that was asked for stays so until there is something to
+ * say of it, and whoever wants more of it asks again. Each request is one answer to be given: the oldest first, when
+ * something is there.
+ */
+import type { Entry } from "../../src/records/entry.ts";
+import type { Runtime, Timer } from "../../src/runtime/runtime.ts";
+import type { FetchPart, FetchRequest } from "../../src/wire/protocol.ts";
+import type { FetchResult } from "../../src/wire/responses.ts";
+import type { Exchange } from "../../src/wire/rpc-session.ts";
+import { codeOfReadFailure } from "./read-failures.ts";
+
+/** What a fetch needs of a partition. */
+export interface FetchSource {
+  readonly leads: boolean;
+  readonly highWatermark: number;
+  readonly startOffset: number;
+  /** Node id of the leader; 0 if not known. */
+  readonly leaderHint: number;
+  /** See `Partition`. */
+  read(offset: number, bytesMax: number): readonly Entry[] | Promise<readonly Entry[]>;
+  watchTail(wake: () => void): () => void;
+}
+
+export interface FetchSessionOptions {
+  readonly runtime: Runtime;
+  readonly sourceOf: (shard: number) => FetchSource | undefined;
+  readonly missing: (shard: number) => { readonly code: string; readonly leaderHint: number };
+}
+
+interface Asked {
+  readonly part: FetchPart;
+  /** Set once it was looked at and there was nothing. */
+  unwatch: (() => void) | undefined;
+}
+
+/** A request that waits for its answer. */
+interface Poll {
+  readonly exchange: Exchange<FetchRequest>;
+  timer: Timer | undefined;
+  expired: boolean;
+}
+
+interface Found {
+  readonly asked: Asked;
+  readonly result: FetchResult;
+}
+
+interface Looked {
+  readonly found: Found[];
+  bytes: number;
+}
+
+/** At once where everything is in memory. */
+type Soon<T> = T | Promise<T>;
+
+export class FetchSession {
+  readonly #options: FetchSessionOptions;
+  readonly #asked = new Map<number, Asked>();
+  /** Where something may have come since it was looked at; whoever was answered last is at the end. */
+  readonly #due = new Set<Asked>();
+  readonly #polls: Poll[] = [];
+  #gathering = false;
+  /** Somebody asked for a look while one was under way. */
+  #missed = false;
+  #scheduled = false;
+
+  constructor(options: FetchSessionOptions) {
+    this.#options = options;
+  }
+
+  /** Partitions that are asked for. */
+  get size(): number {
+    return this.#asked.size;
+  }
+
+  ask(exchange: Exchange<FetchRequest>): void {
+    const { parts, dropped, maxWaitMs } = exchange.request;
+    for (const shard of dropped) this.#drop(shard);
+    for (const part of parts) this.#add(part);
+    const poll: Poll = { exchange, timer: undefined, expired: false };
+    this.#polls.push(poll);
+    void this.#gather();
+    if (!this.#polls.includes(poll)) return;
+    poll.timer = this.#options.runtime.timers.after(maxWaitMs, () => {
+      poll.expired = true;
+      void this.#gather();
+    });
+  }
+
+  /** Nothing is asked for any more; what waits is answered with what there is. */
+  end(): void {
+    for (const shard of [...this.#asked.keys()]) this.#drop(shard);
+    for (const poll of this.#polls) poll.expired = true;
+    void this.#gather();
+  }
+
+  #add(part: FetchPart): void {
+    this.#drop(part.shard);
+    const asked = { part, unwatch: undefined };
+    this.#asked.set(part.shard, asked);
+    this.#due.add(asked);
+  }
+
+  #drop(shard: number): void {
+    const asked = this.#asked.get(shard);
+    if (!asked) return;
+    asked.unwatch?.();
+    this.#asked.delete(shard);
+    this.#due.delete(asked);
+  }
+
+  /** Several partitions may advance in one turn: they are looked at together at its end. */
+  #wake(asked: Asked): void {
+    this.#due.add(asked);
+    if (this.#scheduled || this.#polls.length === 0) return;
+    this.#scheduled = true;
+    this.#options.runtime.timers.defer(() => {
+      this.#scheduled = false;
+      void this.#gather();
+    });
+  }
+
+  /** Answers what can be answered. */
+  async #gather(): Promise<void> {
+    this.#missed = true;
+    if (this.#gathering) return;
+    this.#gathering = true;
+    while (this.#missed) {
+      this.#missed = false;
+      for (let poll = this.#next(); poll !== undefined; poll = this.#next()) {
+        const looking = this.#look({ found: [], bytes: 0 }, poll.exchange.request.bytesMax);
+        const { found, bytes } = looking instanceof Promise ? await looking : looking;
+        if (!this.#isEnough(poll, found, bytes)) {
+          for (const { asked } of found) this.#due.add(asked);
+          break;
+        }
+        this.#answer(poll, found);
+      }
+    }
+    this.#gathering = false;
+  }
+
+  #next(): Poll | undefined {
+    while (this.#polls.length > 0 && !this.#polls[0]!.exchange.open) this.#remove(this.#polls[0]!);
+    return this.#polls.find(({ expired }) => expired) ?? this.#polls[0];
+  }
+
+  #look(looked: Looked, bytesMax: number): Soon<Looked> {
+    for (const asked of this.#due) {
+      if (looked.bytes > 0 && looked.bytes >= bytesMax) break;
+      this.#due.delete(asked);
+      const result = this.#lookAt(asked, bytesMax - looked.bytes);
+      if (result instanceof Promise) {
+        return result.then((later) => this.#look(this.#take(looked, asked, later), bytesMax));
+      }
+      this.#take(looked, asked, result);
+    }
+    return looked;
+  }
+
+  /** Unless it was asked for anew, or dropped, while the disk was read. */
+  #take(looked: Looked, asked: Asked, result: FetchResult | undefined): Looked {
+    if (result && this.#asked.get(asked.part.shard) === asked) {
+      looked.found.push({ asked, result });
+      for (const chunk of result.chunks) looked.bytes += chunk.length;
+    }
+    return looked;
+  }
+
+  /** Undefined: nothing, and somebody watches. */
+  #lookAt(asked: Asked, bytesLeft: number): Soon<FetchResult | undefined> {
+    const { shard, offset, bytesMax } = asked.part;
+    const source = this.#options.sourceOf(shard);
+    if (!source) return { shard, offset, ...NOWHERE, ...this.#options.missing(shard) };
+    const { highWatermark, startOffset, leaderHint } = source;
+    const place = { shard, offset, code: "", highWatermark, startOffset, leaderHint, chunks: [] };
+    if (!source.leads) return { ...place, code: leaderHint === 0 ? "NO_LEADER" : "NOT_LEADER" };
+    if (offset < startOffset || offset > highWatermark) return { ...place, code: "OFFSET_OUT_OF_RANGE" };
+    if (offset === highWatermark) {
+      asked.unwatch?.();
+      asked.unwatch = source.watchTail(() => this.#wake(asked));
+      return undefined;
+    }
+    const read = source.read(offset, Math.max(1, Math.min(bytesMax, bytesLeft)));
+    if (!(read instanceof Promise)) return { ...place, chunks: chunksOf(read) };
+    return read.then(
+      (entries) => ({ ...place, chunks: chunksOf(entries) }),
+      (error: unknown) => ({ ...place, code: codeOfReadFailure(error, source) }),
+    );
+  }
+
+  #isEnough({ exchange, expired }: Poll, found: readonly Found[], bytes: number): boolean {
+    if (expired) return true;
+    return bytes >= Math.max(1, exchange.request.bytesMin) || found.some(({ result }) => result.code !== "");
+  }
+
+  #answer(poll: Poll, found: readonly Found[]): void {
+    this.#remove(poll);
+    const current = found.filter(({ asked }) => this.#asked.get(asked.part.shard) === asked);
+    for (const { asked } of current) this.#drop(asked.part.shard);
+    if (poll.exchange.open) poll.exchange.ok("fetch", { parts: current.map(({ result }) => result) });
+  }
+
+  #remove(poll: Poll): void {
+    poll.timer?.cancel();
+    this.#polls.splice(this.#polls.indexOf(poll), 1);
+  }
+}
+
+const NOWHERE = { highWatermark: 0, startOffset: 0, chunks: [] };
+
+function chunksOf(entries: readonly Entry[]): Uint8Array[] {
+  return entries.map((entry) => entry.bytes);
+}
