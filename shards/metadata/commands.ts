@@ -157,10 +157,12 @@ function moveReplicas(state: MetadataState, { name, partition, replicas }: MoveR
   if (new Set(replicas).size !== replicas.length) {
     return { ok: false, code: "INVALID_REQUEST", message: `a node can hold one replica: ${replicas.join(", ")}` };
   }
-  // Also when it names the present replicas: a move that has begun is taken back by another.
-  const isThere = record.target.length === 0 && replicas.join() === record.replicas.join();
-  const passed = [...new Set([...record.passed ?? [], ...record.target])];
-  if (!isThere) replacePartition(state, topic, { ...record, target: replicas, passed });
+  const { target, passed = [] } = record;
+  const isAsked = replicas.join() === (target.length > 0 ? target : record.replicas).join();
+  // Also to the present replicas: a move that has begun is taken back by another.
+  if (!isAsked) {
+    replacePartition(state, topic, { ...record, target: replicas, passed: [...new Set([...passed, ...target])] });
+  }
   return { ok: true, value: {} };
 }
 

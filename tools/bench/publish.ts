@@ -1,13 +1,19 @@
-/** `bench publish`: how fast one client process publishes to three node processes, beside the bare pipeline. */
+/**
+ * `bench publish`: how fast one client process publishes to three node processes, beside the bare pipeline; and how long an
+ * acknowledgement takes at half of that.
+ */
 import type { Client } from "../../src/client/client.ts";
 import type { NodeProcesses } from "../processes/node-processes.ts";
 import { cpuSeconds, rssBytes } from "../processes/usage.ts";
-import { runLimit } from "./limit.ts";
+import { pace, runLimit } from "./limit.ts";
+import { setTimeout as delay } from "node:timers/promises";
 import { round, Samples } from "./statistics.ts";
 import { withNodes } from "./with-nodes.ts";
 
 const CHUNK_RECORDS = 1_000;
 const CHUNKS_IN_FLIGHT = 64;
+/** At half of the maximum: what a caller hands over at a time. */
+const PACED_CHUNK_RECORDS = 100;
 const WARM_UP_MS = 2_000;
 const FRAME_BYTES_AT_LEAST = 4_096;
 
@@ -25,6 +31,9 @@ export interface PublishResult {
   readonly bytesPerSecond: number;
   readonly ackMsP50: number;
   readonly ackMsP99: number;
+  /** At half of `recordsPerSecond`. */
+  readonly halfLoadAckMsP50: number;
+  readonly halfLoadAckMsP99: number;
   readonly ratioToLimit: number;
   readonly limitRecordsPerSecond: number;
   readonly limitFrameBytes: number;
@@ -39,7 +48,9 @@ export async function runPublish(options: PublishOptions): Promise<PublishResult
   const measured = await withNodes(async ({ processes, client }) => {
     await client.admin.createTopic("bench", { partitions, replicas: 3 });
     onProgress("publishing");
-    return await publishFor(client, processes, recordBytes, seconds);
+    const full = await publishFor(client, processes, recordBytes, seconds);
+    onProgress("publishing at half of that");
+    return { ...full, half: await publishAt(client, full.recordsPerSecond / 2, recordBytes, seconds) };
   });
   onProgress("the bare pipeline");
   const frameBytes = Math.max(FRAME_BYTES_AT_LEAST, Math.round(measured.batchBytes));
@@ -51,6 +62,8 @@ export async function runPublish(options: PublishOptions): Promise<PublishResult
     bytesPerSecond: Math.round(measured.recordsPerSecond * recordBytes),
     ackMsP50: round(measured.samples.percentile(50)),
     ackMsP99: round(measured.samples.percentile(99)),
+    halfLoadAckMsP50: round(measured.half.percentile(50)),
+    halfLoadAckMsP99: round(measured.half.percentile(99)),
     ratioToLimit: round(measured.recordsPerSecond / limit.recordsPerSecond),
     limitRecordsPerSecond: limit.recordsPerSecond,
     limitFrameBytes: frameBytes,
@@ -110,6 +123,25 @@ async function publishFor(
     nodeRssBytesMax: rssMax,
     ...used,
   };
+}
+
+/** From handing a chunk over until all of it is acknowledged. */
+async function publishAt(client: Client, rate: number, recordBytes: number, seconds: number): Promise<Samples> {
+  const producer = client.producer();
+  const value = new Uint8Array(recordBytes).fill(120);
+  const chunk = Array.from({ length: PACED_CHUNK_RECORDS }, () => ({ value }));
+  const samples = new Samples();
+  const measureFromMs = performance.now() + WARM_UP_MS;
+  const pacer = pace(rate / PACED_CHUNK_RECORDS, () => {
+    const sentMs = performance.now();
+    void producer.sendAll("bench", chunk).then(() => {
+      if (sentMs >= measureFromMs) samples.add(performance.now() - sentMs);
+    });
+  });
+  await delay(WARM_UP_MS + seconds * 1000);
+  clearInterval(pacer);
+  await producer.close();
+  return samples;
 }
 
 /** CPU from `delayMs` on until the returned function is called, in percent of one core. */
