@@ -33,7 +33,7 @@ export class ReadHandles {
   async with<T>(file: WalFile, use: (handle: DiskFile) => Promise<T>): Promise<T> {
     const { path } = file;
     if (file.moved) throw new FileMovedError(file.moved);
-    const handle = this.#handles.get(path) ?? { opened: this.#disk.open(path, "read"), users: 0 };
+    const handle = this.#handles.get(path) ?? { opened: this.#disk.open(path, "read", "once"), users: 0 };
     this.#handles.delete(path);
     this.#handles.set(path, handle);
     handle.users++;

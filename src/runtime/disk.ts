@@ -6,10 +6,11 @@ export interface Disk {
    * Opens a file for positional reads and writes. `create`: make it, fails with `EXISTS` if it is there;
    * `write`: must exist; `read`: must exist, read only. `durable`: each `write` resolves only when its bytes are on disk,
    * as `write` and `sync` in one step (O_DSYNC): one hop to the disk instead of two. A rejection of such a write, other
-   * than `DISK_FULL`, is as final as one of `sync`.
+   * than `DISK_FULL`, is as final as one of `sync`. `once`: what is read is not read again soon, and takes no page of the
+   * system's cache.
    * @throws {DiskError}
    */
-  open(path: string, mode: "create" | "write" | "read", writes?: "buffered" | "durable"): Promise<DiskFile>;
+  open(path: string, mode: "create" | "write" | "read", access?: DiskAccess): Promise<DiskFile>;
   /** Makes a folder and its parents; no error if it is there. The entries are durable when it resolves. */
   makeFolder(path: string): Promise<void>;
   /** Names in a folder, sorted. Throws `NOT_FOUND` if there is no such folder. */
@@ -25,6 +26,8 @@ export interface Disk {
   /** Takes the folder for this process until `release`. @throws {DiskError} `LOCKED` if another process has it. */
   lock(folder: string): Promise<DiskLock>;
 }
+
+export type DiskAccess = "buffered" | "durable" | "once";
 
 export interface DiskLock {
   release(): Promise<void>;

@@ -3,6 +3,7 @@ import fs from "node:fs";
 import { dirname } from "node:path";
 import process from "node:process";
 import { AlignedMemoryPool } from "./aligned-memory.ts";
+import { AlignedSlots, DirectReads } from "./direct-reads.ts";
 import { DirectWrites } from "./direct-writes.ts";
 import { type Disk, type DiskEntry, DiskError, type DiskErrorCode, type DiskFile, type DiskLock } from "./disk.ts";
 import { lockFolder } from "./folder-lock.ts";
@@ -30,14 +31,16 @@ const CODES: Readonly<Record<string, DiskErrorCode>> = {
 
 export function createNodeDisk(): Disk {
   const memories = new AlignedMemoryPool();
+  const slots = new AlignedSlots();
   return {
     threads: THREADS,
-    async open(path, mode, writes): Promise<DiskFile> {
-      const durable = writes === "durable";
+    async open(path, mode, access): Promise<DiskFile> {
+      const durable = access === "durable";
       const flags = FLAGS[mode] | (durable ? O_DSYNC ?? 0 : 0);
       const fd = await call<number>(path, "open", (done) => fs.open(path, flags, 0o600, done));
       const file = new NodeFile(path, fd, durable && O_DSYNC === undefined);
       if (durable) await file.openDirect(memories);
+      if (access === "once") await file.readDirect(slots);
       return file;
     },
     makeFolder: (path) => makeFolder(path),
@@ -89,6 +92,7 @@ class NodeFile implements DiskFile {
   readonly #fd: number;
   readonly #syncEachWrite: boolean;
   #direct: { readonly fd: number; readonly writes: DirectWrites } | undefined;
+  #once: { readonly fd: number; readonly reads: DirectReads } | undefined;
   /** The write under way, if it goes around the page cache: those have to come one after the other. */
   #turn: Promise<void> = Promise.resolve();
 
@@ -101,10 +105,7 @@ class NodeFile implements DiskFile {
   /** Durable writes go around the page cache from now on, where the file system lets them. */
   async openDirect(memories: AlignedMemoryPool): Promise<void> {
     if (O_DSYNC === undefined || O_DIRECT === undefined) return;
-    const flags = O_RDWR | O_DSYNC | O_DIRECT;
-    const fd = await new Promise<number | undefined>((resolve) => {
-      fs.open(this.path, flags, (error, opened) => resolve(error ? undefined : opened));
-    });
+    const fd = await openIfPossible(this.path, O_RDWR | O_DSYNC | O_DIRECT);
     if (fd === undefined) return;
     const calls = {
       writeDirect: (bytes: Uint8Array, position: number) =>
@@ -116,11 +117,32 @@ class NodeFile implements DiskFile {
     this.#direct = { fd, writes: new DirectWrites(calls, memories, await this.sizeBytes()) };
   }
 
+  /** Reads go around the page cache from now on, where the file system lets them. */
+  async readDirect(slots: AlignedSlots): Promise<void> {
+    const fd = O_DIRECT === undefined ? undefined : await openIfPossible(this.path, O_RDONLY | O_DIRECT);
+    if (fd === undefined) return;
+    const read = (into: Uint8Array, position: number) =>
+      new Promise<number>((resolve, reject) => {
+        fs.read(fd, into, 0, into.length, position, (error, count) => error ? reject(error) : resolve(count));
+      });
+    this.#once = { fd, reads: new DirectReads(read, slots) };
+  }
+
   async sizeBytes(): Promise<number> {
     return (await call<fs.Stats>(this.path, "stat", (done) => fs.fstat(this.#fd, done))).size;
   }
 
   async read(into: Uint8Array, position: number): Promise<number> {
+    try {
+      const count = await this.#once?.reads.read(into, position);
+      if (count !== undefined) return count;
+    } catch (error) {
+      throw toDiskError(this.path, "read", error as NodeJS.ErrnoException);
+    }
+    return await this.#readCached(into, position);
+  }
+
+  async #readCached(into: Uint8Array, position: number): Promise<number> {
     let filled = 0;
     while (filled < into.length) {
       const at = filled;
@@ -187,7 +209,10 @@ class NodeFile implements DiskFile {
 
   async close(): Promise<void> {
     const direct = this.#direct;
+    const once = this.#once;
     this.#direct = undefined;
+    this.#once = undefined;
+    if (once) await call<void>(this.path, "close", (done) => fs.close(once.fd, done));
     if (direct) {
       await this.#turn;
       direct.writes.close();
@@ -195,6 +220,11 @@ class NodeFile implements DiskFile {
     }
     await call<void>(this.path, "close", (done) => fs.close(this.#fd, done));
   }
+}
+
+/** For what only some file systems take. */
+function openIfPossible(path: string, flags: number): Promise<number | undefined> {
+  return new Promise((resolve) => fs.open(path, flags, (error, fd) => resolve(error ? undefined : fd)));
 }
 
 function byteLengthOf(chunks: readonly Uint8Array[]): number {

@@ -2,7 +2,14 @@
  * A disk in memory, deterministic, with the faults of a real one. One object is the machine's disk and outlives its
  * processes; each process works through a view of its own, that goes silent when it is killed or power is lost.
  */
-import { type Disk, type DiskEntry, DiskError, type DiskFile, type DiskLock } from "../../src/runtime/disk.ts";
+import {
+  type Disk,
+  type DiskAccess,
+  type DiskEntry,
+  DiskError,
+  type DiskFile,
+  type DiskLock,
+} from "../../src/runtime/disk.ts";
 import type { Random, Timers } from "../../src/runtime/runtime.ts";
 import { type Change, cut, lengthOf, SimulatedFile, type Survival, SURVIVALS } from "./disk-file.ts";
 import { parentOf, SimulatedNames } from "./disk-folder.ts";
@@ -241,7 +248,7 @@ class View implements Disk {
     this.#alive = alive;
   }
 
-  open(path: string, mode: "create" | "write" | "read", writes?: "buffered" | "durable"): Promise<DiskFile> {
+  open(path: string, mode: "create" | "write" | "read", access?: DiskAccess): Promise<DiskFile> {
     return this.#run(mode === "create" ? "create" : "open", path, () => {
       const { names } = this.#disk;
       if (mode === "create") {
@@ -251,7 +258,7 @@ class View implements Disk {
       }
       const file = this.#disk.file(path);
       this.#disk.opened(file);
-      return new OpenFile(this.#disk, this.#alive, path, file, mode, writes === "durable");
+      return new OpenFile(this.#disk, this.#alive, path, file, mode, access === "durable");
     });
   }
 
