@@ -152,20 +152,27 @@ async function cursorOf(partition: Partition, group: string, part: CursorPart): 
 async function statusOf(partition: Partition, group: string): Promise<GroupsResult> {
   const led = await partition.replica.readBarrier();
   const { highWatermark, groupTable } = partition;
-  const groups = led ? [...statuses(groupTable, group, highWatermark)] : [];
+  const deadCodeOf = (name: string) => partition.groups?.deadCode(name) ?? "";
+  const groups = led ? [...statuses(groupTable, group, highWatermark, deadCodeOf)] : [];
   return { code: led ? "" : "NOT_LEADER", leaderHint: 0, highWatermark, groups };
 }
 
-function* statuses({ cursors, queues }: GroupTable, wanted: string, highWatermark: number): Iterable<GroupStatus> {
+function* statuses(
+  { cursors, queues }: GroupTable,
+  wanted: string,
+  highWatermark: number,
+  deadCodeOf: (group: string) => string,
+): Iterable<GroupStatus> {
   for (const [group, { committed, generation }] of cursors) {
     if (wanted !== "" && wanted !== group) continue;
     const waiting = highWatermark - Math.max(0, committed);
-    const place = { floor: committed, next: committed, waiting, leased: 0, delayed: 0, dead: 0 };
+    const place = { floor: committed, next: committed, waiting, leased: 0, delayed: 0, dead: 0, deadCode: "" };
     yield { group, kind: "cursor", generation, ...place };
   }
   for (const [group, { floor, next, ready, leased, delayed, dead }] of queues) {
     if (wanted !== "" && wanted !== group) continue;
     const waiting = highWatermark - next + ready.size;
-    yield { group, kind: "queue", generation: 0, floor, next, waiting, leased, delayed, dead: dead.size };
+    const place = { floor, next, waiting, leased, delayed, dead: dead.size, deadCode: deadCodeOf(group) };
+    yield { group, kind: "queue", generation: 0, ...place };
   }
 }
