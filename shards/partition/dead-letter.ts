@@ -11,6 +11,7 @@ import { BATCH_BYTES_MAX } from "../../src/wire/limits.ts";
 import type { DeadLetter } from "./groups/dead-letters.ts";
 import type { BatchLimits } from "./partition.ts";
 import type { QueueSource } from "./queue-leader.ts";
+import { codeOfReadFailure } from "./read-failures.ts";
 
 /** For what a letter says beside its record. */
 const ROOM_BYTES = 64 * 1024;
@@ -52,8 +53,8 @@ async function findRecord(offset: number, source: QueueSource): Promise<Found> {
     batch = entries.find((entry) => entry.kind === EntryKind.batch && entry.nextOffset > offset);
   } catch (error) {
     if (offset < source.startOffset) return "TRIMMED";
-    // Where others have it, this replica is being repaired and leads no more; who does has forwarders of its own.
-    if (error instanceof Error && "code" in error && error.code === "CORRUPT") return "CORRUPT";
+    // Where others have it, this replica leads no more, and who does will write the letter.
+    if (codeOfReadFailure(error, source) === "CORRUPT") return "CORRUPT";
     throw error;
   }
   if (offset < source.startOffset) return "TRIMMED";

@@ -5,6 +5,7 @@ import type { FetchPart, FetchRequest } from "../../src/wire/protocol.ts";
 import type { FetchResult } from "../../src/wire/responses.ts";
 import type { Exchange } from "../../src/wire/rpc-session.ts";
 import type { MissingShard, PartitionOf } from "./produce.ts";
+import { codeOfReadFailure } from "./read-failures.ts";
 
 export class FetchService {
   readonly #runtime: Runtime;
@@ -130,11 +131,7 @@ class OpenFetch {
     if (!(found instanceof Promise)) return { ...place, chunks: chunksOf(found) };
     return found.then(
       (entries) => ({ ...place, chunks: chunksOf(entries) }),
-      (error: unknown) => {
-        const code = codeOf(error);
-        // Who leads next can read what could not be read here.
-        return code === "CORRUPT" && !partition.leads ? { ...place, code: "NO_LEADER" } : { ...place, code };
-      },
+      (error: unknown) => ({ ...place, code: codeOfReadFailure(error, partition) }),
     );
   }
 
@@ -150,11 +147,4 @@ const EMPTY: FetchResult = { code: "", highWatermark: 0, startOffset: 0, leaderH
 
 function chunksOf(entries: readonly Entry[]): Uint8Array[] {
   return entries.map((entry) => entry.bytes);
-}
-
-/** A log's own codes are known to clients where they are theirs to handle. */
-function codeOf(error: unknown): string {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  if (code === "CORRUPT") return "CORRUPT";
-  return code === "TRIMMED" || code === "OUT_OF_RANGE" ? "OFFSET_OUT_OF_RANGE" : "INTERNAL";
 }

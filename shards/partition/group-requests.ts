@@ -11,6 +11,7 @@ import type { GroupTable } from "./groups/group-table.ts";
 import { LEASE_MS_MAX, LEASE_MS_MIN, METADATA_LENGTH_MAX } from "./groups/limits.ts";
 import type { Partition } from "./partition.ts";
 import type { MissingShard, PartitionOf } from "./produce.ts";
+import { codeOfReadFailure } from "./read-failures.ts";
 
 export class GroupRequests {
   readonly #partitionOf: PartitionOf;
@@ -90,11 +91,20 @@ export class GroupRequests {
   ): Promise<T> {
     const partition = this.#partitionOf(shard);
     if (partition === undefined) return { ...refused, ...this.#missing(shard) };
-    const result = partition.groups === undefined ? { ...refused, code: "NOT_LEADER" } : await work(partition);
+    const result = partition.groups === undefined
+      ? { ...refused, code: "NOT_LEADER" }
+      : await work(partition).catch((error: unknown) => ({ ...refused, code: codeOrThrow(error, partition) }));
     if (result.code !== "NOT_LEADER") return result;
     const { leaderHint } = partition;
     return { ...result, code: leaderHint === 0 ? "NO_LEADER" : "NOT_LEADER", leaderHint };
   }
+}
+
+/** A place in time is looked up in the log. */
+function codeOrThrow(error: unknown, partition: Partition): string {
+  const code = codeOfReadFailure(error, partition);
+  if (code === "INTERNAL") throw error;
+  return code;
 }
 
 const REFUSED: ShardResult = { code: "", leaderHint: 0 };

@@ -256,7 +256,9 @@ export class Partition {
     }
   }
 
-  #leadership(leads: boolean): void {
+  /** Whoever cannot read its log takes nothing on, even where it is elected once more before another one can lead. */
+  #leadership(isLeading: boolean): void {
+    const leads = isLeading && !this.#isDamaged;
     this.#proposed = undefined;
     if (leads) {
       this.#proposed = new ProducerTable();

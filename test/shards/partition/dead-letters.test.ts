@@ -93,6 +93,7 @@ class World {
       source: {
         startOffset: this.startOffset,
         highWatermark: end,
+        leads: true,
         read: (offset) =>
           this.readError && offset === 0
             ? Promise.reject(this.readError)
