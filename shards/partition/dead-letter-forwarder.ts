@@ -1,24 +1,24 @@
 /**
  * Brings a queue's dead records to its dead-letter topic, each exactly once: as batches of one idempotent producer whose
  * sequence is the record's number among the dead. A retry, or another leader that begins again where the state says, is
- * recognised by the target. What cannot be brought there stays dead and is tried again; nothing is thrown away.
+ * recognised by the target. While the target takes nothing (it does not exist, has no leader, its disk is full) all stay
+ * dead and are tried again; nothing is thrown away, and {@link trouble} says why. No single record can do that to the
+ * others: there is a letter for each (dead-letter.ts).
  */
-import { BatchReader } from "../../src/records/batch-reader.ts";
-import { BatchWriter } from "../../src/records/batch-writer.ts";
-import type { BatchRecord } from "../../src/records/record.ts";
-import { Entry, EntryKind } from "../../src/records/entry.ts";
 import type { Runtime, Timer } from "../../src/runtime/runtime.ts";
-import { BATCH_BYTES_MAX } from "../../src/wire/limits.ts";
 import type { GroupCommand } from "./groups/group-commands.ts";
 import type { GroupResult } from "./groups/apply-group-command.ts";
 import type { DeadLetter } from "./groups/dead-letters.ts";
 import type { QueueState } from "./groups/queue-state.ts";
+import { buildLetter } from "./dead-letter.ts";
 import { PRODUCER_WINDOW_BATCHES } from "./producer-table.ts";
 import type { QueueSource } from "./queue-leader.ts";
 
 const BACK_OFF_MS_FIRST = 20;
 const BACK_OFF_MS_MAX = 5_000;
 const FAILURES_TOLD = 8;
+/** Said of the first letter that waits: the target does not know what was written before it. */
+const NOT_THE_SAME: ReadonlySet<string> = new Set(["UNKNOWN_PRODUCER_ID", "OUT_OF_ORDER_SEQUENCE"]);
 
 /** The way to other topics, and who writes there. */
 export interface DeadLetterOffice {
@@ -44,6 +44,8 @@ export class DeadLetterForwarder {
   #failures = 0;
   #retry: Timer | undefined;
   #closed = false;
+  /** "", or the code of why the first letter that waits was not taken the last time. */
+  trouble = "";
 
   constructor(options: DeadLetterForwarderOptions) {
     this.#options = options;
@@ -67,6 +69,7 @@ export class DeadLetterForwarder {
   #worked(code: string): void {
     this.#working = false;
     if (this.#closed) return;
+    this.trouble = code;
     if (code === "") {
       this.#failures = 0;
       return this.wake();
@@ -105,41 +108,19 @@ export class DeadLetterForwarder {
     const failed = codes.findIndex((code) => code !== "");
     const stored = failed < 0 ? codes.length : failed;
     if (stored > 0) {
+      this.#failures = 0;
       const { code } = await submit({ op: "forwarded", group, producerId, sequence: firstSequence + stored });
       if (code !== "") return code;
     }
-    if (failed !== 0 || codes[0] !== "UNKNOWN_PRODUCER_ID" || firstSequence === 0) return codes[failed] ?? "";
-    // The target is not the topic it was, or has forgotten a producer that was silent for long: another one goes on.
+    if (failed !== 0 || !NOT_THE_SAME.has(codes[0]!)) return codes[failed] ?? "";
+    // What was written before the first one is not there: the topic was deleted and made anew, or another one was named, or
+    // it has forgotten a producer that was silent while thousands of others wrote. None of them has this letter, except the
+    // last where it was written and its answer lost: only then is it there twice. Another producer goes on.
     return (await submit({ op: "deadProducer", group, producerId: await office.nextProducerId() })).code;
   }
 
-  async #build(letter: DeadLetter, producerId: number): Promise<Uint8Array> {
-    const { office, group } = this.#options;
-    const { topic, partition } = office.origin();
-    const record = await this.#record(letter.offset);
-    const headers = {
-      ...record?.headers,
-      "raftline-dead-reason": record === undefined ? `${letter.reason}; retention took the record` : letter.reason,
-      "raftline-dead-topic": topic,
-      "raftline-dead-partition": String(partition),
-      "raftline-dead-offset": String(letter.offset),
-      "raftline-dead-group": group,
-      "raftline-dead-deliveries": String(letter.deliveries),
-    };
-    const writer = new BatchWriter({ bytesMax: BATCH_BYTES_MAX });
-    writer.append(record?.timestamp ?? 0, record?.key ?? null, record?.value ?? new Uint8Array(0), headers);
-    return writer.finish({ producerId, producerEpoch: 0, baseSequence: letter.sequence % 2 ** 32 }).bytes;
-  }
-
-  /** Undefined where retention was quicker. */
-  async #record(offset: number): Promise<BatchRecord | undefined> {
-    const { source } = this.#options;
-    if (offset < source.startOffset) return undefined;
-    const entries: readonly Entry[] = await source.read(offset, 1);
-    const batch = entries.find((entry) => entry.kind === EntryKind.batch && entry.nextOffset > offset);
-    if (batch === undefined || batch.baseOffset > offset) return undefined;
-    const reader = new BatchReader(batch);
-    reader.skipTo(offset);
-    return reader.next() ? reader.record() : undefined;
+  #build(letter: DeadLetter, producerId: number): Promise<Uint8Array> {
+    const { office, group, source, runtime } = this.#options;
+    return buildLetter(letter, { origin: office.origin(), group, source, nowMs: runtime.clock.wallMs(), producerId });
   }
 }

@@ -63,6 +63,11 @@ export class GroupLeader {
     return state === undefined ? undefined : this.#lead(group, state);
   }
 
+  /** Why the queue's dead records are not in their topic yet, as a code; "": nothing is known to be in their way. */
+  deadCode(group: string): string {
+    return this.#queues.get(group)?.forwarder.trouble ?? "";
+  }
+
   #lead(group: string, state: QueueState): QueueLeader {
     const { runtime, source, office } = this.#options;
     const leader = new QueueLeader(group, state, {

@@ -11,6 +11,7 @@ import type { GroupTable } from "./groups/group-table.ts";
 import { LEASE_MS_MAX, LEASE_MS_MIN, METADATA_LENGTH_MAX } from "./groups/limits.ts";
 import type { Partition } from "./partition.ts";
 import type { MissingShard, PartitionOf } from "./produce.ts";
+import { codeOfReadFailure } from "./read-failures.ts";
 
 export class GroupRequests {
   readonly #partitionOf: PartitionOf;
@@ -90,11 +91,20 @@ export class GroupRequests {
   ): Promise<T> {
     const partition = this.#partitionOf(shard);
     if (partition === undefined) return { ...refused, ...this.#missing(shard) };
-    const result = partition.groups === undefined ? { ...refused, code: "NOT_LEADER" } : await work(partition);
+    const result = partition.groups === undefined
+      ? { ...refused, code: "NOT_LEADER" }
+      : await work(partition).catch((error: unknown) => ({ ...refused, code: codeOrThrow(error, partition) }));
     if (result.code !== "NOT_LEADER") return result;
     const { leaderHint } = partition;
     return { ...result, code: leaderHint === 0 ? "NO_LEADER" : "NOT_LEADER", leaderHint };
   }
+}
+
+/** A place in time is looked up in the log. */
+function codeOrThrow(error: unknown, partition: Partition): string {
+  const code = codeOfReadFailure(error, partition);
+  if (code === "INTERNAL") throw error;
+  return code;
 }
 
 const REFUSED: ShardResult = { code: "", leaderHint: 0 };
@@ -152,20 +162,27 @@ async function cursorOf(partition: Partition, group: string, part: CursorPart): 
 async function statusOf(partition: Partition, group: string): Promise<GroupsResult> {
   const led = await partition.replica.readBarrier();
   const { highWatermark, groupTable } = partition;
-  const groups = led ? [...statuses(groupTable, group, highWatermark)] : [];
+  const deadCodeOf = (name: string) => partition.groups?.deadCode(name) ?? "";
+  const groups = led ? [...statuses(groupTable, group, highWatermark, deadCodeOf)] : [];
   return { code: led ? "" : "NOT_LEADER", leaderHint: 0, highWatermark, groups };
 }
 
-function* statuses({ cursors, queues }: GroupTable, wanted: string, highWatermark: number): Iterable<GroupStatus> {
+function* statuses(
+  { cursors, queues }: GroupTable,
+  wanted: string,
+  highWatermark: number,
+  deadCodeOf: (group: string) => string,
+): Iterable<GroupStatus> {
   for (const [group, { committed, generation }] of cursors) {
     if (wanted !== "" && wanted !== group) continue;
     const waiting = highWatermark - Math.max(0, committed);
-    const place = { floor: committed, next: committed, waiting, leased: 0, delayed: 0, dead: 0 };
+    const place = { floor: committed, next: committed, waiting, leased: 0, delayed: 0, dead: 0, deadCode: "" };
     yield { group, kind: "cursor", generation, ...place };
   }
   for (const [group, { floor, next, ready, leased, delayed, dead }] of queues) {
     if (wanted !== "" && wanted !== group) continue;
     const waiting = highWatermark - next + ready.size;
-    yield { group, kind: "queue", generation: 0, floor, next, waiting, leased, delayed, dead: dead.size };
+    const place = { floor, next, waiting, leased, delayed, dead: dead.size, deadCode: deadCodeOf(group) };
+    yield { group, kind: "queue", generation: 0, ...place };
   }
 }

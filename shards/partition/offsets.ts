@@ -3,6 +3,7 @@ import type { OffsetsPart, OffsetsRequest } from "../../src/wire/protocol.ts";
 import type { OffsetsResult } from "../../src/wire/responses.ts";
 import type { Exchange } from "../../src/wire/rpc-session.ts";
 import type { MissingShard, PartitionOf } from "./produce.ts";
+import { codeOfReadFailure } from "./read-failures.ts";
 
 export async function handleOffsets(
   exchange: Exchange<OffsetsRequest>,
@@ -23,5 +24,11 @@ async function offsetOf(part: OffsetsPart, partitionOf: PartitionOf, missing: Mi
     const end = await partition.end();
     return end === undefined ? { code: "NOT_LEADER", offset: 0, leaderHint: 0 } : { code: "", offset: end, leaderHint };
   }
-  return { code: "", offset: await partition.offsetAtTime(part.at.timeMs), leaderHint };
+  try {
+    return { code: "", offset: await partition.offsetAtTime(part.at.timeMs), leaderHint };
+  } catch (error) {
+    const code = codeOfReadFailure(error, partition);
+    if (code === "INTERNAL") throw error;
+    return { code, offset: 0, leaderHint: partition.leaderHint };
+  }
 }

@@ -24,6 +24,13 @@ const RECORD_OVERHEAD_BYTES = 1_024;
 /** Who waits for a batch: hears once. `baseOffset` has meaning when `code` is empty. */
 export type ProduceDone = (code: string, baseOffset: number) => void;
 
+/** What a batch may have. */
+export interface BatchLimits {
+  readonly batchBytesMax: number;
+  /** Of a record that comes alone. */
+  readonly recordBytesMax: number;
+}
+
 interface DuplicateWaiting {
   readonly baseOffset: number;
   readonly done: ProduceDone;
@@ -120,9 +127,9 @@ export class Partition {
   }
 
   /** Stores one batch, as its producer built it; its place is stamped into `bytes`. */
-  produce(bytes: Uint8Array, done: ProduceDone): void {
+  produce(bytes: Uint8Array, done: ProduceDone, limits: BatchLimits = this.#limits()): void {
     if (!this.leads) return done("NOT_LEADER", 0);
-    const checked = checkBatch(bytes, this.#options.recordBytesMax());
+    const checked = checkBatch(bytes, limits);
     if (typeof checked === "string") return done(checked, 0);
     if (checked.producerId !== 0 && !this.#isNext(checked, done)) return;
     let refused = false;
@@ -201,6 +208,11 @@ export class Partition {
     return () => this.#tailReaders.delete(wake);
   }
 
+  /** For producers. */
+  #limits(): BatchLimits {
+    return { batchBytesMax: BATCH_BYTES_MAX, recordBytesMax: this.#options.recordBytesMax() };
+  }
+
   /** Index of the entry in memory that holds `offset`; undefined when that is not in memory. */
   #tailIndexOf(offset: number): number | undefined {
     const { log, applied } = this.replica.raft;
@@ -244,7 +256,9 @@ export class Partition {
     }
   }
 
-  #leadership(leads: boolean): void {
+  /** Whoever cannot read its log takes nothing on, even where it is elected once more before another one can lead. */
+  #leadership(isLeading: boolean): void {
+    const leads = isLeading && !this.#isDamaged;
     this.#proposed = undefined;
     if (leads) {
       this.#proposed = new ProducerTable();
@@ -270,8 +284,8 @@ export class Partition {
 }
 
 /** The batch as an entry, or the code of what is wrong with it. */
-function checkBatch(bytes: Uint8Array, recordBytesMax: number): Entry | string {
-  if (bytes.length > BATCH_BYTES_MAX) return "TOO_LARGE";
+function checkBatch(bytes: Uint8Array, { batchBytesMax, recordBytesMax }: BatchLimits): Entry | string {
+  if (bytes.length > batchBytesMax) return "TOO_LARGE";
   try {
     const entry = Entry.parse(bytes);
     if (entry.byteLength !== bytes.length || entry.kind !== EntryKind.batch || entry.recordCount === 0) {

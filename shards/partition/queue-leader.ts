@@ -21,6 +21,7 @@ import { OffsetSet } from "./groups/offset-set.ts";
 import type { QueueState } from "./groups/queue-state.ts";
 import type { GroupDone, GroupProposals } from "./group-proposals.ts";
 import { KeyWindow } from "./queue-key-window.ts";
+import { codeOfReadFailure } from "./read-failures.ts";
 import { QueueDeadlines } from "./queue-deadlines.ts";
 import { QueueWindow } from "./queue-window.ts";
 
@@ -48,6 +49,7 @@ export type LeaseDone = (answer: LeaseAnswer) => void;
 export interface QueueSource {
   readonly startOffset: number;
   readonly highWatermark: number;
+  readonly leads: boolean;
   read(offset: number, bytesMax: number): Entry[] | Promise<Entry[]>;
 }
 
@@ -185,7 +187,9 @@ export class QueueLeader {
           offset: start,
           reason: String(error),
         });
-        this.#failWaiting("INTERNAL");
+        const code = codeOfReadFailure(error, this.#options.source);
+        // Retention was quicker: whoever asks again is given what is left.
+        this.#failWaiting(code === "OFFSET_OUT_OF_RANGE" ? "" : code);
       },
     );
     return false;

@@ -37,24 +37,36 @@ export function createMetrics(node: RaftlineNode): Registry {
 
 /** Each partition counts at its leader: the sum over all nodes is the group's. */
 function byGroup(node: RaftlineNode, registry: Registry): void {
-  new Gauge({
-    name: "raftline_group_lag_records",
-    help: "Records that a group has not done with, in the partitions led by this node.",
-    labelNames: ["topic", "group"],
-    registers: [registry],
-    collect() {
-      this.reset();
-      for (const { name: topic, partitions } of node.metadata.topics.values()) {
-        for (const { shard } of partitions) {
-          const partition = node.partitions.get(shard);
-          if (!partition?.leads) continue;
-          for (const [group, lag] of partition.groupTable.lags(partition.highWatermark)) {
-            this.inc({ topic, group }, lag);
+  const sum = (name: string, help: string, labels: readonly string[], read: (led: Partition) => Iterable<Sample>) => {
+    new Gauge({
+      name: `raftline_group_${name}`,
+      help,
+      labelNames: ["topic", "group", ...labels],
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const { name: topic, partitions } of node.metadata.topics.values()) {
+          for (const { shard } of partitions) {
+            const partition = node.partitions.get(shard);
+            if (!partition?.leads) continue;
+            for (const [own, count] of read(partition)) this.inc({ topic, ...own }, count);
           }
         }
-      }
-    },
-  });
+      },
+    });
+  };
+  sum("lag_records", "Records that a group has not done with, in the partitions led by this node.", [], lags);
+  sum("dead_records", "Records given up that are not in the dead-letter topic yet, by why not.", ["code"], dead);
+}
+
+type Sample = readonly [labels: Record<string, string>, count: number];
+
+function* lags({ groupTable, highWatermark }: Partition): Iterable<Sample> {
+  for (const [group, lag] of groupTable.lags(highWatermark)) yield [{ group }, lag];
+}
+
+function* dead({ groupTable, groups }: Partition): Iterable<Sample> {
+  for (const [group, { dead }] of groupTable.queues) yield [{ group, code: groups?.deadCode(group) ?? "" }, dead.size];
 }
 
 function byTopic(node: RaftlineNode, registry: Registry): void {

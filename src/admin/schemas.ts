@@ -38,6 +38,8 @@ export const GroupSummarySchema = Type.Object({
   lag: U53,
   leased: U53,
   dead: U53,
+  /** Why they are not in the dead-letter topic yet, as a code; "": nothing is known to be in their way. */
+  deadCode: Type.String(),
   /** Consumers of it right now, in all its topics together. */
   members: U53,
 });
@@ -56,6 +58,8 @@ export const GroupPartitionSchema = Type.Object({
   leased: U53,
   delayed: U53,
   dead: U53,
+  /** Why they are not in the dead-letter topic yet, as a code; "": nothing is known to be in their way. */
+  deadCode: Type.String(),
   /** Who of its consumers reads there; "": nobody. */
   member: Type.String(),
 });

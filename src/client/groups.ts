@@ -34,6 +34,8 @@ export interface GroupSummary {
   readonly lag: number;
   readonly leased: number;
   readonly dead: number;
+  /** Why dead records are not in the dead-letter topic yet, in some partition; "": nothing is known to be in their way. */
+  readonly deadCode: string;
   /** Consumers of it right now, in all its topics together; a queue has none. */
   readonly members: number;
 }
@@ -44,12 +46,19 @@ export function summarizeGroups(
   memberCounts: ReadonlyMap<string, number>,
 ): GroupSummary[] {
   const summaries = new Map<string, GroupSummary>();
-  for (const { group, topic, kind, waiting, leased, delayed, dead } of parts) {
+  for (const { group, topic, kind, waiting, leased, delayed, dead, deadCode } of parts) {
     const key = `${topic}/${group}`;
-    const before = summaries.get(key) ?? { lag: 0, leased: 0, dead: 0 };
-    const lag = before.lag + waiting + leased + delayed + dead;
-    const members = memberCounts.get(group) ?? 0;
-    summaries.set(key, { group, topic, kind, lag, leased: before.leased + leased, dead: before.dead + dead, members });
+    const before = summaries.get(key) ?? { lag: 0, leased: 0, dead: 0, deadCode: "" };
+    summaries.set(key, {
+      group,
+      topic,
+      kind,
+      lag: before.lag + waiting + leased + delayed + dead,
+      leased: before.leased + leased,
+      dead: before.dead + dead,
+      deadCode: before.deadCode || deadCode,
+      members: memberCounts.get(group) ?? 0,
+    });
   }
   return [...summaries].sort(([a], [b]) => a < b ? -1 : 1).map(([, summary]) => summary);
 }

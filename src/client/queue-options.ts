@@ -15,7 +15,11 @@ export interface QueueOptions {
   readonly leaseMs?: number;
   /** A record delivered so often and not acknowledged goes to `deadLetter`. Default: 5 where there is one, else no bound. */
   readonly deliveriesMax?: number;
-  /** Topic for records that were given up. There must be one where `deliveriesMax` is set. */
+  /**
+   * Topic for records that were given up; there must be one where `deliveriesMax` is set. Each goes there once, its headers
+   * with `raftline-dead-reason` (`nacked`, `leaseExpired`, `expired`), `-topic`, `-partition`, `-offset`, `-group`,
+   * `-deliveries` and `-timestamp` (when it was sent) beside them; `-without` where the record itself could not be had.
+   */
   readonly deadLetter?: string;
   /** One record of a key at a time, in order. */
   readonly keyOrdered?: boolean;

@@ -1,6 +1,7 @@
 /** How a partition led here writes into another topic, wherever that is led. */
 import type { MetadataState } from "../../shards/metadata/state.ts";
 import type { PeerRequests } from "../../shards/host/peer-requests.ts";
+import { LETTER_LIMITS } from "../../shards/partition/dead-letter.ts";
 import type { DeadLetterOffice } from "../../shards/partition/dead-letter-forwarder.ts";
 import type { Partition } from "../../shards/partition/partition.ts";
 import type { NodeId } from "../raft/types.ts";
@@ -63,6 +64,6 @@ export class DeadLetterOffices {
   #produce(shard: number, bytes: Uint8Array): Promise<string> {
     const partition = this.#options.partitionOf(shard);
     if (partition === undefined) return Promise.resolve("NOT_LEADER");
-    return new Promise((resolve) => partition.produce(bytes, (code) => resolve(code)));
+    return new Promise((resolve) => partition.produce(bytes, resolve, LETTER_LIMITS));
   }
 }

@@ -73,6 +73,8 @@ export interface GroupStatus {
   readonly leased: number;
   readonly delayed: number;
   readonly dead: number;
+  /** Why the dead ones are not in the dead-letter topic yet; "": nothing is known to be in their way. */
+  readonly deadCode: string;
 }
 
 export interface GroupResetResponse {
@@ -104,7 +106,7 @@ const shardResult = Type.Tuple([Code, NodeIdSchema]);
 const leaseResult = Type.Tuple([Code, NodeIdSchema, U53, U53, Type.Array(U53), U32]);
 const settleResult = Type.Tuple([NodeIdSchema, Type.Array(Code)]);
 const cursorResult = Type.Tuple([Code, NodeIdSchema, Offset, Text, U53]);
-const statusRow = Type.Tuple([Text, Type.Boolean(), U53, Offset, Offset, U53, U53, U53, U53]);
+const statusRow = Type.Tuple([Text, Type.Boolean(), U53, Offset, Offset, U53, U53, U53, U53, Code]);
 const groupsResult = Type.Tuple([Code, NodeIdSchema, U53, Type.Array(statusRow)]);
 const resetResult = Type.Tuple([Code, NodeIdSchema, U53]);
 
@@ -151,8 +153,10 @@ function toStatus([
   leased,
   delayed,
   dead,
+  deadCode,
 ]: Static<typeof statusRow>): GroupStatus {
-  return { group, kind: isQueue ? "queue" : "cursor", generation, floor, next, waiting, leased, delayed, dead };
+  const kind = isQueue ? "queue" : "cursor";
+  return { group, kind, generation, floor, next, waiting, leased, delayed, dead, deadCode };
 }
 
 function decodeLease(head: unknown[], body: Uint8Array): LeaseResponse {
@@ -210,6 +214,7 @@ export const groupEncoders: Encoders = {
         one.leased,
         one.delayed,
         one.dead,
+        one.deadCode,
       ]),
     ]),
   }),

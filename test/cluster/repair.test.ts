@@ -75,6 +75,44 @@ repair("readers are given what was written, by a replica that has it, and the da
   await producer.send("rot", { value: "goes on" });
 });
 
+repair(
+  "a queue gives all that was written, each record once, though the disk of who leads it has lost some",
+  async () => {
+    const folder = makeTemporaryFolder("raftline-repair-");
+    await using cluster = await startCluster({
+      runtime: quietRuntime(),
+      folder,
+      limits: { tailCacheBytesMax: 64 * KIB },
+      logLimits: { fileBytes: 512 * KIB, reserveBytes: 0, scrubEveryMs: 3_600_000 },
+    }, () => removeFolder(folder));
+    await using client = await connect(cluster.bootstrap);
+    await client.admin.createTopic("rot", { partitions: 3 });
+    const producer = client.producer({ batchBytesMax: 10_000 });
+    const valueOf = (i: number) => `${i} `.padEnd(1_000, "x");
+    await producer.sendAll("rot", Array.from({ length: RECORDS }, (_, i) => ({ key: `${i}`, value: valueOf(i) })));
+    const victim = cluster.nodes[0]!;
+    assert.ok([...victim.partitions.all()].some(({ leads }) => leads), "it leads something");
+    assert.ok(damage(`${folder}/node-1/log`, 20_000) > 50);
+    const seen = new Set<string>();
+    await using queue = client.queue("rot", { group: "g", from: { timeMs: 1 } });
+    for await (const messages of queue.batches()) {
+      for (const message of messages) {
+        assert.is(message.text(), valueOf(Number(message.text().split(" ")[0])));
+        assert.not.ok(seen.has(message.text()), "given again after its ack");
+        seen.add(message.text());
+      }
+      await queue.ackAll(messages);
+      if (seen.size === RECORDS) break;
+    }
+    const { repairs } = victim.partitions;
+    await until("a repair has begun", () => repairs.begun > 0);
+    await until(
+      "every damaged replica is whole",
+      () => repairs.underWay === 0 && victim.host.replicas().every(({ raft }) => raft.vouched),
+    );
+  },
+);
+
 repair("a node that starts on a damaged disk comes back whole, and so does its log", async () => {
   const folder = makeTemporaryFolder("raftline-repair-");
   const options = {

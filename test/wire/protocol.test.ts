@@ -245,6 +245,7 @@ const responses = {
           leased: u53,
           delayed: u53,
           dead: u53,
+          deadCode: code,
         })),
       }),
     ),

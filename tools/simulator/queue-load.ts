@@ -135,7 +135,7 @@ export async function readDead(options: WorkloadOptions, history: QueueHistory):
   const client = await connectPatiently(options);
   for await (const record of client.consumer({ topics: [DEAD_TOPIC], from: "earliest", until: "end" })) {
     const { headers } = record;
-    if (`${headers["raftline-dead-reason"]}`.includes("retention")) continue;
+    if (headers["raftline-dead-without"] === "TRIMMED") continue;
     const partition = Number(headers["raftline-dead-partition"]);
     const offset = Number(headers["raftline-dead-offset"]);
     history.deadLettered(partition, offset, record.text(), Number(headers["raftline-dead-deliveries"]));
