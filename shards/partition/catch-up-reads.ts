@@ -9,11 +9,13 @@ import type { Runtime } from "../../src/runtime/runtime.ts";
 import { sleep } from "../../src/runtime/sleep.ts";
 
 /** Fetched at a time. */
-const PIECE_BYTES = 1024 * 1024;
+const PIECE_BYTES = 512 * 1024;
 /** How fast old data is read while producers wait for this node: what they need comes first. */
 const BUSY_BYTES_PER_SECOND = 16 * 1024 * 1024;
 /** Kept of all groups together, at most; a piece ends with a whole entry, and may be longer by one. */
-const KEPT_PIECES_MAX = 16;
+const KEPT_PIECES_MAX = 32;
+/** Of a group, beyond the one that is being served: some are on their way from the disk while another waits. */
+const AHEAD_PIECES_MAX = 3;
 
 interface Piece {
   readonly group: GroupId;
@@ -60,7 +62,7 @@ export class CatchUpReads {
       const first = entries.findIndex((entry) => entry.nextOffset > offset);
       const next = entries.at(-1)!.index + 1;
       if (first >= 0) {
-        if (next <= toIndex && this.#hasRoomAhead()) this.#ahead(group, next, toIndex);
+        this.#ahead(group, next, toIndex, this.#roomAhead);
         return taken(entries, first, toIndex, bytesMax);
       }
       // Nothing but entries without records.
@@ -69,11 +71,11 @@ export class CatchUpReads {
     }
   }
 
-  /** With more readers than this what is fetched ahead would be gone before it is wanted. */
-  #hasRoomAhead(): boolean {
+  /** Pieces ahead of each reader. With more than this some would be gone before they are wanted. */
+  get #roomAhead(): number {
     const groups = new Set<GroupId>();
     for (const { group } of this.#pieces) groups.add(group);
-    return groups.size <= KEPT_PIECES_MAX / 2;
+    return Math.min(AHEAD_PIECES_MAX, Math.floor(KEPT_PIECES_MAX / groups.size) - 1);
   }
 
   /** One that is here and has the offset, or that comes next after one that is here. */
@@ -112,9 +114,12 @@ export class CatchUpReads {
   }
 
   /** Nobody waits for it yet: what goes wrong with it, its reader will hear when it reads. */
-  #ahead(group: GroupId, fromIndex: number, toIndex: number): void {
-    this.#pieceFrom(group, fromIndex, toIndex).entries.catch(() => {});
-    this.#evict();
+  #ahead(group: GroupId, fromIndex: number, toIndex: number, pieces: number): void {
+    if (pieces <= 0 || fromIndex > toIndex) return;
+    const piece = this.#pieceFrom(group, fromIndex, toIndex);
+    // It is wanted later than the one that is being served, and so goes later.
+    this.#touch(piece);
+    piece.entries.then((loaded) => this.#ahead(group, loaded.at(-1)!.index + 1, toIndex, pieces - 1), () => {});
   }
 
   #touch(piece: Piece): void {

@@ -117,7 +117,7 @@ test("while producers wait it takes its time", async () => {
   const slow = new SlowLog(100);
   const jumps = new Jumps();
   await slow.drain(readsOf(slow, () => true, jumps), 1, 100);
-  assert.ok(jumps.nowMs >= 10 * 60, `10 pieces in ${jumps.nowMs} ms`);
+  assert.ok(jumps.nowMs >= 10 * 30, `10 pieces in ${jumps.nowMs} ms`);
   const quick = new Jumps();
   await slow.drain(readsOf(slow, () => false, quick), 1, 100);
   assert.is(quick.nowMs, 0);
