@@ -144,7 +144,7 @@ export class QueueLeader {
   /** A batch whose time has not come, or is over, is not given out: its free records wait, or are done. */
   #setAside(start: number): boolean {
     const batch = this.#window.at(start)!;
-    const verdict = this.#verdictOn(batch);
+    const verdict = this.deadlines.verdictOn(timingOf(batch));
     if (verdict === "now") return false;
     const { group } = this;
     const ranges = [start, batch.nextOffset];
@@ -160,14 +160,6 @@ export class QueueLeader {
       this.#options.onDeadline();
     });
     return true;
-  }
-
-  #verdictOn(batch: Entry): "now" | "later" | "over" {
-    const { deliverAtMs, expiresAtMs } = timingOf(batch);
-    if (deliverAtMs === null && expiresAtMs === null) return "now";
-    const nowMs = this.#options.runtime.clock.wallMs();
-    if (expiresAtMs !== null && expiresAtMs <= nowMs) return "over";
-    return deliverAtMs !== null && deliverAtMs > nowMs ? "later" : "now";
   }
 
   /** False: it is under way. */
@@ -301,7 +293,7 @@ export class QueueLeader {
       const batch = this.#window.at(at);
       if (batch === undefined) break;
       if (batch !== batches.at(-1)) {
-        if (this.#verdictOn(batch) !== "now") break;
+        if (this.deadlines.verdictOn(timingOf(batch)) !== "now") break;
         bytes += batch.byteLength;
         if (batches.length > 0 && bytes > wish.bytesMax) break;
         batches.push(batch);
@@ -324,7 +316,7 @@ export class QueueLeader {
       const batch = this.#window.at(free[i]!);
       if (batch === undefined) break;
       if (batch !== batches.at(-1)) {
-        if (this.#verdictOn(batch) !== "now") break;
+        if (this.deadlines.verdictOn(timingOf(batch)) !== "now") break;
         bytes += batch.byteLength;
         if (batches.length > 0 && bytes > wish.bytesMax) break;
         batches.push(batch);

@@ -4,6 +4,7 @@ import { DeadLetters } from "../../shards/partition/groups/dead-letters.ts";
 import { GroupTable } from "../../shards/partition/groups/group-table.ts";
 import { QueueState } from "../../shards/partition/groups/queue-state.ts";
 import { QueueDeadlines } from "../../shards/partition/queue-deadlines.ts";
+import { KeyWindow } from "../../shards/partition/queue-key-window.ts";
 import { type Canary, patch } from "./canary.ts";
 
 export const QUEUE_CANARIES: readonly Canary[] = [
@@ -75,6 +76,44 @@ export const QUEUE_CANARIES: readonly Canary[] = [
         function (this: DeadLetters, offset, deliveries, reason) {
           original.call(this, offset, deliveries, reason);
           original.call(this, offset, deliveries, reason);
+        }),
+  },
+  {
+    name: "give out the next of a key while the one before is out",
+    plant: () =>
+      patch(KeyWindow.prototype, "free", (original) =>
+        function (this: KeyWindow, isOver, isFree) {
+          return original.call(this, (offset) => isOver(offset) || !isFree(offset), isFree);
+        }),
+  },
+  {
+    name: "give out a record before its time",
+    plant: () =>
+      patch(QueueDeadlines.prototype, "verdictOn", (original) =>
+        function (this: QueueDeadlines, timing) {
+          const verdict = original.call(this, timing);
+          return verdict === "later" ? "now" : verdict;
+        }),
+  },
+  {
+    name: "forget what waits for its time",
+    plant: () => patch(QueueDeadlines.prototype, "wallParcelRuns", () => () => {}),
+  },
+  {
+    name: "give out a record whose time is over",
+    plant: () =>
+      patch(QueueDeadlines.prototype, "verdictOn", (original) =>
+        function (this: QueueDeadlines, timing) {
+          return original.call(this, { ...timing, expiresAtMs: null });
+        }),
+  },
+  {
+    name: "give a record up before its time is over",
+    plant: () =>
+      patch(QueueDeadlines.prototype, "verdictOn", (original) =>
+        function (this: QueueDeadlines, timing) {
+          const { expiresAtMs } = timing;
+          return original.call(this, { ...timing, expiresAtMs: expiresAtMs === null ? null : expiresAtMs - 500 });
         }),
   },
   {
