@@ -1,29 +1,16 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { type Client, connect, startCluster } from "../../mod.ts";
 import { CommandLine } from "./command-line.ts";
 
 const commands = suite("groups on the command line: every command, and what goes wrong");
 
-let cluster: Awaited<ReturnType<typeof startCluster>>;
-let client: Client;
 let raftline: CommandLine;
 
 commands.before(async () => {
-  cluster = await startCluster({ nodes: 1 });
-  client = await connect(cluster.bootstrap);
-  raftline = new CommandLine(cluster);
+  raftline = await CommandLine.start(1);
 });
 
-commands.after(async () => {
-  await client.close();
-  await cluster.stop();
-});
-
-async function topicWith(name: string, records: number): Promise<void> {
-  await client.admin.createTopic(name, { replicas: 1, partitions: 1 });
-  await client.producer().sendAll(name, Array.from({ length: records }, (_, i) => ({ value: `${i}` })));
-}
+commands.after(() => raftline[Symbol.asyncDispose]());
 
 commands("help shows the options and an example", async () => {
   const { code, out } = await raftline.run("group", "--help");
@@ -43,7 +30,7 @@ commands("command lines that make no sense are refused before anybody is asked",
 });
 
 commands("what is not there is told by name, and nothing comes of asking for it", async () => {
-  await topicWith("known", 3);
+  await raftline.topicWith("known", 3);
   await raftline.fail(
     ["UNKNOWN_TOPIC", "group", "list", "--topic", "nowhere"],
     ["UNKNOWN_TOPIC", "consume", "nowhere", "--group", "g"],
@@ -56,10 +43,10 @@ commands("what is not there is told by name, and nothing comes of asking for it"
 });
 
 commands("a group that works is not set back nor deleted; a queue is when it is forced", async () => {
-  await topicWith("busy", 4);
-  const reader = client.consumer({ topics: ["busy"], group: "readers" });
+  await raftline.topicWith("busy", 4);
+  const reader = raftline.client.consumer({ topics: ["busy"], group: "readers" });
   await reader[Symbol.asyncIterator]().next();
-  const queue = client.queue("busy", { group: "workers" });
+  const queue = raftline.client.queue("busy", { group: "workers" });
   const { value: message } = await queue[Symbol.asyncIterator]().next();
   const of = (group: string) => [group, "--topic", "busy"];
   await raftline.fail(

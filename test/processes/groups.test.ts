@@ -1,16 +1,14 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { connect, startCluster } from "../../mod.ts";
 import { CommandLine } from "./command-line.ts";
 
 const groups = suite("consumer groups on the command line");
 
 groups("consume goes on where the group was; describe and reset say and change where that is", async () => {
-  await using cluster = await startCluster({ nodes: 3 });
-  await using client = await connect(cluster.bootstrap);
+  await using raftline = await CommandLine.start(3);
+  const { client } = raftline;
   await client.admin.createTopic("orders");
   await client.producer().sendAll("orders", Array.from({ length: 10 }, (_, i) => ({ value: `order ${i}` })));
-  const raftline = new CommandLine(cluster);
   const consume = async (max: number) => {
     const { code, out } = await raftline.run("consume", "orders", "--group", "stock", "--max", `${max}`);
     return { code, out };
@@ -25,13 +23,12 @@ groups("consume goes on where the group was; describe and reset say and change w
 });
 
 groups("a live member is seen, and its group is not reset", async () => {
-  await using cluster = await startCluster({ nodes: 1 });
-  await using client = await connect(cluster.bootstrap);
+  await using raftline = await CommandLine.start(1);
+  const { client } = raftline;
   await client.admin.createTopic("orders", { replicas: 1 });
   await client.producer().send("orders", { value: "one" });
   const consumer = client.consumer({ topics: ["orders"], group: "stock", instanceId: "desk-1" });
   await consumer[Symbol.asyncIterator]().next();
-  const raftline = new CommandLine(cluster);
   const rows = await raftline.json("group", "list");
   assert.equal(rows.map((row) => [row.group, row.members]), [["stock", 1]]);
   assert.is((await raftline.json("group", "describe", "stock"))[0]!.member, "desk-1");

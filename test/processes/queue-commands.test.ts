@@ -1,30 +1,16 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { type Client, connect, startCluster } from "../../mod.ts";
 import { CommandLine } from "./command-line.ts";
 
 const commands = suite("queues on the command line: every command, and what goes wrong");
 
-let cluster: Awaited<ReturnType<typeof startCluster>>;
-let client: Client;
 let raftline: CommandLine;
 
 commands.before(async () => {
-  cluster = await startCluster({ nodes: 1 });
-  client = await connect(cluster.bootstrap);
-  raftline = new CommandLine(cluster);
+  raftline = await CommandLine.start(1);
 });
 
-commands.after(async () => {
-  await client.close();
-  await cluster.stop();
-});
-
-async function topicWith(name: string, records: number): Promise<void> {
-  await client.admin.createTopic(name, { replicas: 1, partitions: 1 });
-  const values = Array.from({ length: records }, (_, i) => ({ key: `k${i % 2}`, value: `${i}` }));
-  await client.producer().sendAll(name, values);
-}
+commands.after(() => raftline[Symbol.asyncDispose]());
 
 commands("help shows the options and an example", async () => {
   const { code, out } = await raftline.run("consume", "--help");
@@ -36,7 +22,7 @@ commands("help shows the options and an example", async () => {
 });
 
 commands("a queue: taken from, listed, described, set back, deleted", async () => {
-  await topicWith("jobs", 5);
+  await raftline.topicWith("jobs", 5);
   const taken = await raftline.run("consume", "jobs", "--queue", "mail", "--max", "2", "--json");
   assert.is(taken.code, 0, taken.err);
   const lines = taken.out.trim().split("\n").map((line) => JSON.parse(line));
@@ -63,7 +49,7 @@ commands("a queue: taken from, listed, described, set back, deleted", async () =
 });
 
 commands("a queue's settings that make no sense are refused, and the queue is not made", async () => {
-  await topicWith("settings", 3);
+  await raftline.topicWith("settings", 3);
   const take = ["consume", "settings", "--queue", "g"];
   await raftline.fail(
     ["INVALID_REQUEST", ...take, "--dead-letter", "settings"],
@@ -80,9 +66,9 @@ commands("a queue's settings that make no sense are refused, and the queue is no
 });
 
 commands("what is delivered too often goes to the dead-letter topic that the command names", async () => {
-  await topicWith("work", 2);
-  await client.admin.createTopic("work.dead", { replicas: 1, partitions: 1 });
-  const queue = client.queue("work", { group: "g", deliveriesMax: 2, deadLetter: "work.dead" });
+  await raftline.topicWith("work", 2);
+  await raftline.client.admin.createTopic("work.dead", { replicas: 1, partitions: 1 });
+  const queue = raftline.client.queue("work", { group: "g", deliveriesMax: 2, deadLetter: "work.dead" });
   for await (const message of queue) {
     await message.nack();
     if (message.deliveryCount === 2 && message.text() === "0") break;

@@ -34,11 +34,9 @@ export class KeyOrder {
     else offsets.push(offset);
   }
 
-  /** @param held flat, as of a lease just given: start, end, deliveries of each part; the queue is as it is then */
-  leased(place: string, queue: QueueState, held: readonly number[]): void {
-    for (let i = 0; i < held.length; i += 3) {
-      for (let offset = held[i]!; offset < held[i + 1]!; offset++) this.#check(place, queue, offset);
-    }
+  /** @param offsets of a lease that was just given; the queue is as it is then */
+  leased(place: string, queue: QueueState, offsets: Iterable<number>): void {
+    for (const offset of offsets) this.#check(place, queue, offset);
   }
 
   #check(place: string, queue: QueueState, offset: number): void {

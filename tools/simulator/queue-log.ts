@@ -63,8 +63,15 @@ export class QueueLog {
     if (lease !== undefined) {
       sinceMs.set(lease.leaseId, nowMs);
       const queue = groups.queues.get(command.group)!;
-      if (queue.settings.keyOrdered) keys.leased(`shard ${shard}, ${command.group}`, queue, lease.held);
+      if (queue.settings.keyOrdered) keys.leased(`shard ${shard}, ${command.group}`, queue, offsetsOf(lease.held));
     }
     if (command.op === "extend" && code === "") sinceMs.set(command.leaseId, nowMs);
+  }
+}
+
+/** @param held flat: start, end, deliveries of each part */
+function* offsetsOf(held: readonly number[]): Iterable<number> {
+  for (let i = 0; i < held.length; i += 3) {
+    for (let offset = held[i]!; offset < held[i + 1]!; offset++) yield offset;
   }
 }
