@@ -59,6 +59,6 @@ function settleItem(groups: GroupLeader, group: string, consumer: string, item: 
       return groups.nack({ group, leaseId, consumer, ranges, delayMs: ms }, done);
     case "extend":
       if (ms < LEASE_MS_MIN || ms > LEASE_MS_MAX) return done({ code: "INVALID_REQUEST" });
-      return groups.submit({ op: "extend", group, leaseId, consumer, leaseMs: ms }, done);
+      return groups.extend({ group, leaseId, consumer, leaseMs: ms }, done);
   }
 }

@@ -1,11 +1,12 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { type Client, connect, RaftlineError, startCluster } from "../../mod.ts";
+import type { Client } from "../../mod.ts";
 import { createNodeRuntime } from "../../src/runtime/node-runtime.ts";
 import type { SettleItem } from "../../src/wire/group-protocol.ts";
 import type { Request } from "../../src/wire/protocol.ts";
 import type { Responses } from "../../src/wire/responses.ts";
 import { RpcClient } from "../../src/wire/rpc-client.ts";
+import { codeOf, TestCluster } from "./test-cluster.ts";
 
 /** As a client of another make might ask: ours refuses most of this before it is sent. */
 const requests = suite("what a node refuses about queues and cursors");
@@ -13,20 +14,19 @@ const requests = suite("what a node refuses about queues and cursors");
 const GROUP = "workers";
 const SETTINGS = { leaseMs: 60_000, deliveriesMax: 0, deadLetter: "", keyOrdered: false };
 
-let cluster: Awaited<ReturnType<typeof startCluster>>;
+let test: TestCluster;
 let client: Client;
 let foreign: RpcClient;
 let shard = 0;
 let leaseId = 0;
 
 requests.before(async () => {
-  cluster = await startCluster({ nodes: 1 });
-  client = await connect(cluster.bootstrap);
-  await client.admin.createTopic("jobs", { partitions: 1, replicas: 1 });
-  await client.producer().sendAll("jobs", Array.from({ length: 10 }, (_, i) => ({ value: `${i}` })));
+  test = await TestCluster.start(1);
+  client = test.client;
+  await test.topicWith("jobs", 10);
   shard = (await client.admin.describeTopic("jobs")).partitions[0]!.shard;
   const options = { clientName: "foreign", credentials: null, connectTimeoutMs: 5_000 };
-  foreign = await RpcClient.connect(createNodeRuntime(), cluster.nodes[0]!.clientAddress, options);
+  foreign = await RpcClient.connect(createNodeRuntime(), test.cluster.nodes[0]!.clientAddress, options);
   await ask({ type: "queueOpen", group: GROUP, options: SETTINGS, from: "earliest", shards: [shard] });
   const wanted = { maxWaitMs: 5_000, bytesMax: 10_000, parts: [{ shard, recordsMax: 2 }] };
   const leased = await ask({ type: "lease", group: GROUP, consumer: "one", ...wanted });
@@ -36,8 +36,7 @@ requests.before(async () => {
 
 requests.after(async () => {
   foreign.close();
-  await client.close();
-  await cluster.stop();
+  await test[Symbol.asyncDispose]();
 });
 
 function ask<R extends Request>(request: R): Promise<Responses[R["type"]]> {
@@ -48,16 +47,6 @@ async function settle(item: Partial<SettleItem>, consumer = "one", group = GROUP
   const items = [{ kind: "ack", leaseId, ranges: [0, 1], ms: 0, ...item } as const];
   const { parts } = await ask({ type: "settle", group, consumer, parts: [{ shard, items }] });
   return parts[0]!.codes[0]!;
-}
-
-async function refusal(request: Request): Promise<string> {
-  try {
-    await ask(request);
-    return "";
-  } catch (error) {
-    assert.instance(error, RaftlineError);
-    return (error as RaftlineError).code;
-  }
 }
 
 requests("an ack under a lease that is another's, or was never given, or of a group that is not there", async () => {
@@ -83,13 +72,13 @@ requests(
   "settings that make no sense: dead letters into the same topic, or nowhere, no deliveries, no time",
   async () => {
     const open = (options: Partial<typeof SETTINGS>) =>
-      refusal({
+      codeOf(ask({
         type: "queueOpen",
         group: "new",
         options: { ...SETTINGS, ...options },
         from: "earliest",
         shards: [shard],
-      });
+      }));
     assert.is(await open({ deliveriesMax: 3, deadLetter: "jobs" }), "INVALID_REQUEST");
     assert.is(await open({ deliveriesMax: 3 }), "INVALID_REQUEST");
     assert.is(await open({ deliveriesMax: 0, deadLetter: "dead" }), "INVALID_REQUEST");

@@ -8,23 +8,16 @@ import type { RaftlineNode } from "../../src/node/node.ts";
 import { createNodeRuntime } from "../../src/runtime/node-runtime.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
 import { makeTemporaryFolder, removeFolder } from "../../src/runtime/temporary-folder.ts";
+import { until } from "./test-cluster.ts";
 
 const repair = suite("bit rot under a running cluster");
 
 const RECORDS = 3_000;
-const WAIT_MS_MAX = 20_000;
 const KIB = 1024;
 
 /** What is told of damage is meant for operators. */
 function quietRuntime(): Runtime {
   return { ...createNodeRuntime(), log: { write: () => {} } };
-}
-
-async function until(what: string, is: () => boolean): Promise<void> {
-  for (let waitedMs = 0; !is(); waitedMs += 20) {
-    if (waitedMs > WAIT_MS_MAX) throw new Error(`not within ${WAIT_MS_MAX} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }
 
 /** Flips a bit every so many bytes in the sealed files of a log. */

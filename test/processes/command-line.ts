@@ -1,7 +1,8 @@
 /** The command line as processes of its own, against one cluster. */
 import * as assert from "uvu/assert";
-import { type Client, connect, startCluster } from "../../mod.ts";
+import type { Client } from "../../mod.ts";
 import { spawnProgram } from "../../tools/processes/self.ts";
+import { TestCluster } from "../cluster/test-cluster.ts";
 
 export interface Ended {
   readonly code: number | null;
@@ -9,38 +10,33 @@ export interface Ended {
   readonly err: string;
 }
 
-type Cluster = Awaited<ReturnType<typeof startCluster>>;
-
 export class CommandLine {
-  /** To prepare what commands find, and to look at what they left. */
-  readonly client: Client;
-  readonly #cluster: Cluster;
+  readonly #test: TestCluster;
 
-  private constructor(cluster: Cluster, client: Client) {
-    this.#cluster = cluster;
-    this.client = client;
+  private constructor(test: TestCluster) {
+    this.#test = test;
   }
 
   static async start(nodes: number): Promise<CommandLine> {
-    const cluster = await startCluster({ nodes });
-    return new CommandLine(cluster, await connect(cluster.bootstrap));
+    return new CommandLine(await TestCluster.start(nodes));
+  }
+
+  /** To prepare what commands find, and to look at what they left. */
+  get client(): Client {
+    return this.#test.client;
+  }
+
+  topicWith(name: string, records: number): Promise<void> {
+    return this.#test.topicWith(name, records);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.client.close();
-    await this.#cluster.stop();
-  }
-
-  /** A topic of one partition and one replica, with so many records: keys k0 and k1 in turn, their numbers as values. */
-  async topicWith(name: string, records: number): Promise<void> {
-    await this.client.admin.createTopic(name, { replicas: 1, partitions: 1 });
-    const values = Array.from({ length: records }, (_, i) => ({ key: `k${i % 2}`, value: `${i}` }));
-    await this.client.producer().sendAll(name, values);
+    await this.#test[Symbol.asyncDispose]();
   }
 
   /** Its exit code, and what it printed. */
   async run(...args: string[]): Promise<Ended> {
-    const at = ["--bootstrap", this.#cluster.bootstrap.join(",")];
+    const at = ["--bootstrap", this.#test.cluster.bootstrap.join(",")];
     const child = spawnProgram("cli/main", [...args, ...at], { stdio: ["ignore", "pipe", "pipe"] });
     let out = "";
     let err = "";
