@@ -55,8 +55,6 @@ commands("a group that works is not set back nor deleted; a queue is when it is 
     ["GROUP_ACTIVE", "group", "reset", ...of("workers"), "--to", "latest"],
     ["OFFSET_OUT_OF_RANGE", "group", "reset", ...of("workers"), "--to", "5", "--force"],
     ["UNKNOWN_PARTITION", "group", "reset", ...of("workers"), "--to", "0", "--partition", "1"],
-    ["WRONG_GROUP_KIND", "consume", "busy", "--queue", "readers"],
-    ["WRONG_GROUP_KIND", "consume", "busy", "--group", "workers"],
   );
   assert.equal(await raftline.json("group", "reset", ...of("workers"), "--to", "4", "--force"), [
     { partition: 0, offset: 4 },
@@ -66,6 +64,16 @@ commands("a group that works is not set back nor deleted; a queue is when it is 
   await queue.close();
   await reader.close();
   assert.equal(await raftline.json("group", "delete", ...of("readers")), [{ deleted: "readers", topic: "busy" }]);
+});
+
+commands("a queue is not read as a log's group, nor the other way round", async () => {
+  await raftline.topicWith("kinds", 1);
+  await raftline.client.cursors("kinds", "readers").commit([{ partition: 0, offset: 1 }]);
+  await raftline.run("consume", "kinds", "--queue", "workers", "--max", "1");
+  await raftline.fail(
+    ["WRONG_GROUP_KIND", "consume", "kinds", "--queue", "readers"],
+    ["WRONG_GROUP_KIND", "consume", "kinds", "--group", "workers"],
+  );
 });
 
 commands.run();
