@@ -10,7 +10,8 @@ import { DeadLetterForwarder, type DeadLetterOffice } from "./dead-letter-forwar
 import { type GroupDone, GroupProposals, type Propose } from "./group-proposals.ts";
 import type { QueueState } from "./groups/queue-state.ts";
 import type { Due } from "./queue-deadlines.ts";
-import { QueueLeader, type QueueSource } from "./queue-leader.ts";
+import { QueueLeader } from "./queue-leader.ts";
+import type { QueueSource } from "./queue-window.ts";
 
 /** Leases that end within this are ended together. */
 const SWEEP_MS_MIN = 5;
