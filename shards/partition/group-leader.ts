@@ -135,8 +135,10 @@ export class GroupLeader {
 
   #changed({ op, group, ...command }: GroupCommand, { code }: GroupResult): void {
     if (code !== "" || op === "commit") return;
+    const queue = this.#queues.get(group)?.leader;
+    if (op === "leave" && queue?.state.leased === 0) queue.rest();
     // An ack brings nothing to lease, but where the next record of a key waited for it.
-    if (op === "ack" && this.#queues.get(group)?.leader.state.settings.keyOrdered !== true) return;
+    if (op === "ack" && queue?.state.settings.keyOrdered !== true) return;
     if (op === "extend" && "leaseMs" in command && "leaseId" in command) {
       this.queue(group)?.deadlines.leaseRuns(command.leaseId, command.leaseMs);
       this.#armSweep();

@@ -3,7 +3,6 @@
  * few or far apart, a set of bitmaps once that is smaller.
  */
 import { CHUNK_OFFSETS } from "../../../src/records/offset-chunk.ts";
-import type { Ranges } from "../../../src/records/offset-ranges.ts";
 import { OffsetSet } from "../../../src/records/offset-set.ts";
 import { packOffsets } from "../../../src/records/packed-offsets.ts";
 import { unpackCommitted } from "./committed-offsets.ts";
@@ -14,7 +13,8 @@ const RANGE_BYTES = 16;
 const CHUNK_BYTES = 640;
 
 export class OffsetPile {
-  #ranges: Ranges = [];
+  /** Flat: start and end of each. */
+  #ranges: number[] = [];
   /** How often the list steps to another chunk: not fewer than the chunks it would take. */
   #steps = 0;
   #set: OffsetSet | undefined;
