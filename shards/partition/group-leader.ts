@@ -10,7 +10,8 @@ import { DeadLetterForwarder, type DeadLetterOffice } from "./dead-letter-forwar
 import { type GroupDone, GroupProposals, type Propose } from "./group-proposals.ts";
 import type { QueueState } from "./groups/queue-state.ts";
 import type { Due } from "./queue-deadlines.ts";
-import { QueueLeader, type QueueSource } from "./queue-leader.ts";
+import { QueueLeader } from "./queue-leader.ts";
+import type { QueueSource } from "./queue-window.ts";
 
 /** Leases that end within this are ended together. */
 const SWEEP_MS_MIN = 5;
@@ -151,8 +152,10 @@ export class GroupLeader {
 
   #changed({ op, group }: GroupCommand, { code }: GroupResult): void {
     if (code !== "" || op === "commit") return;
+    const queue = this.#queues.get(group)?.leader;
+    if (op === "leave" && queue?.state.leased === 0) queue.rest();
     // An ack brings nothing to lease, but where the next record of a key waited for it.
-    if (op === "ack" && this.#queues.get(group)?.leader.state.settings.keyOrdered !== true) return;
+    if (op === "ack" && queue?.state.settings.keyOrdered !== true) return;
     this.#queues.get(group)?.forwarder.wake();
     if (op === "park") return;
     this.wake();

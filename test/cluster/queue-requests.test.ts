@@ -2,6 +2,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Client } from "../../mod.ts";
 import { createNodeRuntime } from "../../src/runtime/node-runtime.ts";
+import { OffsetSet } from "../../src/records/offset-set.ts";
 import type { SettleItem } from "../../src/wire/group-protocol.ts";
 import type { Request } from "../../src/wire/protocol.ts";
 import type { Responses } from "../../src/wire/responses.ts";
@@ -12,6 +13,7 @@ import { codeOf, TestCluster } from "./test-cluster.ts";
 const requests = suite("what a node refuses about queues and cursors");
 
 const GROUP = "workers";
+const NONE = new OffsetSet();
 const SETTINGS = { leaseMs: 60_000, deliveriesMax: 0, deadLetter: "", keyOrdered: false };
 
 let test: TestCluster;
@@ -31,7 +33,10 @@ requests.before(async () => {
   const wanted = { maxWaitMs: 5_000, bytesMax: 10_000, parts: [{ shard, recordsMax: 2 }] };
   const leased = await ask({ type: "lease", group: GROUP, consumer: "one", ...wanted });
   leaseId = leased.parts[0]!.leaseId;
-  assert.equal(leased.parts[0]!.held, [0, 2, 1]);
+  assert.equal(leased.parts[0]!.held.map(({ deliveries, offsets }) => [deliveries, [...offsets.ranges()]]), [[1, [[
+    0,
+    2,
+  ]]]]);
 });
 
 requests.after(async () => {
@@ -44,7 +49,7 @@ function ask<R extends Request>(request: R): Promise<Responses[R["type"]]> {
 }
 
 async function settle(item: Partial<SettleItem>, consumer = "one", group = GROUP): Promise<string> {
-  const items = [{ kind: "ack", leaseId, ranges: [0, 1], ms: 0, ...item } as const];
+  const items = [{ kind: "ack", leaseId, offsets: OffsetSet.of(0, 1), ms: 0, ...item } as const];
   const { parts } = await ask({ type: "settle", group, consumer, parts: [{ shard, items }] });
   return parts[0]!.codes[0]!;
 }
@@ -54,18 +59,18 @@ requests("an ack under a lease that is another's, or was never given, or of a gr
   assert.is(await settle({ leaseId: leaseId + 1_000 }), "UNKNOWN_LEASE");
   assert.is(await settle({}, "one", "nobody"), "UNKNOWN_GROUP");
   assert.is(await settle({ kind: "nack" }, "another"), "UNKNOWN_LEASE");
-  assert.is(await settle({ kind: "extend", ranges: [], ms: 1_000 }, "another"), "UNKNOWN_LEASE");
+  assert.is(await settle({ kind: "extend", offsets: NONE, ms: 1_000 }, "another"), "UNKNOWN_LEASE");
 });
 
 requests("an ack of records that the lease does not hold", async () => {
-  assert.is(await settle({ ranges: [5, 6] }), "LEASE_EXPIRED");
-  assert.is(await settle({ ranges: [100, 200] }), "LEASE_EXPIRED");
+  assert.is(await settle({ offsets: OffsetSet.of(5, 6) }), "LEASE_EXPIRED");
+  assert.is(await settle({ offsets: OffsetSet.of(100, 200) }), "LEASE_EXPIRED");
 });
 
 requests("a delay or a lease of a length that is not allowed", async () => {
   assert.is(await settle({ kind: "nack", ms: 400 * 86_400_000 }), "INVALID_REQUEST");
-  assert.is(await settle({ kind: "extend", ranges: [], ms: 1 }), "INVALID_REQUEST");
-  assert.is(await settle({ kind: "extend", ranges: [], ms: 86_400_000 }), "INVALID_REQUEST");
+  assert.is(await settle({ kind: "extend", offsets: NONE, ms: 1 }), "INVALID_REQUEST");
+  assert.is(await settle({ kind: "extend", offsets: NONE, ms: 86_400_000 }), "INVALID_REQUEST");
 });
 
 requests(
@@ -102,8 +107,8 @@ requests("a commit beyond the end, or under a generation that is over, and a cur
 });
 
 requests("and after all of it nothing is lost: what was leased can be acked, the rest is given out", async () => {
-  assert.is(await settle({ ranges: [0, 2] }), "");
-  assert.is(await settle({ ranges: [0, 2] }), "", "an ack that is sent again");
+  assert.is(await settle({ offsets: OffsetSet.of(0, 2) }), "");
+  assert.is(await settle({ offsets: OffsetSet.of(0, 2) }), "", "an ack that is sent again");
   const seen: number[] = [];
   for await (const message of client.queue("jobs", { group: GROUP })) {
     assert.is(message.deliveryCount, 1);

@@ -86,6 +86,18 @@ queues("a lease that runs out gives its record to another, and the late ack is r
   await Promise.all([slow.close(), quick.close()]);
 });
 
+queues("a consumer that settles nothing is given what it prefetches, and no more", async () => {
+  await test.topicWith("hoarded", 100);
+  const queue = client.queue("hoarded", { group: "g", prefetchRecords: 21 });
+  const messages = [];
+  for await (const message of queue) {
+    if (messages.push(message) === 21) break;
+    const [part] = await client.admin.describeGroup("hoarded", "g");
+    assert.ok(part!.leased <= 21, `${part!.leased} leased`);
+  }
+  assert.equal(messages.map((message) => message.text()), [...Array(21).keys()].map(String));
+});
+
 queues("an extended lease lasts", async () => {
   await test.topicWith("long", 1);
   const queue = client.queue("long", { group: "g", leaseMs: 300 });

@@ -1,6 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { QueueState } from "../../shards/partition/groups/queue-state.ts";
+import { OffsetSet } from "../../src/records/offset-set.ts";
 import { DeliveryTimes } from "../../tools/simulator/delivery-times.ts";
 import type { Violation } from "../../tools/simulator/history.ts";
 import { KeyOrder } from "../../tools/simulator/key-order.ts";
@@ -92,8 +93,9 @@ function ordered(
   const queue = new QueueState({ leaseMs: 100, deliveriesMax: 1, deadLetter: "dead", keyOrdered: true }, 0);
   let leaseId = 0;
   story((...offsets) => {
-    const ranges = offsets.flatMap((offset) => [offset, offset + 1]);
-    queue.lease(++leaseId, "c", 100, ranges, keys.length);
+    const wanted = new OffsetSet();
+    for (const offset of offsets) wanted.add(offset, offset + 1);
+    queue.lease(++leaseId, "c", 100, wanted, keys.length);
     order.leased("shard 9", queue, offsets);
     return queue;
   });
@@ -102,7 +104,7 @@ function ordered(
 
 checkers("records of different keys go side by side, those of one key one after the other", () => {
   const found = ordered(["a", "b", "a", undefined, undefined], (lease) => {
-    lease(0, 1, 3).ack(1, "c", [0, 1]);
+    lease(0, 1, 3).ack(1, "c", OffsetSet.of(0, 1));
     lease(2, 4);
   });
   assert.equal(found, []);
@@ -124,7 +126,7 @@ checkers("two records of a key at once are found: in two leases, in one, and whi
   assert.equal(ordered(["a", "a"], (lease) => lease(0, 1)), [wrong(1, 0)]);
   assert.equal(ordered(["a", "a"], (lease) => lease(1)), [wrong(1, 0)]);
   const parked = ordered(["a", "b", "a"], (lease) => {
-    lease(1).park(1, 5_000, [0, 1], 3);
+    lease(1).park(1, 5_000, OffsetSet.of(0, 1), 3);
     lease(2);
   });
   assert.equal(parked, [wrong(2, 0)]);

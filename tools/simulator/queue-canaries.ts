@@ -12,8 +12,10 @@ export const QUEUE_CANARIES: readonly Canary[] = [
     name: "confirm an ack and forget it",
     plant: () =>
       patch(QueueState.prototype, "ack", (original) =>
-        function (this: QueueState, leaseId, consumer, ranges) {
-          return ranges[0]! % 7 === 3 && this.leases.has(leaseId) ? "" : original.call(this, leaseId, consumer, ranges);
+        function (this: QueueState, leaseId, consumer, offsets) {
+          return offsets.nextIn(0) % 7 === 3 && this.leases.has(leaseId)
+            ? ""
+            : original.call(this, leaseId, consumer, offsets);
         }),
   },
   {
@@ -25,8 +27,8 @@ export const QUEUE_CANARIES: readonly Canary[] = [
         () => () => false,
         () =>
           patch(QueueState.prototype, "ack", (original) =>
-            function (this: QueueState, leaseId, consumer, ranges) {
-              original.call(this, leaseId, consumer, ranges);
+            function (this: QueueState, leaseId, consumer, offsets) {
+              original.call(this, leaseId, consumer, offsets);
               return "";
             }),
       ),
@@ -40,7 +42,10 @@ export const QUEUE_CANARIES: readonly Canary[] = [
         (original) =>
           function (this: QueueState, leaseId, consumer, leaseMs, wanted, end) {
             const lease = original.call(this, leaseId, consumer, leaseMs, wanted, end);
-            if (lease !== undefined) this.ready.add(lease.held[0]!, lease.held[0]! + 1, lease.held[2]!);
+            const part = lease?.parts[0];
+            if (part !== undefined) {
+              this.ready.of(part.deliveries).addAll(part.offsets.slice(0, part.offsets.nextIn(0) + 1));
+            }
             return lease;
           },
       ),
@@ -57,16 +62,16 @@ export const QUEUE_CANARIES: readonly Canary[] = [
     name: "lose what is nacked",
     plant: () =>
       patch(QueueState.prototype, "nack", () =>
-        function (this: QueueState, leaseId, consumer, ranges) {
-          return this.ack(leaseId, consumer, ranges);
+        function (this: QueueState, leaseId, consumer, offsets) {
+          return this.ack(leaseId, consumer, offsets);
         }),
   },
   {
     name: "do not count a delivery that was nacked",
     plant: () =>
       patch(QueueState.prototype, "nack", () =>
-        function (this: QueueState, leaseId, consumer, ranges) {
-          return this.release(leaseId, consumer, ranges);
+        function (this: QueueState, leaseId, consumer, offsets) {
+          return this.release(leaseId, consumer, offsets);
         }),
   },
   {

@@ -5,6 +5,7 @@
 import { decodePartitionCommand } from "../../shards/partition/commands.ts";
 import { applyGroupCommand } from "../../shards/partition/groups/apply-group-command.ts";
 import type { GroupCommand } from "../../shards/partition/groups/group-commands.ts";
+import type { DeliveredRecords } from "../../shards/partition/groups/leases.ts";
 import { GroupTable } from "../../shards/partition/groups/group-table.ts";
 import { type Entry, EntryKind } from "../../src/records/entry.ts";
 import type { Violation } from "./history.ts";
@@ -63,15 +64,16 @@ export class QueueLog {
     if (lease !== undefined) {
       sinceMs.set(lease.leaseId, nowMs);
       const queue = groups.queues.get(command.group)!;
-      if (queue.settings.keyOrdered) keys.leased(`shard ${shard}, ${command.group}`, queue, offsetsOf(lease.held));
+      if (queue.settings.keyOrdered) keys.leased(`shard ${shard}, ${command.group}`, queue, offsetsOf(lease.parts));
     }
     if (command.op === "extend" && code === "") sinceMs.set(command.leaseId, nowMs);
   }
 }
 
-/** @param held flat: start, end, deliveries of each part */
-function* offsetsOf(held: readonly number[]): Iterable<number> {
-  for (let i = 0; i < held.length; i += 3) {
-    for (let offset = held[i]!; offset < held[i + 1]!; offset++) yield offset;
+function* offsetsOf(parts: readonly DeliveredRecords[]): Iterable<number> {
+  for (const { offsets } of parts) {
+    for (const [start, end] of offsets.ranges()) {
+      for (let offset = start; offset < end; offset++) yield offset;
+    }
   }
 }
