@@ -12,7 +12,7 @@ import type { DeadLetter } from "./groups/dead-letters.ts";
 import type { QueueState } from "./groups/queue-state.ts";
 import { buildLetter } from "./dead-letter.ts";
 import { PRODUCER_WINDOW_BATCHES } from "./producer-table.ts";
-import type { QueueSource } from "./queue-leader.ts";
+import type { QueueSource } from "./queue-window.ts";
 
 const BACK_OFF_MS_FIRST = 20;
 const BACK_OFF_MS_MAX = 5_000;

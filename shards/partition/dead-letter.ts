@@ -10,7 +10,7 @@ import type { BatchRecord } from "../../src/records/record.ts";
 import { BATCH_BYTES_MAX } from "../../src/wire/limits.ts";
 import type { DeadLetter } from "./groups/dead-letters.ts";
 import type { BatchLimits } from "./partition.ts";
-import type { QueueSource } from "./queue-leader.ts";
+import type { QueueSource } from "./queue-window.ts";
 import { codeOfReadFailure } from "./read-failures.ts";
 
 /** For what a letter says beside its record. */

@@ -10,7 +10,8 @@ import { DeadLetterForwarder, type DeadLetterOffice } from "./dead-letter-forwar
 import { type GroupDone, GroupProposals, type Propose } from "./group-proposals.ts";
 import type { QueueState } from "./groups/queue-state.ts";
 import type { Due } from "./queue-deadlines.ts";
-import { QueueLeader, type QueueSource } from "./queue-leader.ts";
+import { QueueLeader } from "./queue-leader.ts";
+import type { QueueSource } from "./queue-window.ts";
 
 /** Leases that end within this are ended together. */
 const SWEEP_MS_MIN = 5;
@@ -100,10 +101,7 @@ export class GroupLeader {
         if (watcher.consumer === command.consumer && watcher.group === command.group) watcher.left();
       }
     }
-    const extended = command.op === "extend" ? this.queue(command.group)?.deadlines : undefined;
-    if (command.op === "extend") extended?.extending(command.leaseId);
     this.#proposals.submit(command, (result) => {
-      if (command.op === "extend") extended?.extended(command.leaseId);
       this.#changed(command, result);
       done(result);
     });
@@ -115,6 +113,21 @@ export class GroupLeader {
     if (queue === undefined) return done({ code: "UNKNOWN_GROUP" });
     this.submit({ op: "nack", ...command, ...queue.deadlines.parcelFor(command.delayMs) }, done);
     this.#armSweep();
+  }
+
+  /** Lets a lease run anew, with this length. It does not end while that is on its way into the log. */
+  extend(command: Omit<Extract<GroupCommand, { op: "extend" }>, "op">, done: GroupDone): void {
+    const queue = this.queue(command.group);
+    if (queue === undefined) return done({ code: "UNKNOWN_GROUP" });
+    const { deadlines } = queue;
+    const { leaseId, leaseMs } = command;
+    deadlines.extending(leaseId);
+    this.submit({ op: "extend", ...command }, (result) => {
+      deadlines.extended(leaseId);
+      if (result.code === "") deadlines.leaseRuns(leaseId, leaseMs);
+      this.#armSweep();
+      done(result);
+    });
   }
 
   /** Returns how to stop. */
@@ -137,14 +150,12 @@ export class GroupLeader {
     this.wake();
   }
 
-  #changed({ op, group, ...command }: GroupCommand, { code }: GroupResult): void {
+  #changed({ op, group }: GroupCommand, { code }: GroupResult): void {
     if (code !== "" || op === "commit") return;
+    const queue = this.#queues.get(group)?.leader;
+    if (op === "leave" && queue?.state.leased === 0) queue.rest();
     // An ack brings nothing to lease, but where the next record of a key waited for it.
-    if (op === "ack" && this.#queues.get(group)?.leader.state.settings.keyOrdered !== true) return;
-    if (op === "extend" && "leaseMs" in command && "leaseId" in command) {
-      this.queue(group)?.deadlines.leaseRuns(command.leaseId, command.leaseMs);
-      this.#armSweep();
-    }
+    if (op === "ack" && queue?.state.settings.keyOrdered !== true) return;
     this.#queues.get(group)?.forwarder.wake();
     if (op === "park") return;
     this.wake();

@@ -4,6 +4,7 @@
  */
 import type { Timers } from "../../src/runtime/runtime.ts";
 import type { Entry } from "../../src/records/entry.ts";
+import { packedBytesMax } from "../../src/records/packed-offsets.ts";
 import type { ProposalWaiter } from "../host/state-machine.ts";
 import { encodePartitionCommand } from "./commands.ts";
 import type { GroupResult } from "./groups/apply-group-command.ts";
@@ -11,8 +12,8 @@ import type { GroupCommand } from "./groups/group-commands.ts";
 
 const ENTRIES_IN_FLIGHT_MAX = 2;
 const COMMANDS_PER_ENTRY_MAX = 2_000;
-/** Numbers of all ranges of one entry, about. */
-const RANGE_ITEMS_PER_ENTRY_MAX = 200_000;
+/** Of all offsets in one entry, about. */
+const OFFSETS_BYTES_PER_ENTRY_MAX = 1024 * 1024;
 
 /** Hears once; `code` is not empty where nothing is known to have been changed. */
 export type GroupDone = (result: GroupResult) => void;
@@ -72,10 +73,10 @@ export class GroupProposals {
 
   #take(): Waiting[] {
     let count = 0;
-    for (let items = 0; count < this.#waiting.length && count < COMMANDS_PER_ENTRY_MAX; count++) {
+    for (let bytes = 0; count < this.#waiting.length && count < COMMANDS_PER_ENTRY_MAX; count++) {
       const { command } = this.#waiting[count]!;
-      items += "ranges" in command ? command.ranges.length : 0;
-      if (items > RANGE_ITEMS_PER_ENTRY_MAX && count > 0) break;
+      bytes += "offsets" in command ? packedBytesMax(command.offsets) : 0;
+      if (bytes > OFFSETS_BYTES_PER_ENTRY_MAX && count > 0) break;
     }
     return this.#waiting.splice(0, count);
   }

@@ -169,5 +169,5 @@ function resultOf({ code, lease, leaseMs, batches }: LeaseAnswer, partition: Par
   if (code === "NOT_LEADER" && partition !== undefined) return { ...EMPTY, ...notLeading(partition) };
   if (lease === undefined) return { ...EMPTY, code };
   const chunks = batches.map(({ bytes }) => bytes);
-  return { code: "", leaderHint: 0, leaseId: lease.leaseId, leaseMs, held: lease.held, chunks };
+  return { code: "", leaderHint: 0, leaseId: lease.leaseId, leaseMs, held: lease.parts, chunks };
 }

@@ -2,6 +2,7 @@
  * When the leases and delays of one queue end, on the leader's monotonic clock. Whoever comes to lead lets all of them
  * run anew, in full: nothing ends early, and no two clocks need to agree.
  */
+import type { BatchTiming } from "../../src/records/timing.ts";
 import type { Clock } from "../../src/runtime/runtime.ts";
 import type { QueueState } from "./groups/queue-state.ts";
 
@@ -97,6 +98,14 @@ export class QueueDeadlines {
     let parcelId = this.#wallParcels.get(dueMs);
     if (parcelId === undefined) this.#wallParcels.set(dueMs, parcelId = this.#newParcelId());
     return { parcelId, atMs: dueMs };
+  }
+
+  /** Whether records with these times may be given out, by this leader's wall clock. */
+  verdictOn({ deliverAtMs, expiresAtMs }: BatchTiming): "now" | "later" | "over" {
+    if (deliverAtMs === null && expiresAtMs === null) return "now";
+    const nowMs = this.#clock.wallMs();
+    if (expiresAtMs !== null && expiresAtMs <= nowMs) return "over";
+    return deliverAtMs !== null && deliverAtMs > nowMs ? "later" : "now";
   }
 
   /** A parcel that waits for this time of the wall clock is in the state. */

@@ -3,29 +3,21 @@
  * the batches out when it is committed. What is on its way into the log is reserved, so that it is not offered twice;
  * the state decides in the end.
  */
-import { appendRange, type Ranges } from "../../src/records/offset-ranges.ts";
 import type { Entry } from "../../src/records/entry.ts";
+import { OffsetSet } from "../../src/records/offset-set.ts";
 import { timingOf } from "../../src/records/timing.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
+import { LEASE_RECORDS_MAX } from "../../src/wire/limits.ts";
 import type { GivenLease } from "./groups/apply-group-command.ts";
-import {
-  DEAD_RECORDS_MAX,
-  LEASE_RANGES_MAX,
-  LEASE_RECORDS_MAX,
-  LEASED_RECORDS_MAX,
-  LEASED_RECORDS_PER_CONSUMER_MAX,
-  LEASES_MAX,
-} from "./groups/limits.ts";
+import { DEAD_RECORDS_MAX, LEASED_RECORDS_MAX, LEASED_RECORDS_PER_CONSUMER_MAX, LEASES_MAX } from "./groups/limits.ts";
 import type { GroupCommand } from "./groups/group-commands.ts";
-import { OffsetSet } from "./groups/offset-set.ts";
+import type { DeliveredRecords } from "./groups/leases.ts";
 import type { QueueState } from "./groups/queue-state.ts";
 import type { GroupDone, GroupProposals } from "./group-proposals.ts";
 import { KeyWindow } from "./queue-key-window.ts";
 import { codeOfReadFailure } from "./read-failures.ts";
 import { QueueDeadlines } from "./queue-deadlines.ts";
-import { QueueWindow } from "./queue-window.ts";
-
-const READ_BYTES_MAX = 2 * 1024 * 1024;
+import { type QueueSource, QueueWindow } from "./queue-window.ts";
 
 export interface LeaseWish {
   readonly consumer: string;
@@ -45,14 +37,6 @@ export interface LeaseAnswer {
 
 export type LeaseDone = (answer: LeaseAnswer) => void;
 
-/** What a queue needs of its partition. */
-export interface QueueSource {
-  readonly startOffset: number;
-  readonly highWatermark: number;
-  readonly leads: boolean;
-  read(offset: number, bytesMax: number): Entry[] | Promise<Entry[]>;
-}
-
 export interface QueueLeaderOptions {
   readonly runtime: Runtime;
   readonly source: QueueSource;
@@ -69,7 +53,7 @@ interface Waiting {
 }
 
 interface Choice {
-  readonly ranges: Ranges;
+  readonly offsets: OffsetSet;
   readonly batches: readonly Entry[];
 }
 
@@ -78,7 +62,9 @@ export class QueueLeader {
   readonly state: QueueState;
   readonly deadlines: QueueDeadlines;
   readonly #options: QueueLeaderOptions;
-  readonly #window = new QueueWindow();
+  /** Of new records, and of those that come again: they lie apart. */
+  readonly #fresh: QueueWindow;
+  readonly #again: QueueWindow;
   /** Offsets in lease commands on their way. */
   readonly #reserved = new OffsetSet();
   readonly #reservedBy = new Map<string, number>();
@@ -95,6 +81,8 @@ export class QueueLeader {
     this.group = group;
     this.state = state;
     this.#options = options;
+    this.#fresh = new QueueWindow(options.source);
+    this.#again = new QueueWindow(options.source);
     this.deadlines = new QueueDeadlines(options.runtime.clock, state);
   }
 
@@ -111,7 +99,9 @@ export class QueueLeader {
 
   /** Nobody has asked for a while. */
   rest(): void {
-    if (!this.#reading) this.#window.clear();
+    if (this.#reading) return;
+    this.#fresh.clear();
+    this.#again.clear();
   }
 
   close(): void {
@@ -123,7 +113,7 @@ export class QueueLeader {
     while (this.#waiting.length > 0 && !this.#reading && !this.#closed) {
       const unknown = this.#mustScan();
       if (unknown !== undefined) {
-        if (this.#window.at(unknown) === undefined && !this.#read(unknown)) return;
+        if (!this.#isAtHand(this.#fresh, unknown)) return;
         this.#scan(unknown);
         continue;
       }
@@ -132,25 +122,30 @@ export class QueueLeader {
       if (start === undefined) {
         this.#waiting.shift();
         done(nothing(""));
-      } else if (this.#window.at(start) === undefined) {
-        if (!this.#read(start)) return;
-      } else if (!this.#setAside(start)) {
-        this.#waiting.shift();
-        this.#propose(wish, this.#choose(start, wish), done);
+        continue;
       }
+      const window = this.#windowOf(start);
+      if (!this.#isAtHand(window, start)) return;
+      if (this.#setAside(start, window.at(start)!)) continue;
+      this.#waiting.shift();
+      this.#propose(wish, this.#choose(start, wish), done);
     }
   }
 
+  /** Where what begins at `start` is given out from. Keys are looked for in the other one. */
+  #windowOf(start: number): QueueWindow {
+    return this.#keys === undefined && start >= this.state.next ? this.#fresh : this.#again;
+  }
+
   /** A batch whose time has not come, or is over, is not given out: its free records wait, or are done. */
-  #setAside(start: number): boolean {
-    const batch = this.#window.at(start)!;
-    const verdict = this.#verdictOn(batch);
+  #setAside(start: number, batch: Entry): boolean {
+    const verdict = this.deadlines.verdictOn(timingOf(batch));
     if (verdict === "now") return false;
     const { group } = this;
-    const ranges = [start, batch.nextOffset];
+    const offsets = OffsetSet.of(start, batch.nextOffset);
     const command = verdict === "over"
-      ? { op: "drop", group, ranges } as const
-      : { op: "park", group, ranges, ...this.deadlines.wallParcelFor(timingOf(batch).deliverAtMs!) } as const;
+      ? { op: "drop", group, offsets } as const
+      : { op: "park", group, offsets, ...this.deadlines.wallParcelFor(timingOf(batch).deliverAtMs!) } as const;
     this.#reserved.add(start, batch.nextOffset);
     this.#options.submit(command, () => {
       this.#reserved.remove(start, batch.nextOffset);
@@ -162,29 +157,26 @@ export class QueueLeader {
     return true;
   }
 
-  #verdictOn(batch: Entry): "now" | "later" | "over" {
-    const { deliverAtMs, expiresAtMs } = timingOf(batch);
-    if (deliverAtMs === null && expiresAtMs === null) return "now";
-    const nowMs = this.#options.runtime.clock.wallMs();
-    if (expiresAtMs !== null && expiresAtMs <= nowMs) return "over";
-    return deliverAtMs !== null && deliverAtMs > nowMs ? "later" : "now";
-  }
-
-  /** False: it is under way. */
-  #read(start: number): boolean {
-    const found = this.#options.source.read(start, READ_BYTES_MAX);
-    if (!(found instanceof Promise)) return this.#filled(start, found);
+  /** False: it is being fetched, or it is not there and who waits has been told. */
+  #isAtHand(window: QueueWindow, offset: number): boolean {
+    const loaded = window.load(offset);
+    if (loaded === true) return true;
+    if (loaded === false) {
+      this.#failWaiting("");
+      return false;
+    }
     this.#reading = true;
-    found.then(
-      (entries) => {
+    loaded.then(
+      (isThere) => {
         this.#reading = false;
-        if (this.#filled(start, entries)) this.#pump();
+        if (isThere) this.#pump();
+        else this.#failWaiting("");
       },
       (error: unknown) => {
         this.#reading = false;
         this.#options.runtime.log.write("error", "a queue cannot read its records", {
           group: this.group,
-          offset: start,
+          offset,
           reason: String(error),
         });
         const code = codeOfReadFailure(error, this.#options.source);
@@ -195,36 +187,30 @@ export class QueueLeader {
     return false;
   }
 
-  /** False: what was asked for is not there, and who waits has been told. */
-  #filled(start: number, entries: readonly Entry[]): boolean {
-    this.#window.fill(entries);
-    if (this.#window.at(start) !== undefined) return true;
-    this.#failWaiting("");
-    return false;
-  }
-
   #failWaiting(code: string): void {
     for (const { done } of this.#waiting.splice(0)) done(nothing(code));
   }
 
-  #propose({ consumer }: LeaseWish, { ranges, batches }: Choice, done: LeaseDone): void {
+  #propose({ consumer }: LeaseWish, { offsets, batches }: Choice, done: LeaseDone): void {
     const { leaseMs } = this.state.settings;
-    let records = 0;
-    for (let i = 0; i < ranges.length; i += 2) records += this.#reserved.add(ranges[i]!, ranges[i + 1]!);
+    const records = this.#reserved.addAll(offsets);
     this.#reservedBy.set(consumer, (this.#reservedBy.get(consumer) ?? 0) + records);
     this.#leasesOnTheirWay += 1;
-    this.#options.proposals.submit({ op: "lease", group: this.group, consumer, leaseMs, ranges }, ({ code, lease }) => {
-      this.#leasesOnTheirWay -= 1;
-      for (let i = 0; i < ranges.length; i += 2) this.#reserved.remove(ranges[i]!, ranges[i + 1]!);
-      const left = this.#reservedBy.get(consumer)! - records;
-      if (left > 0) this.#reservedBy.set(consumer, left);
-      else this.#reservedBy.delete(consumer);
-      if (lease !== undefined) {
-        this.deadlines.leaseRuns(lease.leaseId, leaseMs);
-        this.#options.onDeadline();
-      }
-      done({ code, leaseMs, lease, batches: lease === undefined ? [] : holding(lease.held, batches) });
-    });
+    this.#options.proposals.submit(
+      { op: "lease", group: this.group, consumer, leaseMs, offsets },
+      ({ code, lease }) => {
+        this.#leasesOnTheirWay -= 1;
+        this.#reserved.take(offsets);
+        const left = this.#reservedBy.get(consumer)! - records;
+        if (left > 0) this.#reservedBy.set(consumer, left);
+        else this.#reservedBy.delete(consumer);
+        if (lease !== undefined) {
+          this.deadlines.leaseRuns(lease.leaseId, leaseMs);
+          this.#options.onDeadline();
+        }
+        done({ code, leaseMs, lease, batches: lease === undefined ? [] : holding(lease.parts, batches) });
+      },
+    );
   }
 
   /** How many records this consumer may be given now. */
@@ -256,7 +242,7 @@ export class QueueLeader {
   #scan(from: number): void {
     const keys = this.#keys!;
     keys.scannedTo = from;
-    for (let batch = this.#window.at(from); batch !== undefined; batch = this.#window.at(keys.scannedTo)) {
+    for (let batch = this.#fresh.at(from); batch !== undefined; batch = this.#fresh.at(keys.scannedTo)) {
       keys.add(batch, this.#isOver);
       if (!keys.hasRoom) return;
     }
@@ -278,9 +264,7 @@ export class QueueLeader {
   }
 
   #nextReady(from: number): number {
-    let at = this.state.ready.next(from);
-    while (at < Infinity && this.#reserved.has(at)) at = this.state.ready.next(this.#reserved.nextOut(at));
-    return at;
+    return this.state.ready.next(from, this.#reserved);
   }
 
   #nextNew(from: number): number {
@@ -292,51 +276,47 @@ export class QueueLeader {
     if (this.#keys !== undefined) return this.#chooseByKey(this.#keys.free(this.#isOver, this.#isFree), wish);
     const isNew = start >= this.state.next;
     this.#newFirst = !isNew;
+    const window = this.#windowOf(start);
     const room = Math.min(wish.recordsMax, this.#roomFor(wish.consumer));
-    const ranges: Ranges = [];
+    const offsets = new OffsetSet();
     const batches: Entry[] = [];
     let bytes = 0;
-    let records = 0;
-    for (let at = start; records < room && ranges.length < LEASE_RANGES_MAX * 2;) {
-      const batch = this.#window.at(at);
+    let at = start;
+    while (offsets.size < room) {
+      const batch = window.at(at);
       if (batch === undefined) break;
-      if (batch !== batches.at(-1)) {
-        if (this.#verdictOn(batch) !== "now") break;
-        bytes += batch.byteLength;
-        if (batches.length > 0 && bytes > wish.bytesMax) break;
-        batches.push(batch);
-      }
-      const limit = Math.min(batch.nextOffset, at + room - records);
-      const end = isNew ? this.#reservedFrom(at, limit) : this.#reservedFrom(at, this.state.ready.endOf(at, limit));
-      appendRange(ranges, at, end);
-      records += end - at;
-      at = isNew ? this.#nextNew(end) : this.#nextReady(end);
+      bytes += batch.byteLength;
+      if (batches.length > 0 && (bytes > wish.bytesMax || this.deadlines.verdictOn(timingOf(batch)) !== "now")) break;
+      const found = isNew ? OffsetSet.of(at, batch.nextOffset) : this.state.ready.within(at, batch.nextOffset);
+      found.take(this.#reserved);
+      // The rest of a batch would be read, sent and checked again.
+      if (found.size > room - offsets.size && offsets.size >= room / 2) break;
+      found.keepFirst(room - offsets.size);
+      offsets.addAll(found);
+      batches.push(batch);
+      at = isNew ? this.#nextNew(batch.nextOffset) : this.#nextReady(batch.nextOffset);
     }
-    return { ranges, batches };
+    window.advance(offsets.size < room ? at : offsets.end);
+    return { offsets, batches };
   }
 
   #chooseByKey(free: readonly number[], wish: LeaseWish): Choice {
     const room = Math.min(wish.recordsMax, this.#roomFor(wish.consumer), free.length);
-    const ranges: Ranges = [];
+    const offsets = new OffsetSet();
     const batches: Entry[] = [];
     let bytes = 0;
     for (let i = 0; i < room; i++) {
-      const batch = this.#window.at(free[i]!);
+      const batch = this.#again.at(free[i]!);
       if (batch === undefined) break;
       if (batch !== batches.at(-1)) {
-        if (this.#verdictOn(batch) !== "now") break;
+        if (this.deadlines.verdictOn(timingOf(batch)) !== "now") break;
         bytes += batch.byteLength;
         if (batches.length > 0 && bytes > wish.bytesMax) break;
         batches.push(batch);
       }
-      appendRange(ranges, free[i]!, free[i]! + 1);
+      offsets.add(free[i]!, free[i]! + 1);
     }
-    return { ranges, batches };
-  }
-
-  /** Where the reserved ones begin, from `start` on; `limit` if they do not before it. */
-  #reservedFrom(start: number, limit: number): number {
-    return Math.min(limit, this.#reserved.nextIn(start));
+    return { offsets, batches };
   }
 }
 
@@ -344,11 +324,9 @@ function nothing(code: string): LeaseAnswer {
   return { code, leaseMs: 0, lease: undefined, batches: [] };
 }
 
-/** The batches with any of the offsets held; both ascend. */
-function holding(held: readonly number[], batches: readonly Entry[]): Entry[] {
-  let part = 0;
+/** The batches with any of the offsets held. */
+function holding(parts: readonly DeliveredRecords[], batches: readonly Entry[]): Entry[] {
   return batches.filter(({ baseOffset, nextOffset }) => {
-    while (part < held.length && held[part + 1]! <= baseOffset) part += 3;
-    return part < held.length && held[part]! < nextOffset;
+    return parts.some(({ offsets }) => offsets.nextIn(baseOffset) < nextOffset);
   });
 }

@@ -46,19 +46,19 @@ export function handleSettle(
 }
 
 function settleItem(groups: GroupLeader, group: string, consumer: string, item: SettleItem, done: GroupDone): void {
-  const { kind, leaseId, ranges, ms } = item;
+  const { kind, leaseId, offsets, ms } = item;
   if (kind === "leave") return groups.submit({ op: "leave", group, consumer, counts: ms > 0 }, done);
   // What is over is over, whoever leads by now: no need to write it down to know it.
   if (groups.queue(group)?.state.isOver(leaseId)) return done({ code: "LEASE_EXPIRED" });
   switch (kind) {
     case "ack":
     case "release":
-      return groups.submit({ op: kind, group, leaseId, consumer, ranges }, done);
+      return groups.submit({ op: kind, group, leaseId, consumer, offsets }, done);
     case "nack":
       if (ms > DELAY_MS_MAX) return done({ code: "INVALID_REQUEST" });
-      return groups.nack({ group, leaseId, consumer, ranges, delayMs: ms }, done);
+      return groups.nack({ group, leaseId, consumer, offsets, delayMs: ms }, done);
     case "extend":
       if (ms < LEASE_MS_MIN || ms > LEASE_MS_MAX) return done({ code: "INVALID_REQUEST" });
-      return groups.submit({ op: "extend", group, leaseId, consumer, leaseMs: ms }, done);
+      return groups.extend({ group, leaseId, consumer, leaseMs: ms }, done);
   }
 }

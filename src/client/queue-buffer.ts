@@ -2,27 +2,49 @@
 import { BatchReader } from "../records/batch-reader.ts";
 import { Entry, EntryKind } from "../records/entry.ts";
 import { RecordsError } from "../records/errors.ts";
-import { appendRange, type Ranges } from "../records/offset-ranges.ts";
+import { OffsetSet } from "../records/offset-set.ts";
+import type { LeasedRecords } from "../wire/group-responses.ts";
 import type { ClientLease } from "./queue-leases.ts";
 import { QueueMessage, type Settling } from "./queue-message.ts";
 
-export class LeasedRecords {
+/** Goes through the offsets of one number of deliveries. */
+class HeldCursor {
+  readonly deliveries: number;
+  readonly offsets: OffsetSet;
+  /** The next one; Infinity after the last. */
+  at: number;
+  #rowEnd: number;
+
+  constructor({ deliveries, offsets }: LeasedRecords) {
+    this.deliveries = deliveries;
+    this.offsets = offsets;
+    this.at = offsets.nextIn(0);
+    this.#rowEnd = this.at < Infinity ? offsets.nextOut(this.at) : Infinity;
+  }
+
+  step(): void {
+    this.at += 1;
+    if (this.at < this.#rowEnd) return;
+    this.at = this.offsets.nextIn(this.at);
+    if (this.at < Infinity) this.#rowEnd = this.offsets.nextOut(this.at);
+  }
+}
+
+export class LeaseBuffer {
   readonly lease: ClientLease;
   readonly receivedMs: number;
   readonly #settling: Settling;
   readonly #entries: readonly Entry[];
-  /** Flat: start, end, deliveries of each stretch. */
-  readonly #held: readonly number[];
-  #part = 0;
-  /** The next one to give out. */
-  #offset: number;
+  readonly #held: readonly HeldCursor[];
+  /** The one whose turn it is: its record is the next to be given out. */
+  #next: HeldCursor | undefined;
   #entry = -1;
   #reader: BatchReader | undefined;
 
   /** @throws {RecordsError} `CORRUPT`, … */
   constructor(
     lease: ClientLease,
-    held: readonly number[],
+    held: readonly LeasedRecords[],
     chunks: readonly Uint8Array[],
     receivedMs: number,
     settling: Settling,
@@ -30,39 +52,38 @@ export class LeasedRecords {
     this.lease = lease;
     this.receivedMs = receivedMs;
     this.#settling = settling;
-    this.#held = held;
-    this.#offset = held[0] ?? 0;
+    this.#held = held.map((records) => new HeldCursor(records));
+    this.#next = this.#lowest();
     this.#entries = chunks.flatMap(entriesIn);
   }
 
   get empty(): boolean {
-    return this.#part >= this.#held.length;
+    return this.#next === undefined;
   }
 
   /** The next message; only when not {@link empty}. @throws {RecordsError} `CORRUPT`, `UNSUPPORTED_CODEC` */
   next(): QueueMessage {
-    const offset = this.#offset;
-    const deliveries = this.#held[this.#part + 2]!;
-    const reader = this.#readerAt(offset);
-    this.#offset += 1;
-    if (this.#offset >= this.#held[this.#part + 1]!) {
-      this.#part += 3;
-      this.#offset = this.#held[this.#part] ?? 0;
-    }
+    const next = this.#next!;
+    const { deliveries } = next;
+    const reader = this.#readerAt(next.at);
+    next.step();
+    if (this.#held.length > 1 || next.at === Infinity) this.#next = this.#lowest();
     return new QueueMessage(this.lease, deliveries, reader, this.#settling);
   }
 
   /** What was not given out, and will not be. */
-  takeRest(): number[] {
-    const rest: Ranges = [];
-    for (; this.#part < this.#held.length; this.#part += 3) {
-      appendRange(rest, Math.max(this.#offset, this.#held[this.#part]!), this.#held[this.#part + 1]!);
-    }
-    const offsets: number[] = [];
-    for (let i = 0; i < rest.length; i += 2) {
-      for (let offset = rest[i]!; offset < rest[i + 1]!; offset++) offsets.push(offset);
-    }
-    return offsets;
+  takeRest(): OffsetSet {
+    const rest = new OffsetSet();
+    for (const { offsets, at } of this.#held) if (at < Infinity) rest.addAll(offsets.slice(at));
+    this.#next = undefined;
+    return rest;
+  }
+
+  /** In the order of the log, however often records were delivered. */
+  #lowest(): HeldCursor | undefined {
+    let lowest: HeldCursor | undefined;
+    for (const cursor of this.#held) if (cursor.at < (lowest?.at ?? Infinity)) lowest = cursor;
+    return lowest;
   }
 
   #readerAt(offset: number): BatchReader {

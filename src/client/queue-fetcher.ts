@@ -13,6 +13,8 @@ import type { Route } from "./topic-view.ts";
 
 /** A node serves so many queues of one request at a time: the room is shared among them. */
 const QUEUES_AT_ONCE = 8;
+/** While one lease is on its way into the log the next one is asked for, as long as there are records. */
+const POLLS_PER_NODE_MAX = 2;
 const OPEN_TIMEOUT_MS = 5_000;
 /** Beyond the long poll itself. */
 const ANSWER_MS = 2_000;
@@ -24,12 +26,28 @@ const BACK_OFF_MS_MAX = 250;
 class QueuePart {
   readonly route: Route;
   opened = false;
-  asking = false;
+  /** Requests on their way, and the node they went to. */
+  asking = 0;
+  askedNode = 0;
   retryAtMs = 0;
   failures = 0;
 
   constructor(route: Route) {
     this.route = route;
+  }
+}
+
+/** What is on its way to one node. */
+class NodePolls {
+  opening = false;
+  polls = 0;
+  /** Records asked for by these polls. */
+  records = 0;
+  /** The last answer brought records. */
+  flowing = false;
+
+  get isFull(): boolean {
+    return this.opening || this.polls >= (this.flowing ? POLLS_PER_NODE_MAX : 1);
   }
 }
 
@@ -48,7 +66,7 @@ export class QueueFetcher {
   readonly #stopWatching: () => void;
   /** Who brought records last is at the end: a busy partition does not starve the others. */
   readonly #parts = new Set<QueuePart>();
-  readonly #asking = new Set<number>();
+  readonly #nodes = new Map<number, NodePolls>();
   #scheduled = false;
   #retry: Timer | undefined;
   #closed = false;
@@ -89,7 +107,7 @@ export class QueueFetcher {
     let wakeMs = Infinity;
     for (const part of this.#parts) {
       const { route } = part;
-      if (part.asking || this.#asking.has(route.leader)) continue;
+      if (this.#pollsOf(route.leader).isFull || (part.asking > 0 && part.askedNode !== route.leader)) continue;
       if (!this.#exists(route)) return;
       if (part.retryAtMs > nowMs) wakeMs = Math.min(wakeMs, part.retryAtMs);
       else if (route.leader === 0) this.#cluster.needLeader(route);
@@ -102,15 +120,36 @@ export class QueueFetcher {
     for (const [nodeId, parts] of byNode) {
       const closed = parts.filter(({ opened }) => !opened);
       if (closed.length > 0) void this.#open(nodeId, closed);
-      else void this.#lease(nodeId, parts);
+      else this.#poll(nodeId, parts);
     }
     this.#retry?.cancel();
     if (wakeMs < Infinity) this.#retry = this.#cluster.runtime.timers.after(wakeMs - nowMs, () => this.schedule());
   }
 
+  /** Two polls share the room, and the queues where there are several: each is asked by one of them. */
+  #poll(nodeId: number, parts: readonly QueuePart[]): void {
+    const node = this.#pollsOf(nodeId);
+    while (!node.isFull) {
+      const room = this.#events.room();
+      const records = Math.min(Math.ceil(room / POLLS_PER_NODE_MAX), room - node.records);
+      if (records <= 0) return;
+      const unasked = parts.filter(({ asking }) => asking === 0);
+      const half = node.flowing && node.polls === 0 ? Math.ceil(unasked.length / POLLS_PER_NODE_MAX) : unasked.length;
+      void this.#lease(nodeId, half > 0 ? unasked.slice(0, half) : parts, records);
+    }
+  }
+
+  #pollsOf(nodeId: number): NodePolls {
+    let polls = this.#nodes.get(nodeId);
+    if (polls === undefined) this.#nodes.set(nodeId, polls = new NodePolls());
+    return polls;
+  }
+
   async #open(nodeId: number, parts: readonly QueuePart[]): Promise<void> {
     const { group, wire: options, from } = this.#settings;
     const shards = parts.map(({ route }) => route.shard);
+    const node = this.#pollsOf(nodeId);
+    node.opening = true;
     await this.#ask(nodeId, parts, async () => {
       const request = { type: "queueOpen", group, options, from, shards } as const;
       const answer = await this.#cluster.request(nodeId, "read", request, OPEN_TIMEOUT_MS);
@@ -120,11 +159,16 @@ export class QueueFetcher {
         else this.#failed(nodeId, part, code, leaderHint, code);
       });
     });
+    node.opening = false;
+    this.schedule();
   }
 
-  async #lease(nodeId: number, parts: readonly QueuePart[]): Promise<void> {
+  async #lease(nodeId: number, parts: readonly QueuePart[], records: number): Promise<void> {
     const { group, maxWaitMs, bytesMax } = this.#settings;
-    const recordsMax = Math.ceil(this.#events.room() / Math.min(parts.length, QUEUES_AT_ONCE));
+    const recordsMax = Math.ceil(records / Math.min(parts.length, QUEUES_AT_ONCE));
+    const node = this.#pollsOf(nodeId);
+    node.polls += 1;
+    node.records += records;
     const silence = this.#cluster.runtime.timers.after(maxWaitMs + SILENT_MS, () => {
       void this.#cluster.checkSilent(nodeId, parts.map(({ route }) => route));
     });
@@ -132,24 +176,28 @@ export class QueueFetcher {
       const wanted = parts.map(({ route }) => ({ shard: route.shard, recordsMax }));
       const asked = { type: "lease", group, consumer: this.#consumer, maxWaitMs, bytesMax, parts: wanted } as const;
       const answer = await this.#cluster.request(nodeId, "read", asked, maxWaitMs + ANSWER_MS);
+      node.flowing = answer.parts.some(({ leaseId }) => leaseId !== 0);
       parts.forEach((part, i) => this.#receive(nodeId, part, answer.parts[i]));
     });
     silence.cancel();
+    node.polls -= 1;
+    node.records -= records;
+    this.schedule();
   }
 
   async #ask(nodeId: number, parts: readonly QueuePart[], request: () => Promise<void>): Promise<void> {
-    this.#asking.add(nodeId);
-    for (const part of parts) part.asking = true;
+    for (const part of parts) {
+      part.asking += 1;
+      part.askedNode = nodeId;
+    }
     try {
       await request();
     } catch (error) {
       if (!(error instanceof RaftlineError)) throw error;
       for (const part of parts) this.#failed(nodeId, part, error.code, 0, error.message);
     } finally {
-      this.#asking.delete(nodeId);
-      for (const part of parts) part.asking = false;
+      for (const part of parts) part.asking -= 1;
     }
-    this.schedule();
   }
 
   #receive(nodeId: number, part: QueuePart, result: LeaseResult | undefined): void {

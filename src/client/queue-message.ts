@@ -11,7 +11,7 @@ export interface NackOptions {
 
 /** What becomes of messages; the queue's. */
 export interface Settling {
-  settle(lease: ClientLease, kind: "ack" | "nack", offsets: readonly number[], delayMs: number): Promise<void>;
+  settleOne(lease: ClientLease, kind: "ack" | "nack", offset: number, delayMs: number): Promise<void>;
   extend(lease: ClientLease, ms: number): Promise<void>;
 }
 
@@ -46,13 +46,13 @@ export class QueueMessage extends ConsumerRecord {
    */
   ack(): Promise<void> {
     this.markSettled();
-    return this.#settling.settle(this.#lease, "ack", [this.offset], 0);
+    return this.#settling.settleOne(this.#lease, "ack", this.offset, 0);
   }
 
   /** It is to be delivered again, to whoever asks. @throws {RaftlineError} `LEASE_EXPIRED`: it is anyway; `TIMED_OUT`, `CLOSED` */
   nack(options: NackOptions = {}): Promise<void> {
     this.markSettled();
-    return this.#settling.settle(this.#lease, "nack", [this.offset], options.delayMs ?? 0);
+    return this.#settling.settleOne(this.#lease, "nack", this.offset, options.delayMs ?? 0);
   }
 
   /**

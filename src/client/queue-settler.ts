@@ -3,18 +3,19 @@
  * node are in flight what comes waits for the next one. Repeated after failures until it is known what became of it.
  */
 import type { SettleItem, SettleKind } from "../wire/group-protocol.ts";
-import { rangesOf } from "../records/offset-ranges.ts";
+import { OffsetSet } from "../records/offset-set.ts";
+import { packedBytesMax } from "../records/packed-offsets.ts";
 import type { Timer } from "../runtime/runtime.ts";
 import { RaftlineError } from "../wire/errors.ts";
-import { GROUP_RANGE_ITEMS_MAX, REQUEST_PARTS_MAX } from "../wire/limits.ts";
+import { REQUEST_PARTS_MAX } from "../wire/limits.ts";
 import type { Cluster } from "./cluster.ts";
 import type { ClientLease } from "./queue-leases.ts";
 import { LEADER_CODES } from "./start-offsets.ts";
 import type { Route } from "./topic-view.ts";
 
 const REQUESTS_PER_NODE_MAX = 2;
-/** Numbers of all ranges of one request. */
-const REQUEST_RANGE_ITEMS_MAX = 100_000;
+/** Of all offsets in one request, about. */
+const REQUEST_OFFSETS_BYTES_MAX = 512 * 1024;
 const RETRY_MS_FIRST = 5;
 const RETRY_MS_MAX = 250;
 const ATTEMPT_MS_MAX = 5_000;
@@ -27,8 +28,10 @@ class Settlement {
   readonly kind: SettleKind;
   readonly ms: number;
   readonly untilMs: number;
+  /** Where more may join it. */
+  readonly lease: ClientLease | undefined;
   readonly promise: Promise<void>;
-  offsets: number[] = [];
+  readonly offsets = new OffsetSet();
   attempts = 0;
   retryAtMs = 0;
   /** Some attempt ended without an answer: it may have been done. */
@@ -36,8 +39,16 @@ class Settlement {
   resolve!: () => void;
   reject!: (error: RaftlineError) => void;
 
-  constructor(route: Route, leaseId: number, kind: SettleKind, ms: number, untilMs: number) {
+  constructor(
+    route: Route,
+    leaseId: number,
+    kind: SettleKind,
+    ms: number,
+    untilMs: number,
+    lease: ClientLease | undefined,
+  ) {
     this.route = route;
+    this.lease = lease;
     this.leaseId = leaseId;
     this.kind = kind;
     this.ms = ms;
@@ -55,14 +66,16 @@ export interface QueueSettlerOptions {
   readonly group: string;
   readonly consumer: string;
   readonly settleTimeoutMs: number;
+  /** An ack or a nack failed: what became of its records is not known, or they are still leased. */
+  readonly onDoubt: () => void;
 }
 
 export class QueueSettler {
   readonly #cluster: Cluster;
   readonly #options: QueueSettlerOptions;
   readonly #stopWatching: () => void;
-  /** Still open for more of the same, by what they say. */
-  readonly #open = new Map<string, Settlement>();
+  /** Not sent yet: more of the same may join. */
+  readonly #open = new Map<ClientLease, Settlement[]>();
   #waiting: Settlement[] = [];
   readonly #inFlight = new Map<number, number>();
   #unsettled = 0;
@@ -82,15 +95,22 @@ export class QueueSettler {
   }
 
   /** @throws {RaftlineError} `LEASE_EXPIRED`, `UNKNOWN_LEASE`, `TIMED_OUT`, `CLOSED` */
-  settle(lease: ClientLease, kind: SettleKind, offsets: readonly number[], ms: number): Promise<void> {
-    const key = `${lease.route.shard} ${lease.leaseId} ${kind} ${ms}`;
-    let settlement = this.#open.get(key);
-    if (settlement === undefined || settlement.offsets.length + offsets.length > GROUP_RANGE_ITEMS_MAX / 2) {
-      settlement = this.#add(lease.route, lease.leaseId, kind, ms);
-      this.#open.set(key, settlement);
-    }
-    for (const offset of offsets) settlement.offsets.push(offset);
+  settle(lease: ClientLease, kind: "ack" | "nack" | "release", offsets: OffsetSet, ms: number): Promise<void> {
+    const settlement = this.#openFor(lease, kind, ms);
+    settlement.offsets.addAll(offsets);
     return settlement.promise;
+  }
+
+  /** As {@link settle}. */
+  settleOne(lease: ClientLease, kind: "ack" | "nack", offset: number, ms: number): Promise<void> {
+    const settlement = this.#openFor(lease, kind, ms);
+    settlement.offsets.add(offset, offset + 1);
+    return settlement.promise;
+  }
+
+  /** The lease lasts so long from now on. @throws {RaftlineError} as {@link settle} */
+  extend(lease: ClientLease, ms: number): Promise<void> {
+    return this.#openFor(lease, "extend", ms).promise;
   }
 
   /** All that the lease holds by then goes back; it was seen. */
@@ -112,9 +132,21 @@ export class QueueSettler {
     for (const settlement of this.#waiting.splice(0)) this.#fail(settlement, "CLOSED", "the queue was closed");
   }
 
-  #add(route: Route, leaseId: number, kind: SettleKind, ms: number): Settlement {
+  /** Of one lease: so it names no more records than a lease has. */
+  #openFor(lease: ClientLease, kind: SettleKind, ms: number): Settlement {
+    let open = this.#open.get(lease);
+    if (open === undefined) this.#open.set(lease, open = []);
+    let settlement = open.find((one) => one.kind === kind && one.ms === ms);
+    if (settlement === undefined) {
+      settlement = this.#add(lease.route, lease.leaseId, kind, ms, lease);
+      open.push(settlement);
+    }
+    return settlement;
+  }
+
+  #add(route: Route, leaseId: number, kind: SettleKind, ms: number, lease?: ClientLease): Settlement {
     const untilMs = this.#nowMs() + this.#options.settleTimeoutMs;
-    const settlement = new Settlement(route, leaseId, kind, ms, untilMs);
+    const settlement = new Settlement(route, leaseId, kind, ms, untilMs, lease);
     this.#unsettled += 1;
     if (this.#closed) this.#fail(settlement, "CLOSED", "the queue was closed");
     else this.#waiting.push(settlement);
@@ -157,21 +189,21 @@ export class QueueSettler {
 
   #sendTo(nodeId: number, settlements: readonly Settlement[]): void {
     let sent: Settlement[] = [];
-    let items = 0;
+    let bytes = 0;
     for (const settlement of settlements) {
-      if (items > REQUEST_RANGE_ITEMS_MAX || sent.length === REQUEST_PARTS_MAX) {
+      if (bytes > REQUEST_OFFSETS_BYTES_MAX || sent.length === REQUEST_PARTS_MAX) {
         void this.#send(nodeId, sent);
         sent = [];
-        items = 0;
+        bytes = 0;
       }
       sent.push(settlement);
-      items += settlement.offsets.length * 2;
+      bytes += packedBytesMax(settlement.offsets);
     }
     void this.#send(nodeId, sent);
   }
 
   async #send(nodeId: number, sent: readonly Settlement[]): Promise<void> {
-    for (const { route, leaseId, kind, ms } of sent) this.#open.delete(`${route.shard} ${leaseId} ${kind} ${ms}`);
+    for (const { lease } of sent) if (lease !== undefined) this.#open.delete(lease);
     this.#inFlight.set(nodeId, (this.#inFlight.get(nodeId) ?? 0) + 1);
     const byShard = new Map<number, Settlement[]>();
     for (const settlement of sent) {
@@ -239,6 +271,9 @@ export class QueueSettler {
 
   #fail(settlement: Settlement, code: string, message: string): void {
     this.#unsettled -= 1;
+    const { lease, kind } = settlement;
+    if (lease !== undefined) this.#open.delete(lease);
+    if (lease !== undefined && (kind === "ack" || kind === "nack")) this.#options.onDoubt();
     settlement.reject(new RaftlineError(code, message));
   }
 
@@ -248,5 +283,5 @@ export class QueueSettler {
 }
 
 function toItem({ kind, leaseId, offsets, ms }: Settlement): SettleItem {
-  return { kind, leaseId, ranges: rangesOf(offsets), ms };
+  return { kind, leaseId, offsets, ms };
 }

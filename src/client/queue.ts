@@ -1,11 +1,12 @@
 /** A topic as a queue: records are leased, and done when they are acknowledged; what is not is delivered again. */
 import PQueue from "p-queue";
 import { RecordsError } from "../records/errors.ts";
+import { OffsetSet } from "../records/offset-set.ts";
 import type { Timer } from "../runtime/runtime.ts";
 import { type ErrorCode, RaftlineError } from "../wire/errors.ts";
 import type { LeaseResult } from "../wire/group-responses.ts";
 import type { Cluster } from "./cluster.ts";
-import { LeasedRecords } from "./queue-buffer.ts";
+import { LeaseBuffer } from "./queue-buffer.ts";
 import { QueueFetcher } from "./queue-fetcher.ts";
 import { ClientLease, QueueLeases } from "./queue-leases.ts";
 import { type NackOptions, QueueMessage, type Settling } from "./queue-message.ts";
@@ -55,7 +56,7 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
   readonly #settler: QueueSettler;
   readonly #fetcher: QueueFetcher;
   readonly #leases = new QueueLeases();
-  #buffer: LeasedRecords[] = [];
+  #buffer: LeaseBuffer[] = [];
   #routes: readonly Route[] = [];
   /** How many records are asked for at most: as many as are taken quickly. */
   #prefetch: number;
@@ -76,7 +77,12 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
     this.#prefetch = this.#settings.prefetchRecords;
     const consumer = randomId(cluster.runtime.random);
     const { group, settleTimeoutMs } = this.#settings;
-    this.#settler = new QueueSettler(cluster, { group, consumer, settleTimeoutMs });
+    this.#settler = new QueueSettler(cluster, {
+      group,
+      consumer,
+      settleTimeoutMs,
+      onDoubt: () => this.#leases.doubtful = true,
+    });
     this.#fetcher = new QueueFetcher(cluster, this.#settings, consumer, {
       room: () => this.#room,
       onLeased: (route, result) => this.#leased(route, result),
@@ -142,30 +148,42 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
   }
 
   /** For its messages. */
-  settle(lease: ClientLease, kind: "ack" | "nack", offsets: readonly number[], delayMs: number): Promise<void> {
-    const promise = this.#settler.settle(lease, kind, offsets, delayMs);
-    promise.catch(() => this.#leases.doubtful = true);
-    this.#leases.settled(lease, offsets.length);
-    this.#fetcher.schedule();
+  settleOne(lease: ClientLease, kind: "ack" | "nack", offset: number, delayMs: number): Promise<void> {
+    const promise = this.#settler.settleOne(lease, kind, offset, delayMs);
+    this.#settled(lease, 1);
     return promise;
   }
 
   /** For its messages. */
   async extend(lease: ClientLease, ms: number): Promise<void> {
     const sentMs = this.#nowMs();
-    await this.#settler.settle(lease, "extend", [], ms);
+    await this.#settler.extend(lease, ms);
     lease.deadlineMs = Math.max(lease.deadlineMs, sentMs + ms);
   }
 
   async #settleAll(messages: readonly QueueMessage[], kind: "ack" | "nack", delayMs: number): Promise<void> {
-    const byLease = new Map<ClientLease, number[]>();
+    const byLease = new Map<ClientLease, OffsetSet>();
+    let lease: ClientLease | undefined;
+    let offsets = new OffsetSet();
     for (const message of messages) {
       message.markSettled();
-      const offsets = byLease.get(message.lease);
-      if (offsets === undefined) byLease.set(message.lease, [message.offset]);
-      else offsets.push(message.offset);
+      if (message.lease !== lease) {
+        lease = message.lease;
+        offsets = byLease.get(lease) ?? new OffsetSet();
+        byLease.set(lease, offsets);
+      }
+      offsets.add(message.offset, message.offset + 1);
     }
-    await Promise.all([...byLease].map(([lease, offsets]) => this.settle(lease, kind, offsets, delayMs)));
+    await Promise.all([...byLease].map(([lease, offsets]) => {
+      const promise = this.#settler.settle(lease, kind, offsets, delayMs);
+      this.#settled(lease, offsets.size);
+      return promise;
+    }));
+  }
+
+  #settled(lease: ClientLease, records: number): void {
+    this.#leases.settled(lease, records);
+    this.#fetcher.schedule();
   }
 
   async #handle(
@@ -263,7 +281,7 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
   }
 
   /** The oldest that was received and still has time enough. */
-  #firstInTime(): LeasedRecords | undefined {
+  #firstInTime(): LeaseBuffer | undefined {
     if (this.#error !== undefined) throw this.#error;
     if (this.#closing !== undefined) return undefined;
     this.#giveBackLate();
@@ -279,7 +297,7 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
     return this.#buffer.length > 0 && room < this.#prefetch * ROOM_PART_MIN ? 0 : room;
   }
 
-  #taken(records: LeasedRecords): void {
+  #taken(records: LeaseBuffer): void {
     this.#buffer.shift();
     const { leaseMs } = records.lease;
     if (this.#nowMs() - records.receivedMs <= leaseMs * QUICK_PART) {
@@ -298,22 +316,22 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
     }
   }
 
-  #giveBack(records: LeasedRecords): void {
+  #giveBack(records: LeaseBuffer): void {
     const offsets = records.takeRest();
-    if (offsets.length === 0) return;
+    if (offsets.size === 0) return;
     void this.#settler.settle(records.lease, "release", offsets, 0);
-    this.#leases.settled(records.lease, offsets.length);
+    this.#leases.settled(records.lease, offsets.size);
   }
 
   #leased(route: Route, { leaseId, leaseMs, held, chunks }: LeaseResult): void {
     const nowMs = this.#nowMs();
     let records = 0;
-    for (let i = 0; i < held.length; i += 3) records += held[i + 1]! - held[i]!;
+    for (const { offsets } of held) records += offsets.size;
     const lease = new ClientLease(route, leaseId, leaseMs, nowMs, records);
     this.#leases.add(lease);
     const leased = this.#closing === undefined && this.#error === undefined
-      ? this.#read(() => new LeasedRecords(lease, held, chunks, nowMs, this))
-      : new LeasedRecords(lease, held, [], nowMs, this);
+      ? this.#read(() => new LeaseBuffer(lease, held, chunks, nowMs, this))
+      : new LeaseBuffer(lease, held, [], nowMs, this);
     if (this.#closing !== undefined) return this.#giveBack(leased);
     this.#buffer.push(leased);
     this.#armSweep(leaseMs);
@@ -358,7 +376,7 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
     for (const lease of this.#leases.all()) this.#settler.giveBack(lease);
     if (!this.#cluster.closed) {
       // What was acked stays acked, whatever comes first: an ack that arrives after the leaving is refused.
-      await this.#settled();
+      await this.#allSettled();
       const counts = this.#settler.size > 0 || this.#leases.doubtful;
       const leaving = Promise.allSettled(this.#routes.map((route) => this.#settler.leave(route, counts)));
       await Promise.race([leaving, this.#cluster.sleep(LEAVE_MS_MAX)]);
@@ -367,7 +385,7 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
   }
 
   /** Nothing is on its way any more, or it takes too long. */
-  async #settled(): Promise<void> {
+  async #allSettled(): Promise<void> {
     const untilMs = this.#nowMs() + LEAVE_MS_MAX;
     while (this.#settler.size > 0 && this.#nowMs() < untilMs && !this.#cluster.closed) await this.#cluster.sleep(1);
   }

@@ -1,8 +1,9 @@
 /** What a client asks of groups: leases of a queue and what becomes of them, cursors, and how far all of them are. */
 import { type Static, Type } from "@sinclair/typebox";
-import { fromDistances, type Ranges, toDistances } from "../records/offset-ranges.ts";
+import type { OffsetSet } from "../records/offset-set.ts";
+import { packOffsets, unpackOffsets } from "../records/packed-offsets.ts";
 import { WireError } from "./errors.ts";
-import { GROUP_RANGE_ITEMS_MAX, LEASE_PARTS_MAX, REQUEST_PARTS_MAX } from "./limits.ts";
+import { LEASE_OFFSETS_BYTES_MAX, LEASE_PARTS_MAX, LEASE_RECORDS_MAX, REQUEST_PARTS_MAX } from "./limits.ts";
 import { Name, Text, U32, U53, validator } from "./schemas.ts";
 
 export const GroupRequestType = {
@@ -68,8 +69,8 @@ export interface SettlePart {
 }
 
 /**
- * "ack": done for good · "nack": again, after `ms`; without ranges all that the lease holds · "release": back, as if it was not delivered · "extend": the lease
- * lasts `ms` from now on, `ranges` are empty · "leave": the consumer is given nothing any more, and what it still holds
+ * "ack": done for good · "nack": again, after `ms`; without offsets all that the lease holds · "release": back, as if it was not delivered · "extend": the lease
+ * lasts `ms` from now on, `offsets` are empty · "leave": the consumer is given nothing any more, and what it still holds
  * goes back, with `ms` 0 as by "release", else as if its time was over; the other fields say nothing.
  */
 export type SettleKind = "ack" | "nack" | "release" | "extend" | "leave";
@@ -78,7 +79,7 @@ const SETTLE_KINDS: readonly SettleKind[] = ["ack", "nack", "release", "extend",
 export interface SettleItem {
   readonly kind: SettleKind;
   readonly leaseId: number;
-  readonly ranges: Readonly<Ranges>;
+  readonly offsets: OffsetSet;
   readonly ms: number;
 }
 
@@ -139,7 +140,7 @@ export type GroupRequest =
 const Shards = Type.Array(U32, { minItems: 1, maxItems: REQUEST_PARTS_MAX });
 const Place = Type.Union([Type.Literal("earliest"), Type.Literal("latest"), U53, Type.Object({ timeMs: U53 })]);
 const Kind = Type.Integer({ minimum: 1, maximum: 5 });
-const Distances = Type.Array(U53, { maxItems: GROUP_RANGE_ITEMS_MAX });
+const Packed = Type.Uint8Array({ maxByteLength: LEASE_OFFSETS_BYTES_MAX });
 const Consumer = Type.String({ minLength: 1, maxLength: 64 });
 const header = <T extends number>(type: T) => [Type.Literal(type), U32, Name] as const;
 
@@ -165,7 +166,7 @@ const settleSchema = Type.Tuple([
   Type.Array(
     Type.Tuple([
       U32,
-      Type.Array(Type.Tuple([Kind, U53, Distances, U53]), { minItems: 1, maxItems: REQUEST_PARTS_MAX }),
+      Type.Array(Type.Tuple([Kind, U53, Packed, U53]), { minItems: 1, maxItems: REQUEST_PARTS_MAX }),
     ]),
     { minItems: 1, maxItems: REQUEST_PARTS_MAX },
   ),
@@ -268,14 +269,14 @@ export function decodeGroupRequest(head: unknown[]): GroupRequest | undefined {
   }
 }
 
-function toSettleFields({ kind, leaseId, ranges, ms }: SettleItem): unknown[] {
-  return [SETTLE_KINDS.indexOf(kind) + 1, leaseId, toDistances(ranges), ms];
+function toSettleFields({ kind, leaseId, offsets, ms }: SettleItem): unknown[] {
+  return [SETTLE_KINDS.indexOf(kind) + 1, leaseId, packOffsets(offsets), ms];
 }
 
-function fromSettleFields([kind, leaseId, distances, ms]: [number, number, number[], number]): SettleItem {
-  const ranges = fromDistances(distances);
-  if (ranges === undefined) throw new WireError("INVALID_MESSAGE", "settle: ranges that are none");
-  return { kind: SETTLE_KINDS[kind - 1]!, leaseId, ranges, ms };
+function fromSettleFields([kind, leaseId, packed, ms]: [number, number, Uint8Array, number]): SettleItem {
+  const offsets = unpackOffsets(packed, LEASE_RECORDS_MAX);
+  if (offsets === undefined) throw new WireError("INVALID_MESSAGE", "settle: offsets that are none, or too many");
+  return { kind: SETTLE_KINDS[kind - 1]!, leaseId, offsets, ms };
 }
 
 function fromCursorFields(fields: Static<typeof cursorSchema>[3][number]): CursorPart {

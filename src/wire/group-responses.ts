@@ -1,6 +1,9 @@
 /** What a node answers about groups; one result per part of the request, in its order. */
 import { type Static, type TSchema, Type } from "@sinclair/typebox";
+import type { OffsetSet } from "../records/offset-set.ts";
+import { packOffsets, unpackOffsets } from "../records/packed-offsets.ts";
 import { WireError } from "./errors.ts";
+import { LEASE_RECORDS_MAX } from "./limits.ts";
 import { NodeIdSchema, Text, U32, U53, validator } from "./schemas.ts";
 
 /** Of one shard, or one item. */
@@ -23,10 +26,16 @@ export interface LeaseResult extends ShardResult {
   /** Names the lease; 0: nothing was leased here. */
   readonly leaseId: number;
   readonly leaseMs: number;
-  /** What was leased, flat: start, end, number of deliveries with this one, of each stretch. */
-  readonly held: readonly number[];
+  /** What was leased, by the number of deliveries. */
+  readonly held: readonly LeasedRecords[];
   /** Whole batches, back to back, with these records and others. */
   readonly chunks: readonly Uint8Array[];
+}
+
+/** Records that were all delivered so often, this time included. */
+export interface LeasedRecords {
+  readonly deliveries: number;
+  readonly offsets: OffsetSet;
 }
 
 export interface SettleResponse {
@@ -103,7 +112,8 @@ const Code = Type.String({ maxLength: 64 });
 const Offset = Type.Integer({ minimum: -1, maximum: Number.MAX_SAFE_INTEGER });
 const answer = <P extends TSchema>(part: P) => Type.Tuple([U32, Type.Literal(""), Type.Array(part)]);
 const shardResult = Type.Tuple([Code, NodeIdSchema]);
-const leaseResult = Type.Tuple([Code, NodeIdSchema, U53, U53, Type.Array(U53), U32]);
+const leasedRecords = Type.Tuple([U53, Type.Uint8Array()]);
+const leaseResult = Type.Tuple([Code, NodeIdSchema, U53, U53, Type.Array(leasedRecords), U32]);
 const settleResult = Type.Tuple([NodeIdSchema, Type.Array(Code)]);
 const cursorResult = Type.Tuple([Code, NodeIdSchema, Offset, Text, U53]);
 const statusRow = Type.Tuple([Text, Type.Boolean(), U53, Offset, Offset, U53, U53, U53, U53, Code]);
@@ -162,15 +172,21 @@ function toStatus([
 function decodeLease(head: unknown[], body: Uint8Array): LeaseResponse {
   const parts: LeaseResult[] = [];
   let at = 0;
-  for (const [code, leaderHint, leaseId, leaseMs, held, byteLength] of checkLease(head)[2]) {
+  for (const [code, leaderHint, leaseId, leaseMs, rows, byteLength] of checkLease(head)[2]) {
     const end = at + byteLength;
     if (end > body.length) throw new WireError("INVALID_MESSAGE", "the parts are longer than the body");
-    if (held.length % 3 !== 0) throw new WireError("INVALID_MESSAGE", "what was leased comes in threes");
+    const held = rows.map(toLeasedRecords);
     parts.push({ code, leaderHint, leaseId, leaseMs, held, chunks: byteLength === 0 ? [] : [body.subarray(at, end)] });
     at = end;
   }
   if (at !== body.length) throw new WireError("INVALID_MESSAGE", "the body is longer than its parts");
   return { parts };
+}
+
+function toLeasedRecords([deliveries, packed]: [number, Uint8Array]): LeasedRecords {
+  const offsets = unpackOffsets(packed, LEASE_RECORDS_MAX);
+  if (offsets === undefined) throw new WireError("INVALID_MESSAGE", "what was leased is no set of offsets");
+  return { deliveries, offsets };
 }
 
 /** The fields after correlation id and code, and the chunks of the body. */
@@ -191,7 +207,8 @@ export const groupEncoders: Encoders = {
         body.push(chunk);
         byteLength += chunk.length;
       }
-      return [code, leaderHint, leaseId, leaseMs, held, byteLength];
+      const rows = held.map(({ deliveries, offsets }) => [deliveries, packOffsets(offsets)]);
+      return [code, leaderHint, leaseId, leaseMs, rows, byteLength];
     });
     return { parts: rows, body };
   },

@@ -77,8 +77,11 @@ export const LONG_POLLS_IN_FLIGHT_MAX = 64;
 /** Batches, partitions or names in one request. */
 export const REQUEST_PARTS_MAX = 10_000;
 
-/** Numbers of all ranges in one item of a settling. */
-export const GROUP_RANGE_ITEMS_MAX = 20_000;
+/** Records that one item of a settling names: as many as a lease may hold. */
+export const LEASE_RECORDS_MAX = 10_000;
+
+/** Of their offsets, packed: so many that lie far apart fit. */
+export const LEASE_OFFSETS_BYTES_MAX = 128 * KIB;
 
 /** Partitions that one lease request asks of. */
 export const LEASE_PARTS_MAX = 1_000;

@@ -1,34 +1,21 @@
 import net from "node:net";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { type Client, connect, RaftlineError, startCluster } from "../../mod.ts";
+import type { Client } from "../../mod.ts";
+import { codeOf, TestCluster } from "./test-cluster.ts";
 
 const bad = suite("bad input");
 
-let cluster: Awaited<ReturnType<typeof startCluster>>;
+let test: TestCluster;
 let client: Client;
 
 bad.before(async () => {
-  cluster = await startCluster({ nodes: 3 });
-  client = await connect(cluster.bootstrap);
+  test = await TestCluster.start();
+  client = test.client;
   await client.admin.createTopic("good", { partitions: 3, recordBytesMax: 10_000 });
 });
 
-bad.after(async () => {
-  await client.close();
-  await cluster.stop();
-});
-
-async function codeOf(work: Promise<unknown>): Promise<string> {
-  try {
-    await work;
-    return "";
-  } catch (error) {
-    assert.instance(error, RaftlineError);
-    assert.ok((error as RaftlineError).message.length > 10, "a message that a person understands");
-    return (error as RaftlineError).code;
-  }
-}
+bad.after(() => test[Symbol.asyncDispose]());
 
 /** Another client's publishing goes on, whatever was sent before. */
 async function othersWork(): Promise<void> {
@@ -36,10 +23,10 @@ async function othersWork(): Promise<void> {
 }
 
 function portsOf(): { client: number; peer: number; admin: number }[] {
-  return cluster.nodes.map((node, i) => ({
+  return test.cluster.nodes.map((node, i) => ({
     client: node.clientAddress.port,
     peer: node.peerAddress.port,
-    admin: cluster.adminAddresses[i]!.port,
+    admin: test.cluster.adminAddresses[i]!.port,
   }));
 }
 
@@ -148,7 +135,7 @@ bad("a half-sent frame that never ends disturbs nobody", async () => {
 });
 
 bad("the HTTP API refuses with problem documents", async () => {
-  const url = `http://127.0.0.1:${cluster.adminAddresses[0]!.port}/v1/topics`;
+  const url = `http://127.0.0.1:${test.cluster.adminAddresses[0]!.port}/v1/topics`;
   const post = (body: string) => fetch(url, { method: "POST", body });
   for (
     const [response, status, code] of [

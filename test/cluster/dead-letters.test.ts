@@ -1,18 +1,11 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { type Client, connect, startCluster } from "../../mod.ts";
+import type { Client } from "../../mod.ts";
+import { TestCluster, until } from "./test-cluster.ts";
 
 const letters = suite("dead letters on a real cluster");
 
-const PATIENCE_MS = 20_000;
 const LARGE_BYTES = 50_000;
-
-async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (const startMs = Date.now(); !await isSo();) {
-    if (Date.now() - startMs > PATIENCE_MS) throw new Error(`not within ${PATIENCE_MS} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
 
 /** Sends the values, and lets a queue give all of them up. */
 async function bury(client: Client, topic: string, deadLetter: string, values: readonly string[]): Promise<void> {
@@ -36,8 +29,8 @@ async function read(client: Client, topic: string): Promise<{ offset: number; te
 }
 
 letters("a record larger than its dead-letter topic takes goes there whole, and the others with it", async () => {
-  await using cluster = await startCluster({ nodes: 3 });
-  await using client = await connect(cluster.bootstrap);
+  await using test = await TestCluster.start();
+  const { client } = test;
   await client.admin.createTopic("orders", { partitions: 1 });
   await client.admin.createTopic("orders.dead", { partitions: 1, recordBytesMax: 100 });
   const large = "x".repeat(LARGE_BYTES);
@@ -49,8 +42,8 @@ letters("a record larger than its dead-letter topic takes goes there whole, and 
 letters(
   "while the topic is missing it is told why they wait: by the admin client, over HTTP, as a metric",
   async () => {
-    await using cluster = await startCluster({ nodes: 3 });
-    await using client = await connect(cluster.bootstrap);
+    await using test = await TestCluster.start();
+    const { client, cluster } = test;
     await client.admin.createTopic("orders", { partitions: 1 });
     await bury(client, "orders", "orders.dead", ["a", "b"]);
     const place = async () => (await client.admin.describeGroup("orders", "g"))[0]!;
@@ -71,8 +64,8 @@ letters(
 );
 
 letters("each is there once, though the leaders of both topics go in the middle", async () => {
-  await using cluster = await startCluster({ nodes: 3 });
-  await using client = await connect(cluster.bootstrap);
+  await using test = await TestCluster.start();
+  const { client, cluster } = test;
   await client.admin.createTopic("orders", { partitions: 1 });
   await client.admin.createTopic("orders.dead", { partitions: 1 });
   const leaderOf = async (topic: string) => (await client.admin.describeTopic(topic)).partitions[0]!.leader;
@@ -98,8 +91,8 @@ letters("each is there once, though the leaders of both topics go in the middle"
 });
 
 letters("in a topic that was deleted and made again each is there once", async () => {
-  await using cluster = await startCluster({ nodes: 3 });
-  await using client = await connect(cluster.bootstrap);
+  await using test = await TestCluster.start();
+  const { client } = test;
   await client.admin.createTopic("orders", { partitions: 1 });
   await client.admin.createTopic("orders.dead", { partitions: 1 });
   const place = async () => (await client.admin.describeGroup("orders", "g"))[0]!;

@@ -1,39 +1,22 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { type Client, connect, RaftlineError, startCluster } from "../../mod.ts";
+import type { Client, RaftlineError } from "../../mod.ts";
+import { codeOf, TestCluster } from "./test-cluster.ts";
 
 const queues = suite("queues on a real cluster");
 
-let cluster: Awaited<ReturnType<typeof startCluster>>;
+let test: TestCluster;
 let client: Client;
 
 queues.before(async () => {
-  cluster = await startCluster({ nodes: 3 });
-  client = await connect(cluster.bootstrap);
+  test = await TestCluster.start();
+  client = test.client;
 });
 
-queues.after(async () => {
-  await client.close();
-  await cluster.stop();
-});
-
-async function topicWith(name: string, records: number, partitions = 1): Promise<void> {
-  await client.admin.createTopic(name, { partitions });
-  await client.producer().sendAll(name, Array.from({ length: records }, (_, i) => ({ value: `${i}` })));
-}
-
-async function codeOf(work: Promise<unknown>): Promise<string> {
-  try {
-    await work;
-    return "";
-  } catch (error) {
-    assert.instance(error, RaftlineError);
-    return (error as RaftlineError).code;
-  }
-}
+queues.after(() => test[Symbol.asyncDispose]());
 
 queues("every record is delivered to one of the consumers, once, when all are acknowledged", async () => {
-  await topicWith("jobs", 600, 4);
+  await test.topicWith("jobs", 600, 4);
   const seen: string[] = [];
   const work = async () => {
     await using queue = client.queue("jobs", { group: "workers", prefetchRecords: 50 });
@@ -61,7 +44,7 @@ queues("every record is delivered to one of the consumers, once, when all are ac
 queues(
   "what is nacked or given back by leaving comes again with a higher count; two groups do not see each other",
   async () => {
-    await topicWith("again", 4);
+    await test.topicWith("again", 4);
     const first = client.queue("again", { group: "one" });
     const messages = [];
     for await (const message of first) {
@@ -91,7 +74,7 @@ queues(
 );
 
 queues("a lease that runs out gives its record to another, and the late ack is refused", async () => {
-  await topicWith("late", 1);
+  await test.topicWith("late", 1);
   const slow = client.queue("late", { group: "g", leaseMs: 300 });
   const { value: taken } = await slow[Symbol.asyncIterator]().next();
   const quick = client.queue("late", { group: "g", leaseMs: 300 });
@@ -103,8 +86,20 @@ queues("a lease that runs out gives its record to another, and the late ack is r
   await Promise.all([slow.close(), quick.close()]);
 });
 
+queues("a consumer that settles nothing is given what it prefetches, and no more", async () => {
+  await test.topicWith("hoarded", 100);
+  const queue = client.queue("hoarded", { group: "g", prefetchRecords: 21 });
+  const messages = [];
+  for await (const message of queue) {
+    if (messages.push(message) === 21) break;
+    const [part] = await client.admin.describeGroup("hoarded", "g");
+    assert.ok(part!.leased <= 21, `${part!.leased} leased`);
+  }
+  assert.equal(messages.map((message) => message.text()), [...Array(21).keys()].map(String));
+});
+
 queues("an extended lease lasts", async () => {
-  await topicWith("long", 1);
+  await test.topicWith("long", 1);
   const queue = client.queue("long", { group: "g", leaseMs: 300 });
   const { value: message } = await queue[Symbol.asyncIterator]().next();
   for (let i = 0; i < 4; i++) {
@@ -116,7 +111,7 @@ queues("an extended lease lasts", async () => {
 });
 
 queues("a handler's failures come again after a while, and the others are not held up", async () => {
-  await topicWith("handled", 50);
+  await test.topicWith("handled", 50);
   const queue = client.queue("handled", { group: "g" });
   const attempts = new Map<string, number>();
   const done = new Set<string>();
@@ -134,7 +129,7 @@ queues("a handler's failures come again after a while, and the others are not he
 queues(
   "what is given up goes to the dead-letter topic once, with where it came from; that it is not there yet loses nothing",
   async () => {
-    await topicWith("orders", 20, 4);
+    await test.topicWith("orders", 20, 4);
     const options = { group: "g", deliveriesMax: 2, deadLetter: "orders.dead" };
     const queue = client.queue("orders", options);
     const bad = new Map<string, number>();
@@ -231,7 +226,7 @@ queues("scheduled records wait for their time, and those whose time is over are 
 queues(
   "cursors: a later generation fences, nothing is committed beyond the end, and a group is of one kind",
   async () => {
-    await topicWith("places", 10);
+    await test.topicWith("places", 10);
     const cursors = client.cursors("places", "log");
     assert.is((await cursors.read([0]))[0]?.offset, undefined);
     await cursors.commit([{ partition: 0, offset: 3 }]);
@@ -253,7 +248,7 @@ queues(
 );
 
 queues("a group is set back: not one that is unknown, nor one that works, unless it is forced", async () => {
-  await topicWith("again-and-again", 10);
+  await test.topicWith("again-and-again", 10);
   const { admin } = client;
   assert.is(await codeOf(admin.resetGroup("again-and-again", "g", { to: "earliest" })), "UNKNOWN_GROUP");
   const queue = client.queue("again-and-again", { group: "g" });
@@ -276,7 +271,7 @@ queues("a group is set back: not one that is unknown, nor one that works, unless
 });
 
 queues("settings that make no sense are refused", async () => {
-  await topicWith("refused", 0);
+  await test.topicWith("refused", 0);
   const options = { group: "g" };
   for (
     const bad of [

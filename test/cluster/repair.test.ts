@@ -1,29 +1,23 @@
 import fs from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { connect } from "../../mod.ts";
+import { type Client, connect } from "../../mod.ts";
 import { examineLog } from "../../src/log/examine.ts";
 import { startCluster } from "../../src/node/cluster.ts";
+import type { RaftlineNode } from "../../src/node/node.ts";
 import { createNodeRuntime } from "../../src/runtime/node-runtime.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
 import { makeTemporaryFolder, removeFolder } from "../../src/runtime/temporary-folder.ts";
+import { until } from "./test-cluster.ts";
 
 const repair = suite("bit rot under a running cluster");
 
 const RECORDS = 3_000;
-const WAIT_MS_MAX = 20_000;
 const KIB = 1024;
 
 /** What is told of damage is meant for operators. */
 function quietRuntime(): Runtime {
   return { ...createNodeRuntime(), log: { write: () => {} } };
-}
-
-async function until(what: string, is: () => boolean): Promise<void> {
-  for (let waitedMs = 0; !is(); waitedMs += 20) {
-    if (waitedMs > WAIT_MS_MAX) throw new Error(`not within ${WAIT_MS_MAX} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }
 
 /** Flips a bit every so many bytes in the sealed files of a log. */
@@ -44,35 +38,55 @@ function damage(folder: string, everyBytes: number): number {
   return flips;
 }
 
-repair("readers are given what was written, by a replica that has it, and the damaged one is repaired", async () => {
+/** Three nodes, a topic whose records are on their disks and not in memory, and one node whose disk has lost some. */
+async function rottenCluster(): Promise<AsyncDisposable & { readonly client: Client; readonly victim: RaftlineNode }> {
   const folder = makeTemporaryFolder("raftline-repair-");
-  await using cluster = await startCluster({
+  const cluster = await startCluster({
     runtime: quietRuntime(),
     folder,
     limits: { tailCacheBytesMax: 64 * KIB },
     logLimits: { fileBytes: 512 * KIB, reserveBytes: 0, scrubEveryMs: 3_600_000 },
   }, () => removeFolder(folder));
-  await using client = await connect(cluster.bootstrap);
+  const client = await connect(cluster.bootstrap);
   await client.admin.createTopic("rot", { partitions: 3 });
   const producer = client.producer({ batchBytesMax: 10_000 });
-  const valueOf = (i: number) => `${i} `.padEnd(1_000, "x");
   await producer.sendAll("rot", Array.from({ length: RECORDS }, (_, i) => ({ key: `${i}`, value: valueOf(i) })));
   const victim = cluster.nodes[0]!;
   assert.ok([...victim.partitions.all()].some(({ leads }) => leads), "it leads something");
   assert.ok(damage(`${folder}/node-1/log`, 20_000) > 50);
+  return {
+    client,
+    victim,
+    [Symbol.asyncDispose]: async () => {
+      await client.close();
+      await cluster.stop();
+    },
+  };
+}
+
+function valueOf(i: number): string {
+  return `${i} `.padEnd(1_000, "x");
+}
+
+async function repaired({ partitions: { repairs }, host }: RaftlineNode): Promise<void> {
+  await until("a repair has begun", () => repairs.begun > 0);
+  await until(
+    "every damaged replica is whole",
+    () => repairs.underWay === 0 && host.replicas().every(({ raft }) => raft.vouched),
+  );
+}
+
+repair("readers are given what was written, by a replica that has it, and the damaged one is repaired", async () => {
+  await using rotten = await rottenCluster();
+  const { client, victim } = rotten;
   const seen = new Set<string>();
   for await (const record of client.consumer({ topics: ["rot"], from: "earliest", until: "end" })) {
     assert.is(record.text(), valueOf(Number(record.text().split(" ")[0])));
     seen.add(record.text());
   }
   assert.is(seen.size, RECORDS);
-  const { repairs } = victim.partitions;
-  await until("a repair has begun", () => repairs.begun > 0);
-  await until(
-    "every damaged replica is whole",
-    () => repairs.underWay === 0 && victim.host.replicas().every(({ raft }) => raft.vouched),
-  );
-  await producer.send("rot", { value: "goes on" });
+  await repaired(victim);
+  await client.producer().send("rot", { value: "goes on" });
 });
 
 repair(

@@ -64,6 +64,10 @@ checkers("the refusal of one lease's ack says nothing of an ack under another", 
   );
 });
 
+checkers("a record whose time was over is a dead letter however often it was delivered", () => {
+  assert.equal(found((history) => history.deadLettered(0, 0, "a", 0, true)), []);
+});
+
 checkers("each anomaly is found", () => {
   const stories: [string, (history: QueueHistory) => void][] = [
     ["delivered after its ack", (history) => {
@@ -102,14 +106,14 @@ checkers("each anomaly is found", () => {
       history.checkDrained(0, 0, 1);
     }],
     ["dead-lettered twice", (history) => {
-      history.deadLettered(0, 0, "a", 3);
-      history.deadLettered(0, 0, "a", 3);
+      history.deadLettered(0, 0, "a", 3, false);
+      history.deadLettered(0, 0, "a", 3, false);
     }],
-    ["dead too early", (history) => history.deadLettered(0, 0, "a", 2)],
+    ["dead too early", (history) => history.deadLettered(0, 0, "a", 2, false)],
     ["acked and dead-lettered", (history) => {
       history.delivered(0, 0, "a", 1, 1);
       history.acked(0, 0, 1);
-      history.deadLettered(0, 0, "a", 3);
+      history.deadLettered(0, 0, "a", 3, false);
     }],
   ];
   for (const [invariant, story] of stories) assert.ok(found(story).includes(invariant), invariant);

@@ -3,7 +3,8 @@ import * as assert from "uvu/assert";
 import fc from "fast-check";
 import { decodeAdminCommand, decodeAdminResult } from "../../src/wire/admin-commands.ts";
 import { errorCodes, RaftlineError, WireError } from "../../src/wire/errors.ts";
-import { rangesOf } from "../../src/records/offset-ranges.ts";
+import { OffsetSet } from "../../src/records/offset-set.ts";
+import { packOffsets } from "../../src/records/packed-offsets.ts";
 import { encodeFrame, FrameReader } from "../../src/wire/frames.ts";
 import { RESPONSE_LIMITS } from "../../src/wire/limits.ts";
 import { decodeRequest, encodeRequest, type Request } from "../../src/wire/protocol.ts";
@@ -26,6 +27,7 @@ function received(chunks: readonly Uint8Array[]): { head: unknown[]; body: Uint8
 /** Bytes compare by their numbers, whatever class holds them. */
 function plain(value: unknown): unknown {
   if (value instanceof Uint8Array) return [...value];
+  if (value instanceof OffsetSet) return plain(packOffsets(value));
   if (Array.isArray(value)) return value.map(plain);
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, plain(item)]));
@@ -43,7 +45,11 @@ const name = fc.stringMatching(/^[A-Za-z0-9_-][A-Za-z0-9._-]{0,20}$/).filter((te
 const type = <T extends string | number>(value: T) => fc.constant(value);
 
 const shards = fc.array(u32, { minLength: 1, maxLength: 5 });
-const ranges = fc.uniqueArray(fc.nat(2 ** 40), { maxLength: 10 }).map(rangesOf);
+const offsets = fc.array(fc.nat(2 ** 40), { maxLength: 10 }).map((starts) => {
+  const set = new OffsetSet();
+  for (const start of starts) set.add(start, start + 1 + (start % 3));
+  return set;
+});
 const place = fc.oneof(type("earliest"), type("latest"), u53, fc.record({ timeMs: u53 }));
 const consumer = fc.string({ minLength: 1, maxLength: 64 });
 
@@ -79,7 +85,7 @@ const groupRequests: fc.Arbitrary<Request>[] = [
           fc.record({
             kind: fc.constantFrom("ack", "nack", "release", "extend", "leave"),
             leaseId: u53,
-            ranges,
+            offsets,
             ms: u53,
           }),
           { minLength: 1, maxLength: 4 },
@@ -223,6 +229,16 @@ const responses = {
     })),
   }),
   groupList: fc.record({ code, leaderHint: u32, groups: fc.array(fc.record({ group: name, members: u32 })) }),
+  lease: fc.record({
+    parts: fc.array(fc.record({
+      code,
+      leaderHint: u32,
+      leaseId: u53,
+      leaseMs: u53,
+      held: fc.array(fc.record({ deliveries: u53, offsets })),
+      chunks: fc.array(fc.uint8Array({ minLength: 1, maxLength: 100 }), { maxLength: 1 }),
+    })),
+  }),
   settle: fc.record({ parts: fc.array(fc.record({ leaderHint: u32, codes: fc.array(code) })) }),
   cursor: fc.record({
     parts: fc.array(
@@ -329,10 +345,12 @@ protocol("what is not a request is refused, with the correlation id where there 
     [[5, 5, "more"], 5],
     [[9, 5, "g", [1, 0, "", 1], "earliest", [1]], 5],
     [[10, 5, "g", "c", 0, 0, [[1, 0]]], 5],
-    [[11, 5, "g", "c", [[1, [[6, 1, [], 0]]]]], 5],
-    [[11, 5, "g", "c", [[1, [[1, 1, [5, 0], 0]]]]], 5],
-    [[11, 5, "g", "c", [[1, [[1, 1, [5], 0]]]]], 5],
-    [[11, 5, "g", "c", [[1, [[1, 1, [2 ** 53 - 1, 1], 0]]]]], 5],
+    [[11, 5, "g", "c", [[1, [[6, 1, new Uint8Array(0), 0]]]]], 5],
+    [[11, 5, "g", "c", [[1, [[1, 1, [10, 1], 0]]]]], 5],
+    [[11, 5, "g", "c", [[1, [[1, 1, Uint8Array.of(10, 0), 0]]]]], 5],
+    [[11, 5, "g", "c", [[1, [[1, 1, Uint8Array.of(10), 0]]]]], 5],
+    [[11, 5, "g", "c", [[1, [[1, 1, packOffsets(OffsetSet.of(0, 10_001)), 0]]]]], 5],
+    [[11, 5, "g", "c", [[1, [[1, 1, new Uint8Array(128 * 1024 + 1), 0]]]]], 5],
     [[12, 5, "g", [[1, 4, 0, 0, ""]]], 5],
     [[14, 5, "g", 1, [[1, "latest"]]], 5],
   ];

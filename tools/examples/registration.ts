@@ -7,7 +7,7 @@ import { type Example, mustHold, type Print } from "./example.ts";
 const DATABASE_UNITS = 50;
 const MAIL_UNITS = 50;
 const SMS_UNITS = 50;
-const REGISTRATIONS = 9;
+const REGISTRATIONS = 10;
 
 const saveUser = () => delay(DATABASE_UNITS);
 const sendMail = () => delay(MAIL_UNITS);
@@ -33,14 +33,14 @@ export async function runRegistration(print: Print): Promise<RegistrationResult>
   await client.admin.createTopic("registrations");
   const producer = client.producer();
 
-  const serialUnits = await median(async () => {
+  const serialUnits = await quickest(async () => {
     await saveUser();
     await sendMail();
     await sendSms();
   });
   print(`one after the other:    the user waits ${serialUnits} units`);
 
-  const parallelUnits = await median(async () => {
+  const parallelUnits = await quickest(async () => {
     await saveUser();
     await Promise.all([sendMail(), sendSms()]);
   });
@@ -50,7 +50,7 @@ export async function runRegistration(print: Print): Promise<RegistrationResult>
   const mail = background(client, "mail", sendMail);
   const sms = background(client, "sms", sendSms);
   let users = 0;
-  const queueUnits = await median(async () => {
+  const queueUnits = await quickest(async () => {
     await saveUser();
     await producer.send("registrations", { key: `user-${++users}`, value: "registered" });
   });
@@ -84,14 +84,13 @@ function background(client: Client, group: string, work: () => Promise<void>) {
   };
 }
 
-/** Of several registrations, the first of which warms up. */
-async function median(register: () => Promise<unknown>): Promise<number> {
-  await register();
-  const units: number[] = [];
+/** Of several registrations: a slower one was held up by what else this machine does. */
+async function quickest(register: () => Promise<unknown>): Promise<number> {
+  let units = Infinity;
   for (let i = 0; i < REGISTRATIONS; i++) {
     const startedMs = performance.now();
     await register();
-    units.push(performance.now() - startedMs);
+    units = Math.min(units, performance.now() - startedMs);
   }
-  return Math.round(units.sort((a, b) => a - b)[Math.floor(REGISTRATIONS / 2)]!);
+  return Math.round(units);
 }

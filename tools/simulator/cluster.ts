@@ -85,6 +85,7 @@ export class SimulatedCluster {
   readonly #machines: Machine[];
   readonly #clients: SimulatedProcess[] = [];
   #turnMsMax = 0;
+  #clocksRightSinceMs = 0;
 
   constructor(options: ClusterOptions) {
     const { scheduler, random, nodes } = options;
@@ -245,8 +246,14 @@ export class SimulatedCluster {
     if (process && process.pausedUntilMs <= this.#options.scheduler.nowMs) process.enter(callback);
   }
 
+  /** Since when all wall clocks are right; Infinity while one is not. */
+  get clocksRightSinceMs(): number {
+    return this.#machines.some(({ skewMs }) => skewMs !== 0) ? Infinity : this.#clocksRightSinceMs;
+  }
+
   /** Or scheduled records would wait for as long as a clock is behind. */
   setClocks(): void {
+    if (this.clocksRightSinceMs === Infinity) this.#clocksRightSinceMs = this.#options.scheduler.nowMs;
     for (const machine of this.#machines) machine.skewMs = 0;
   }
 

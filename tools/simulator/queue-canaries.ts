@@ -4,6 +4,7 @@ import { DeadLetters } from "../../shards/partition/groups/dead-letters.ts";
 import { GroupTable } from "../../shards/partition/groups/group-table.ts";
 import { QueueState } from "../../shards/partition/groups/queue-state.ts";
 import { QueueDeadlines } from "../../shards/partition/queue-deadlines.ts";
+import { KeyWindow } from "../../shards/partition/queue-key-window.ts";
 import { type Canary, patch } from "./canary.ts";
 
 export const QUEUE_CANARIES: readonly Canary[] = [
@@ -11,8 +12,10 @@ export const QUEUE_CANARIES: readonly Canary[] = [
     name: "confirm an ack and forget it",
     plant: () =>
       patch(QueueState.prototype, "ack", (original) =>
-        function (this: QueueState, leaseId, consumer, ranges) {
-          return ranges[0]! % 7 === 3 && this.leases.has(leaseId) ? "" : original.call(this, leaseId, consumer, ranges);
+        function (this: QueueState, leaseId, consumer, offsets) {
+          return offsets.nextIn(0) % 7 === 3 && this.leases.has(leaseId)
+            ? ""
+            : original.call(this, leaseId, consumer, offsets);
         }),
   },
   {
@@ -24,8 +27,8 @@ export const QUEUE_CANARIES: readonly Canary[] = [
         () => () => false,
         () =>
           patch(QueueState.prototype, "ack", (original) =>
-            function (this: QueueState, leaseId, consumer, ranges) {
-              original.call(this, leaseId, consumer, ranges);
+            function (this: QueueState, leaseId, consumer, offsets) {
+              original.call(this, leaseId, consumer, offsets);
               return "";
             }),
       ),
@@ -39,7 +42,10 @@ export const QUEUE_CANARIES: readonly Canary[] = [
         (original) =>
           function (this: QueueState, leaseId, consumer, leaseMs, wanted, end) {
             const lease = original.call(this, leaseId, consumer, leaseMs, wanted, end);
-            if (lease !== undefined) this.ready.add(lease.held[0]!, lease.held[0]! + 1, lease.held[2]!);
+            const part = lease?.parts[0];
+            if (part !== undefined) {
+              this.ready.of(part.deliveries).addAll(part.offsets.slice(0, part.offsets.nextIn(0) + 1));
+            }
             return lease;
           },
       ),
@@ -56,16 +62,16 @@ export const QUEUE_CANARIES: readonly Canary[] = [
     name: "lose what is nacked",
     plant: () =>
       patch(QueueState.prototype, "nack", () =>
-        function (this: QueueState, leaseId, consumer, ranges) {
-          return this.ack(leaseId, consumer, ranges);
+        function (this: QueueState, leaseId, consumer, offsets) {
+          return this.ack(leaseId, consumer, offsets);
         }),
   },
   {
     name: "do not count a delivery that was nacked",
     plant: () =>
       patch(QueueState.prototype, "nack", () =>
-        function (this: QueueState, leaseId, consumer, ranges) {
-          return this.release(leaseId, consumer, ranges);
+        function (this: QueueState, leaseId, consumer, offsets) {
+          return this.release(leaseId, consumer, offsets);
         }),
   },
   {
@@ -75,6 +81,44 @@ export const QUEUE_CANARIES: readonly Canary[] = [
         function (this: DeadLetters, offset, deliveries, reason) {
           original.call(this, offset, deliveries, reason);
           original.call(this, offset, deliveries, reason);
+        }),
+  },
+  {
+    name: "give out the next of a key while the one before is out",
+    plant: () =>
+      patch(KeyWindow.prototype, "free", (original) =>
+        function (this: KeyWindow, isOver, isFree) {
+          return original.call(this, (offset) => isOver(offset) || !isFree(offset), isFree);
+        }),
+  },
+  {
+    name: "give out a record before its time",
+    plant: () =>
+      patch(QueueDeadlines.prototype, "verdictOn", (original) =>
+        function (this: QueueDeadlines, timing) {
+          const verdict = original.call(this, timing);
+          return verdict === "later" ? "now" : verdict;
+        }),
+  },
+  {
+    name: "forget what waits for its time",
+    plant: () => patch(QueueDeadlines.prototype, "wallParcelRuns", () => () => {}),
+  },
+  {
+    name: "give out a record whose time is over",
+    plant: () =>
+      patch(QueueDeadlines.prototype, "verdictOn", (original) =>
+        function (this: QueueDeadlines, timing) {
+          return original.call(this, { ...timing, expiresAtMs: null });
+        }),
+  },
+  {
+    name: "give a record up before its time is over",
+    plant: () =>
+      patch(QueueDeadlines.prototype, "verdictOn", (original) =>
+        function (this: QueueDeadlines, timing) {
+          const { expiresAtMs } = timing;
+          return original.call(this, { ...timing, expiresAtMs: expiresAtMs === null ? null : expiresAtMs - 500 });
         }),
   },
   {

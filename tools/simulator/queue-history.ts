@@ -80,14 +80,17 @@ export class QueueHistory {
     this.#records[partition]!.get(offset)!.unheard.delete(leaseId);
   }
 
-  deadLettered(partition: number, offset: number, value: string, deliveries: number): void {
+  /** @param overdue its time to live was over: however often it was delivered */
+  deadLettered(partition: number, offset: number, value: string, deliveries: number, overdue: boolean): void {
     const record = this.#recordOf(partition, offset, value);
     record.dead += 1;
     const place = `${partition}/${offset} (${value})`;
     if (record.value !== value) this.#broken("a dead letter of another value", `${place}: ${record.value}`);
     if (record.dead > 1) this.#broken("dead-lettered twice", place);
     if (record.acked > 0) this.#broken("acked and dead-lettered", place);
-    if (deliveries < this.#deliveriesMax) this.#broken("dead too early", `${place}: after ${deliveries} deliveries`);
+    if (!overdue && deliveries < this.#deliveriesMax) {
+      this.#broken("dead too early", `${place}: after ${deliveries} deliveries`);
+    }
   }
 
   /** After the drain: everything from `start` to `end` is done in one way. */

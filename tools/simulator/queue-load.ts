@@ -4,8 +4,9 @@ import type { Client } from "../../src/client/client.ts";
 import type { Queue } from "../../src/client/queue.ts";
 import type { QueueMessage } from "../../src/client/queue-message.ts";
 import { sleep } from "../../src/runtime/sleep.ts";
+import type { DeliveryTimes } from "./delivery-times.ts";
 import type { QueueHistory } from "./queue-history.ts";
-import { connectPatiently, TOPIC, type WorkloadOptions } from "./workload.ts";
+import { connectPatiently, type WorkloadOptions } from "./workload.ts";
 
 export const QUEUE_GROUP = "workers";
 export const DEAD_TOPIC = "simulated.dead";
@@ -16,12 +17,17 @@ const NACK_CHANCE = 0.15;
 const SLOW_CHANCE = 0.02;
 const EXTEND_CHANCE = 0.03;
 const LEAVE_CHANCE = 0.01;
+/** Who leaves comes back soon, or is away for a while: then all may be, and what is worth something only for a while waits. */
+const AWAY_CHANCE = 0.3;
+const AWAY_MS_MAX = 8_000;
 const DIE_CHANCE = 0.004;
 /** Said again by whoever was not heard: the lease is over or it was done. */
 const REFUSALS: ReadonlySet<string> = new Set(["LEASE_EXPIRED", "UNKNOWN_LEASE"]);
 
 export interface QueueWorkload extends WorkloadOptions {
+  readonly topic: string;
   readonly queueHistory: QueueHistory;
+  readonly times: DeliveryTimes;
   readonly keyOrdered: boolean;
   /** Ends the client's process at once, and gives another one. */
   readonly another: () => QueueWorkload;
@@ -47,15 +53,16 @@ export class QueueLoad {
         continue;
       }
       await client.close();
-      await sleep(this.#options.runtime, 50);
+      const { random, runtime } = this.#options;
+      await sleep(runtime, !this.calm && random.chance(AWAY_CHANCE) ? random.skewed(50, AWAY_MS_MAX) : 50);
     }
     while (this.#open > 0) await sleep(this.#options.runtime, 20);
   }
 
   /** True: its process is gone. */
   async #consume(client: Client): Promise<boolean> {
-    const { random, runtime } = this.#options;
-    const queue = client.queue(TOPIC, {
+    const { random, runtime, topic } = this.#options;
+    const queue = client.queue(topic, {
       group: QUEUE_GROUP,
       leaseMs: LEASE_MS,
       deliveriesMax: DELIVERIES_MAX,
@@ -69,14 +76,7 @@ export class QueueLoad {
       for (;;) {
         const { value: message } = await messages.next();
         if (message === undefined) break;
-        const { partition, offset, deliveryCount } = message;
-        this.#options.queueHistory.delivered(
-          partition,
-          offset,
-          message.text(),
-          message.lease.leaseId,
-          deliveryCount,
-        );
+        this.#delivered(message);
         if (!this.calm && random.chance(DIE_CHANCE)) return true;
         if (this.stopped || (!this.calm && random.chance(LEAVE_CHANCE))) break;
         if (!this.calm && random.chance(SLOW_CHANCE)) await sleep(runtime, random.skewed(100, LEASE_MS * 2));
@@ -88,6 +88,14 @@ export class QueueLoad {
     }
     await queue.close();
     return false;
+  }
+
+  #delivered(message: QueueMessage): void {
+    const { queueHistory, times, runtime: { clock } } = this.#options;
+    const { partition, offset, deliveryCount, expiresAt, lease } = message;
+    queueHistory.delivered(partition, offset, message.text(), lease.leaseId, deliveryCount);
+    const nowMs = clock.monotonicMs();
+    times.delivered(message.text(), nowMs, expiresAt === null ? null : nowMs + expiresAt - clock.wallMs());
   }
 
   #settle(queue: Queue, message: QueueMessage): void {
@@ -111,34 +119,44 @@ export class QueueLoad {
   }
 }
 
-/** Resolves when nothing of the queue is left, in any partition. */
-export async function drained(options: WorkloadOptions): Promise<void> {
+/** Resolves when nothing of the queue is left, in any of so many partitions, with where these end. */
+export async function drained(options: WorkloadOptions, topic: string, partitions: number): Promise<number[]> {
   const client = await connectPatiently(options);
   for (;;) {
     try {
-      const parts = await client.admin.describeGroup(TOPIC, QUEUE_GROUP);
+      const parts = await client.admin.describeGroup(topic, QUEUE_GROUP);
       const left = parts.reduce(
         (sum, { waiting, leased, delayed, dead }) => sum + waiting + leased + delayed + dead,
         0,
       );
-      if (parts.length === options.partitions && left === 0) break;
+      if (parts.length === partitions && left === 0) {
+        await client.close();
+        return parts.map(({ highWatermark }) => highWatermark);
+      }
     } catch (error) {
       if (!(error instanceof RaftlineError)) throw error;
     }
     await sleep(options.runtime, 200);
   }
-  await client.close();
 }
 
-/** Reads the whole dead-letter topic. */
-export async function readDead(options: WorkloadOptions, history: QueueHistory): Promise<void> {
+/** Reads the whole dead-letter topic: the letters of each topic go to its history. */
+export async function readDead(
+  options: WorkloadOptions,
+  histories: ReadonlyMap<string, QueueHistory>,
+  times: DeliveryTimes,
+): Promise<void> {
   const client = await connectPatiently(options);
+  const { clock } = options.runtime;
   for await (const record of client.consumer({ topics: [DEAD_TOPIC], from: "earliest", until: "end" })) {
-    const { headers } = record;
+    const { headers, timestamp } = record;
     if (headers["raftline-dead-without"] === "TRIMMED") continue;
+    const history = histories.get(String(headers["raftline-dead-topic"]))!;
     const partition = Number(headers["raftline-dead-partition"]);
     const offset = Number(headers["raftline-dead-offset"]);
-    history.deadLettered(partition, offset, record.text(), Number(headers["raftline-dead-deliveries"]));
+    const overdue = headers["raftline-dead-reason"] === "expired";
+    history.deadLettered(partition, offset, record.text(), Number(headers["raftline-dead-deliveries"]), overdue);
+    if (overdue) times.expired(record.text(), timestamp - clock.wallMs() + clock.monotonicMs());
   }
   await client.close();
 }

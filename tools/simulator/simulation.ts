@@ -11,8 +11,10 @@ import { DEAD_TOPIC, DELIVERIES_MAX, drained, QueueLoad, type QueueWorkload, rea
 import { GroupHistory } from "./group-history.ts";
 import { allRead, GroupLoad, type GroupWorkload, MEMBERS_GROUP } from "./group-load.ts";
 import { CursorLoad } from "./cursor-load.ts";
-import { LeaseClock } from "./lease-clock.ts";
+import { DeliveryTimes } from "./delivery-times.ts";
+import { QueueLog } from "./queue-log.ts";
 import { Testbed } from "./testbed.ts";
+import { TIMED_PARTITIONS, TIMED_TOPIC, TimedLoad } from "./timed-load.ts";
 import { TopicsHistory } from "./topics-history.ts";
 import { TopicsLoad } from "./topics-load.ts";
 import { TrimLoad } from "./trim-load.ts";
@@ -22,6 +24,7 @@ import {
   createTopic,
   ProducerLoad,
   readAll,
+  TOPIC,
   type WorkloadOptions,
 } from "./workload.ts";
 
@@ -39,6 +42,8 @@ const TOPICS_CHANCE = 0.35;
 const TRIMS_CHANCE = 0.5;
 const QUEUE_CHANCE = 0.5;
 const QUEUE_CONSUMERS = 3;
+const TIMED_CHANCE = 0.3;
+const TIMED_CONSUMERS = 2;
 const GROUP_CHANCE = 0.5;
 const GROUP_MEMBERS = 3;
 const KEY_ORDERED_CHANCE = 0.3;
@@ -98,7 +103,11 @@ class Simulation {
   readonly #keyOrdered: boolean;
   readonly #queue: QueueHistory;
   readonly #group: GroupHistory;
-  readonly #leaseClock: LeaseClock;
+  readonly #queueLog: QueueLog;
+  readonly #times: DeliveryTimes;
+  readonly #hasTimed: boolean;
+  readonly #timedQueue: QueueHistory;
+  #healedMs = Infinity;
   /** Of the partitions, when everything was over. */
   #ends: number[] = [];
 
@@ -111,7 +120,7 @@ class Simulation {
         if (group === METADATA_SHARD) this.#topics.committed(entry);
         else if (group < FIRST_PARTITION_SHARD) this.#group.coordinated(entry);
         else {
-          this.#leaseClock.committed(group, entry);
+          this.#queueLog.committed(group, entry);
           this.#group.committed(group, entry);
         }
       },
@@ -127,7 +136,10 @@ class Simulation {
     this.#keyOrdered = random.chance(KEY_ORDERED_CHANCE);
     this.#queue = new QueueHistory(this.#partitions, DELIVERIES_MAX, fail);
     this.#group = new GroupHistory(MEMBERS_GROUP, this.#partitions, fail);
-    this.#leaseClock = new LeaseClock(() => bed.scheduler.nowMs, fail);
+    this.#hasTimed = random.chance(TIMED_CHANCE);
+    this.#timedQueue = new QueueHistory(TIMED_PARTITIONS, DELIVERIES_MAX, fail);
+    this.#times = new DeliveryTimes(() => cluster.clocksRightSinceMs, fail);
+    this.#queueLog = new QueueLog(() => bed.scheduler.nowMs, fail);
     this.#history = new TopicHistory(this.#partitions, fail);
     this.#topics = new TopicsHistory(fail);
   }
@@ -173,12 +185,15 @@ class Simulation {
     const topics = this.#topicsLoads();
     const trims = this.#hasTrims ? [new TrimLoad(this.#workload())] : [];
     const cursors = this.#hasQueue ? [new CursorLoad(this.#workload())] : [];
-    const loading = Promise.all([...producers, ...topics, ...trims, ...cursors].map((load) => load.run()));
+    const timed = this.#hasTimed ? [new TimedLoad(this.#workload(), this.#times)] : [];
+    const loads = [...producers, ...topics, ...trims, ...cursors, ...timed];
+    const loading = Promise.all(loads.map((load) => load.run()));
     for (const consumer of consumers) void consumer.run();
-    const workers = Array.from({ length: this.#hasQueue ? QUEUE_CONSUMERS : 0 }, () => {
-      return new QueueLoad(this.#queueWorkload());
-    });
-    const working = Promise.all(workers.map((worker) => worker.run()));
+    const workers = [
+      ...Array.from({ length: this.#hasQueue ? QUEUE_CONSUMERS : 0 }, () => this.#queueWorkload(TOPIC)),
+      ...Array.from({ length: this.#hasTimed ? TIMED_CONSUMERS : 0 }, () => this.#queueWorkload(TIMED_TOPIC)),
+    ].map((workload) => new QueueLoad(workload));
+    for (const worker of workers) void worker.run();
     const members = Array.from({ length: this.#hasGroup ? GROUP_MEMBERS : 0 }, () => {
       return new GroupLoad(this.#groupWorkload());
     });
@@ -189,31 +204,45 @@ class Simulation {
     await bed.runFor((this.#options.seconds ?? DEFAULT_SECONDS) * 1000);
     bed.striker.heal();
     bed.timeline.say("healed");
-    for (const load of [...producers, ...topics, ...trims, ...cursors]) load.stopped = true;
+    this.#healedMs = bed.scheduler.nowMs;
+    for (const load of loads) load.stopped = true;
     barriers.stopped = true;
     await bed.until("every send has an outcome", SETTLE_MS_MAX, loading);
     for (const consumer of consumers) consumer.stopped = true;
     await bed.until("the replicas are where they shall be", SETTLE_MS_MAX, this.#movesDone());
     await bed.until("the replicas have the same", SETTLE_MS_MAX, this.#replicasAgree());
     await this.#readBack();
-    if (this.#hasQueue) await this.#drain(workers, working);
+    if (workers.length > 0) await this.#drain(workers);
     if (this.#hasGroup && !bed.violation) await this.#groupReadsAll(members);
     if (!bed.violation) await bed.until("every damaged replica is repaired", REPAIR_MS_MAX, this.#repaired());
     if (!bed.violation) this.#checkStates();
   }
 
-  /** The queue is worked off without further mischief; then each record was acknowledged, or is a dead letter. */
-  async #drain(workers: readonly QueueLoad[], working: Promise<unknown>): Promise<void> {
+  /** The queues are worked off without further mischief; then each record was acknowledged, or is a dead letter. */
+  async #drain(workers: readonly QueueLoad[]): Promise<void> {
+    const bed = this.#bed;
     for (const worker of workers) worker.calm = true;
-    await this.#bed.until("the queue is drained", DRAIN_MS_MAX, drained(this.#workload()));
+    let ends: readonly number[] = [];
+    if (this.#hasQueue) {
+      await bed.until("the queue is drained", DRAIN_MS_MAX, drained(this.#workload(), TOPIC, this.#partitions));
+    }
+    if (this.#hasTimed) {
+      const draining = drained(this.#workload(), TIMED_TOPIC, TIMED_PARTITIONS).then((found) => ends = found);
+      await bed.until("the queue of timed records is drained", DRAIN_MS_MAX, draining);
+    }
     for (const worker of workers) worker.stopped = true;
-    if (this.#bed.violation) return;
-    void working;
-    await this.#bed.until("the dead letters are read", READ_MS_MAX, readDead(this.#workload(), this.#queue));
-    if (this.#bed.violation) return;
-    this.#ends.forEach((end, partition) => {
-      this.#queue.checkDrained(partition, this.#history.keptFrom(partition), end);
-    });
+    if (bed.violation) return;
+    const histories = new Map([[TOPIC, this.#queue], [TIMED_TOPIC, this.#timedQueue]]);
+    const reading = readDead(this.#workload(), histories, this.#times);
+    await bed.until("the dead letters are read", READ_MS_MAX, reading);
+    if (bed.violation) return;
+    if (this.#hasQueue) {
+      this.#ends.forEach((end, partition) => {
+        this.#queue.checkDrained(partition, this.#history.keptFrom(partition), end);
+      });
+    }
+    ends.forEach((end, partition) => this.#timedQueue.checkDrained(partition, 0, end));
+    this.#times.checkLate(this.#healedMs);
   }
 
   /** Whoever came and went, the group gets to the end, and its places are what its commits say. */
@@ -279,7 +308,9 @@ class Simulation {
     const setup = this.#workload();
     const client = await connectPatiently(setup);
     await createTopic(client, setup.runtime, this.#partitions, this.#replicas);
-    if (this.#hasQueue) await createTopic(client, setup.runtime, 2, this.#replicas, DEAD_TOPIC);
+    const { runtime } = setup;
+    if (this.#hasQueue || this.#hasTimed) await createTopic(client, runtime, 2, this.#replicas, DEAD_TOPIC);
+    if (this.#hasTimed) await createTopic(client, runtime, TIMED_PARTITIONS, this.#replicas, TIMED_TOPIC);
     await client.close();
   }
 
@@ -291,17 +322,18 @@ class Simulation {
     return Array.from({ length }, () => new TopicsLoad(this.#workload(), this.#topics, replicas, () => ++mark));
   }
 
-  #queueWorkload(): QueueWorkload {
+  #queueWorkload(topic: string): QueueWorkload {
     const random = this.#bed.random.fork();
     const workload = this.#workload();
     return {
       ...workload,
       random,
-      queueHistory: this.#queue,
+      topic,
+      queueHistory: topic === TOPIC ? this.#queue : this.#timedQueue,
       keyOrdered: this.#keyOrdered,
       another: () => {
         this.#bed.cluster.killClient(workload.runtime);
-        return this.#queueWorkload();
+        return this.#queueWorkload(topic);
       },
     };
   }
@@ -325,6 +357,14 @@ class Simulation {
     const random = this.#bed.random.fork();
     const { runtime } = cluster.client(random.fork());
     const { bootstrap } = cluster;
-    return { runtime, random, bootstrap, partitions: this.#partitions, history: this.#history, fail };
+    return {
+      runtime,
+      random,
+      bootstrap,
+      partitions: this.#partitions,
+      history: this.#history,
+      times: this.#times,
+      fail,
+    };
   }
 }

@@ -2,6 +2,7 @@
 import { type Client, connect } from "../../src/client/client.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
 import { sleep } from "../../src/runtime/sleep.ts";
+import type { DeliveryTimes } from "./delivery-times.ts";
 import { ConsumerView, type TopicHistory, type Violation } from "./history.ts";
 import type { SeededRandom } from "./random.ts";
 
@@ -15,6 +16,7 @@ export interface WorkloadOptions {
   readonly bootstrap: readonly string[];
   readonly partitions: number;
   readonly history: TopicHistory;
+  readonly times: DeliveryTimes;
   readonly fail: (violation: Violation) => void;
 }
 
@@ -81,7 +83,7 @@ export class ProducerLoad {
   }
 
   #send(producer: ReturnType<Client["producer"]>): void {
-    const { random, history } = this.#options;
+    const { random, history, times, runtime } = this.#options;
     const key = `k${random.integer(8)}`;
     const number = this.#numbers.get(key) ?? 0;
     const value = `${this.#id}.${this.#sequence++}`;
@@ -93,6 +95,7 @@ export class ProducerLoad {
         else history.acked(value, partition, offset);
       })
     ) return;
+    times.sent(value, runtime.clock.monotonicMs(), timing);
     this.#numbers.set(key, number + 1);
     history.invoked(value, this.#id, key, number);
     this.#inFlight += 1;

@@ -1,6 +1,7 @@
 /** What each operation does to the groups. Deterministic: groups, operation and the high watermark alone decide. */
 import type { GroupCommand } from "./group-commands.ts";
 import type { GroupTable } from "./group-table.ts";
+import type { DeliveredRecords } from "./leases.ts";
 import type { QueueState } from "./queue-state.ts";
 
 /** A refusal has a code, and changed nothing but what the code's own words say. */
@@ -16,8 +17,7 @@ export interface GroupResult {
 /** As given: what becomes of it later does not show. */
 export interface GivenLease {
   readonly leaseId: number;
-  /** Flat: start, end, deliveries of each part. */
-  readonly held: readonly number[];
+  readonly parts: readonly DeliveredRecords[];
 }
 
 const DONE: GroupResult = { code: "" };
@@ -60,17 +60,17 @@ function applyToCursor(groups: GroupTable, command: CursorCommand, end: number):
 function applyToQueue(groups: GroupTable, queue: QueueState, command: QueueCommand, end: number): GroupResult {
   switch (command.op) {
     case "lease": {
-      const lease = queue.lease(groups.nextLeaseId(), command.consumer, command.leaseMs, command.ranges, end);
-      return lease === undefined ? DONE : { code: "", lease: { leaseId: lease.leaseId, held: [...lease.held] } };
+      const lease = queue.lease(groups.nextLeaseId(), command.consumer, command.leaseMs, command.offsets, end);
+      return lease === undefined ? DONE : { code: "", lease: { leaseId: lease.leaseId, parts: lease.copyParts() } };
     }
     case "ack":
-      return { code: queue.ack(command.leaseId, command.consumer, command.ranges) };
+      return { code: queue.ack(command.leaseId, command.consumer, command.offsets) };
     case "nack": {
-      const { leaseId, consumer, ranges, parcelId, delayMs } = command;
-      return { code: queue.nack(leaseId, consumer, ranges, parcelId, delayMs) };
+      const { leaseId, consumer, offsets, parcelId, delayMs } = command;
+      return { code: queue.nack(leaseId, consumer, offsets, parcelId, delayMs) };
     }
     case "release":
-      return { code: queue.release(command.leaseId, command.consumer, command.ranges) };
+      return { code: queue.release(command.leaseId, command.consumer, command.offsets) };
     case "extend":
       return { code: queue.extend(command.leaseId, command.consumer, command.leaseMs) };
     case "expire":
@@ -83,10 +83,10 @@ function applyToQueue(groups: GroupTable, queue: QueueState, command: QueueComma
       queue.due(command.parcelId);
       return DONE;
     case "park":
-      queue.park(command.parcelId, command.atMs, command.ranges, end);
+      queue.park(command.parcelId, command.atMs, command.offsets, end);
       return DONE;
     case "drop":
-      queue.drop(command.ranges, end);
+      queue.drop(command.offsets, end);
       return DONE;
     case "deadProducer":
       queue.dead.writeAs(command.producerId);

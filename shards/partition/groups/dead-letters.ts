@@ -2,7 +2,7 @@
  * Records that are given up and not in the dead-letter topic yet, in the order in which they go there. Each has a
  * number; the forwarder writes it as that sequence of one idempotent producer, so that a retry is stored once.
  */
-import { OffsetSet } from "./offset-set.ts";
+import { OffsetSet } from "../../../src/records/offset-set.ts";
 
 export type DeadReason = "nacked" | "leaseExpired" | "expired";
 export const DEAD_REASONS: readonly DeadReason[] = ["nacked", "leaseExpired", "expired"];

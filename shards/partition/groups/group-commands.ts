@@ -1,8 +1,10 @@
 /**
  * What changes the groups of a partition: many of these travel in one log entry. Each is a positional array whose first
- * item is its number; ranges go as distances (see offset-ranges.ts).
+ * item is its number; offsets go packed (see packed-offsets.ts).
  */
-import { fromDistances, type Ranges, toDistances } from "../../../src/records/offset-ranges.ts";
+import type { OffsetSet } from "../../../src/records/offset-set.ts";
+import { packOffsets } from "../../../src/records/packed-offsets.ts";
+import { unpackCommitted } from "./committed-offsets.ts";
 import type { QueueSettings } from "./queue-state.ts";
 
 const OpCode = {
@@ -50,11 +52,11 @@ export type GroupCommand =
     readonly group: string;
     readonly consumer: string;
     readonly leaseMs: number;
-    readonly ranges: Readonly<Ranges>;
+    readonly offsets: OffsetSet;
   }
-  | { readonly op: "ack" | "release" } & OfLease & { readonly ranges: Readonly<Ranges> }
+  | { readonly op: "ack" | "release" } & OfLease & { readonly offsets: OffsetSet }
   | { readonly op: "nack" } & OfLease & {
-    readonly ranges: Readonly<Ranges>;
+    readonly offsets: OffsetSet;
     /** 0: at once. */
     readonly parcelId: number;
     readonly delayMs: number;
@@ -68,9 +70,9 @@ export type GroupCommand =
     readonly group: string;
     readonly parcelId: number;
     readonly atMs: number;
-    readonly ranges: Readonly<Ranges>;
+    readonly offsets: OffsetSet;
   }
-  | { readonly op: "drop"; readonly group: string; readonly ranges: Readonly<Ranges> }
+  | { readonly op: "drop"; readonly group: string; readonly offsets: OffsetSet }
   | { readonly op: "deadProducer"; readonly group: string; readonly producerId: number }
   | { readonly op: "forwarded"; readonly group: string; readonly producerId: number; readonly sequence: number }
   | { readonly op: "resetQueue"; readonly group: string; readonly offset: number; readonly force: boolean }
@@ -91,13 +93,13 @@ export function toFields(command: GroupCommand): unknown[] {
       return [code, group, leaseMs, deliveriesMax, deadLetter, keyOrdered, command.from];
     }
     case "lease":
-      return [code, group, command.consumer, command.leaseMs, toDistances(command.ranges)];
+      return [code, group, command.consumer, command.leaseMs, packOffsets(command.offsets)];
     case "ack":
     case "release":
-      return [code, group, command.leaseId, command.consumer, toDistances(command.ranges)];
+      return [code, group, command.leaseId, command.consumer, packOffsets(command.offsets)];
     case "nack": {
-      const { leaseId, consumer, ranges, parcelId, delayMs } = command;
-      return [code, group, leaseId, consumer, toDistances(ranges), parcelId, delayMs];
+      const { leaseId, consumer, offsets, parcelId, delayMs } = command;
+      return [code, group, leaseId, consumer, packOffsets(offsets), parcelId, delayMs];
     }
     case "extend":
       return [code, group, command.leaseId, command.consumer, command.leaseMs];
@@ -108,9 +110,9 @@ export function toFields(command: GroupCommand): unknown[] {
     case "due":
       return [code, group, command.parcelId];
     case "park":
-      return [code, group, command.parcelId, command.atMs, toDistances(command.ranges)];
+      return [code, group, command.parcelId, command.atMs, packOffsets(command.offsets)];
     case "drop":
-      return [code, group, toDistances(command.ranges)];
+      return [code, group, packOffsets(command.offsets)];
     case "deadProducer":
       return [code, group, command.producerId];
     case "forwarded":
@@ -143,18 +145,18 @@ export function fromFields([code, name, ...fields]: unknown[]): GroupCommand {
       return { op: "open", group, settings, from: fields[4] as number };
     }
     case OpCode.lease:
-      return { op: "lease", group, consumer: text[0]!, leaseMs: second, ranges: rangesIn(fields[2]) };
+      return { op: "lease", group, consumer: text[0]!, leaseMs: second, offsets: unpackCommitted(fields[2]) };
     case OpCode.ack:
-      return { op: "ack", group, leaseId: first, consumer: text[1]!, ranges: rangesIn(fields[2]) };
+      return { op: "ack", group, leaseId: first, consumer: text[1]!, offsets: unpackCommitted(fields[2]) };
     case OpCode.release:
-      return { op: "release", group, leaseId: first, consumer: text[1]!, ranges: rangesIn(fields[2]) };
+      return { op: "release", group, leaseId: first, consumer: text[1]!, offsets: unpackCommitted(fields[2]) };
     case OpCode.nack: {
       const lease = { leaseId: first, consumer: text[1]! };
       return {
         op: "nack",
         group,
         ...lease,
-        ranges: rangesIn(fields[2]),
+        offsets: unpackCommitted(fields[2]),
         parcelId: fourth,
         delayMs: fields[4] as number,
       };
@@ -168,9 +170,9 @@ export function fromFields([code, name, ...fields]: unknown[]): GroupCommand {
     case OpCode.due:
       return { op: "due", group, parcelId: first };
     case OpCode.park:
-      return { op: "park", group, parcelId: first, atMs: second, ranges: rangesIn(fields[2]) };
+      return { op: "park", group, parcelId: first, atMs: second, offsets: unpackCommitted(fields[2]) };
     case OpCode.drop:
-      return { op: "drop", group, ranges: rangesIn(fields[0]) };
+      return { op: "drop", group, offsets: unpackCommitted(fields[0]) };
     case OpCode.deadProducer:
       return { op: "deadProducer", group, producerId: first };
     case OpCode.forwarded:
@@ -183,10 +185,4 @@ export function fromFields([code, name, ...fields]: unknown[]): GroupCommand {
       // Invariant: what is committed was made by a node of this version or an older one.
       throw new Error(`operation ${String(code)} on groups is not known`);
   }
-}
-
-function rangesIn(distances: unknown): Ranges {
-  const ranges = fromDistances(distances as number[]);
-  if (ranges === undefined) throw new Error("a committed operation has ranges that are none");
-  return ranges;
 }

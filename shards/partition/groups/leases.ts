@@ -1,26 +1,39 @@
-/** What one consumer holds for a while: offsets, each with the number of its deliveries, this one included. */
-import type { Ranges } from "../../../src/records/offset-ranges.ts";
+/** What one consumer holds for a while: offsets, by the number of their deliveries, this one included. */
+import { OffsetSet } from "../../../src/records/offset-set.ts";
+import { packOffsets } from "../../../src/records/packed-offsets.ts";
+import { unpackCommitted } from "./committed-offsets.ts";
 
-/** Told of a part of a lease: `start` to `end`, all delivered `deliveries` times. */
-export type OnPart = (start: number, end: number, deliveries: number) => void;
+/** Records that were all delivered so often. */
+export interface DeliveredRecords {
+  readonly deliveries: number;
+  readonly offsets: OffsetSet;
+}
 
-/** As captured. `held` is flat: start, end, deliveries of each part. */
-export type EncodedLease = [leaseId: number, consumer: string, leaseMs: number, held: number[]];
+/** Told of a part of a lease; the set is the listener's. */
+export type OnPart = (offsets: OffsetSet, deliveries: number) => void;
 
-/** Invariant: parts ascend and do not overlap. */
+/** As captured. */
+export type EncodedLease = [
+  leaseId: number,
+  consumer: string,
+  leaseMs: number,
+  parts: [deliveries: number, offsets: Uint8Array][],
+];
+
+/** Invariant: parts ascend by their deliveries, none is empty, and no offset is in two. */
 export class Lease {
   readonly leaseId: number;
   readonly consumer: string;
   leaseMs: number;
-  #held: number[];
+  #parts: readonly DeliveredRecords[];
   #size = 0;
 
-  constructor(leaseId: number, consumer: string, leaseMs: number, held: number[]) {
+  constructor(leaseId: number, consumer: string, leaseMs: number, parts: readonly DeliveredRecords[]) {
     this.leaseId = leaseId;
     this.consumer = consumer;
     this.leaseMs = leaseMs;
-    this.#held = held;
-    for (let i = 0; i < held.length; i += 3) this.#size += held[i + 1]! - held[i]!;
+    this.#parts = parts;
+    for (const { offsets } of parts) this.#size += offsets.size;
   }
 
   /** Records that it still holds. */
@@ -28,69 +41,60 @@ export class Lease {
     return this.#size;
   }
 
-  /** Flat: start, end, deliveries of each part. */
-  get held(): readonly number[] {
-    return this.#held;
+  get parts(): readonly DeliveredRecords[] {
+    return this.#parts;
   }
 
-  /** Takes out what it holds of the ranges, which ascend; returns how many that were. */
-  take(ranges: Readonly<Ranges>, onPart: OnPart): number {
-    const held = this.#held;
-    const from = ranges.length > 0 ? this.#firstEndingAfter(ranges[0]!) : held.length;
-    // What is not touched stays as it is; the rest is gone through once, however many ranges there are.
-    const kept: number[] = [];
-    let taken = 0;
-    let range = 0;
-    let i = from;
-    for (; i < held.length && range < ranges.length; i += 3) {
-      let at = held[i]!;
-      const partEnd = held[i + 1]!;
-      const deliveries = held[i + 2]!;
-      while (range < ranges.length && ranges[range + 1]! <= at) range += 2;
-      while (range < ranges.length && ranges[range]! < partEnd) {
-        const start = Math.max(at, ranges[range]!);
-        const end = Math.min(partEnd, ranges[range + 1]!);
-        if (start > at) kept.push(at, start, deliveries);
-        onPart(start, end, deliveries);
-        taken += end - start;
-        at = end;
-        if (ranges[range + 1]! > partEnd) break;
-        range += 2;
-      }
-      if (at < partEnd) kept.push(at, partEnd, deliveries);
-    }
-    this.#held = kept.length === i - from
-      ? overwrite(held, from, kept)
-      : held.slice(0, from).concat(kept, held.slice(i));
-    this.#size -= taken;
-    return taken;
+  /** What it holds now, whatever becomes of it later. */
+  copyParts(): DeliveredRecords[] {
+    return this.#parts.map(({ deliveries, offsets }) => ({ deliveries, offsets: offsets.slice(0) }));
+  }
+
+  /** Takes out what it holds of `wanted`; returns how many that were. */
+  take(wanted: OffsetSet, onPart: OnPart): number {
+    return this.#takeBy((offsets) => offsets.take(wanted), onPart);
+  }
+
+  /** Forgets what is below `offset`; returns how many that were. */
+  dropBelow(offset: number): number {
+    return this.#takeBy((offsets) => {
+      const below = offsets.slice(0, offset);
+      offsets.remove(0, offset);
+      return below;
+    }, () => {});
   }
 
   takeAll(onPart: OnPart): void {
-    const held = this.#held;
-    this.#held = [];
+    for (const { offsets, deliveries } of this.#parts) onPart(offsets, deliveries);
+    this.#parts = [];
     this.#size = 0;
-    for (let i = 0; i < held.length; i += 3) onPart(held[i]!, held[i + 1]!, held[i + 2]!);
   }
 
   encode(): EncodedLease {
-    return [this.leaseId, this.consumer, this.leaseMs, [...this.#held]];
+    const parts = this.#parts.map((
+      { deliveries, offsets },
+    ): [number, Uint8Array] => [deliveries, packOffsets(offsets)]);
+    return [this.leaseId, this.consumer, this.leaseMs, parts];
   }
 
-  /** Position of the first part that ends after `offset`. */
-  #firstEndingAfter(offset: number): number {
-    let low = 0;
-    let high = this.#held.length / 3;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#held[middle * 3 + 1]! > offset) high = middle;
-      else low = middle + 1;
+  /** Only for what {@link encode} gave. */
+  static decode([leaseId, consumer, leaseMs, encoded]: EncodedLease): Lease {
+    const parts = encoded.map(([deliveries, bytes]) => ({ deliveries, offsets: unpackCommitted(bytes) }));
+    return new Lease(leaseId, consumer, leaseMs, parts);
+  }
+
+  #takeBy(takeOf: (offsets: OffsetSet) => OffsetSet, onPart: OnPart): number {
+    let count = 0;
+    let emptied = false;
+    for (const { offsets, deliveries } of this.#parts) {
+      const taken = takeOf(offsets);
+      if (taken.size === 0) continue;
+      count += taken.size;
+      emptied ||= offsets.size === 0;
+      onPart(taken, deliveries);
     }
-    return low * 3;
+    if (emptied) this.#parts = this.#parts.filter(({ offsets }) => offsets.size > 0);
+    this.#size -= count;
+    return count;
   }
-}
-
-function overwrite(held: number[], from: number, parts: readonly number[]): number[] {
-  for (let i = 0; i < parts.length; i++) held[from + i] = parts[i]!;
-  return held;
 }

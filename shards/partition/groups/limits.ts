@@ -10,12 +10,6 @@ export const LEASES_MAX = 10_000;
 export const LEASED_RECORDS_MAX = 1_000_000;
 export const LEASED_RECORDS_PER_CONSUMER_MAX = 100_000;
 
-/** Records of one lease. */
-export const LEASE_RECORDS_MAX = 10_000;
-
-/** Ranges in one lease. */
-export const LEASE_RANGES_MAX = 4_000;
-
 /** Open records that a key-ordered queue looks at in one partition: so many it passes over at most. */
 export const KEY_WINDOW_RECORDS_MAX = 10_000;
 

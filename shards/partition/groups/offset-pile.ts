@@ -2,8 +2,10 @@
  * Offsets that are put together and taken out together: those that wait for one moment. A list of ranges while they are
  * few or far apart, a set of bitmaps once that is smaller.
  */
-import type { Ranges } from "../../../src/records/offset-ranges.ts";
-import { CHUNK_OFFSETS, type EncodedOffsets, OffsetSet } from "./offset-set.ts";
+import { CHUNK_OFFSETS } from "../../../src/records/offset-chunk.ts";
+import { OffsetSet } from "../../../src/records/offset-set.ts";
+import { packOffsets } from "../../../src/records/packed-offsets.ts";
+import { unpackCommitted } from "./committed-offsets.ts";
 
 /** Of a range in the list: two numbers. */
 const RANGE_BYTES = 16;
@@ -11,7 +13,8 @@ const RANGE_BYTES = 16;
 const CHUNK_BYTES = 640;
 
 export class OffsetPile {
-  #ranges: Ranges = [];
+  /** Flat: start and end of each. */
+  #ranges: number[] = [];
   /** How often the list steps to another chunk: not fewer than the chunks it would take. */
   #steps = 0;
   #set: OffsetSet | undefined;
@@ -22,8 +25,30 @@ export class OffsetPile {
   }
 
   /** The offsets are not in it yet. */
-  add(start: number, end: number): void {
-    this.#size += end - start;
+  add(offsets: OffsetSet): void {
+    this.#size += offsets.size;
+    if (this.#set === undefined && offsets.size > (offsets.chunkCount * CHUNK_BYTES) / RANGE_BYTES) this.#toSet();
+    if (this.#set !== undefined) return void this.#set.addAll(offsets);
+    for (const [start, end] of offsets.ranges()) this.#addRange(start, end);
+  }
+
+  /** Puts all that is at `from` or above it into `target`. */
+  moveTo(target: OffsetSet, from: number): void {
+    target.addAll(this.#asSet().slice(from));
+  }
+
+  /** The same bytes for the same offsets, however they are held: every replica captures the same state. */
+  encode(): Uint8Array {
+    return packOffsets(this.#asSet());
+  }
+
+  /** Only for what {@link encode} gave. */
+  load(encoded: Uint8Array): void {
+    this.#set = unpackCommitted(encoded);
+    this.#size = this.#set.size;
+  }
+
+  #addRange(start: number, end: number): void {
     if (this.#set !== undefined) return void this.#set.add(start, end);
     const ranges = this.#ranges;
     const last = ranges.length - 1;
@@ -34,28 +59,6 @@ export class OffsetPile {
       ranges.push(start, end);
       if ((ranges.length / 2) * RANGE_BYTES > (this.#steps + 1) * CHUNK_BYTES) this.#toSet();
     }
-  }
-
-  /** Puts all that is at `from` or above it into `target`. */
-  moveTo(target: OffsetSet, from: number): void {
-    const all = this.#asSet();
-    for (let at = all.nextIn(from); at < Infinity; at = all.nextIn(at)) {
-      const end = all.nextOut(at);
-      target.add(at, end);
-      at = end;
-    }
-  }
-
-  /** The same bytes for the same offsets, however they are held: every replica captures the same state. */
-  encode(): EncodedOffsets {
-    return this.#asSet().encode();
-  }
-
-  /** Only for what {@link encode} gave. */
-  load(encoded: EncodedOffsets): void {
-    this.#set = new OffsetSet();
-    this.#set.load(encoded);
-    this.#size = this.#set.size;
   }
 
   #asSet(): OffsetSet {

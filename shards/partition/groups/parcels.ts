@@ -1,5 +1,5 @@
 /** Records that wait for one moment together: put off by a nack, or sent with a time before which nobody gets them. */
-import { type EncodedOffsets } from "./offset-set.ts";
+import type { OffsetSet } from "../../../src/records/offset-set.ts";
 import { OffsetPile } from "./offset-pile.ts";
 import type { ReadyRecords } from "./ready-records.ts";
 
@@ -11,7 +11,7 @@ export type EncodedParcel = [
   parcelId: number,
   kind: number,
   ms: number,
-  piles: [deliveries: number, offsets: EncodedOffsets][],
+  piles: [deliveries: number, offsets: Uint8Array][],
 ];
 
 export class Parcel {
@@ -33,8 +33,8 @@ export class Parcel {
     return size;
   }
 
-  add(start: number, end: number, deliveries: number): void {
-    this.#pileOf(deliveries).add(start, end);
+  add(offsets: OffsetSet, deliveries: number): void {
+    this.#pileOf(deliveries).add(offsets);
   }
 
   /** Puts what is at `from` or above it among the ready ones. */

@@ -3,11 +3,13 @@
  * commands alone decide, and no clock; the leader says when a lease has expired. Memory follows what is scattered, not
  * the backlog: what was never leased is one number, what is done below the first open record is another.
  */
-import { countOffsets, type Ranges } from "../../../src/records/offset-ranges.ts";
+import { CHUNK_OFFSETS } from "../../../src/records/offset-chunk.ts";
+import { OffsetSet } from "../../../src/records/offset-set.ts";
+import { packOffsets } from "../../../src/records/packed-offsets.ts";
+import { unpackCommitted } from "./committed-offsets.ts";
 import { DeadLetters, type DeadReason, type EncodedDead } from "./dead-letters.ts";
-import { type EncodedLease, Lease, type OnPart } from "./leases.ts";
+import { type DeliveredRecords, type EncodedLease, Lease, type OnPart } from "./leases.ts";
 import { ENDED_LEASES_KEPT } from "./limits.ts";
-import { CHUNK_OFFSETS, type EncodedOffsets, OffsetSet } from "./offset-set.ts";
 import { type EncodedParcel, Parcel, type ParcelKind } from "./parcels.ts";
 import { type EncodedReady, ReadyRecords } from "./ready-records.ts";
 
@@ -27,7 +29,7 @@ type EncodedSettings = [leaseMs: number, deliveriesMax: number, deadLetter: stri
 export type EncodedQueue = [
   settings: EncodedSettings,
   places: [floor: number, next: number, lastLeaseId: number],
-  done: EncodedOffsets,
+  done: Uint8Array,
   ready: EncodedReady,
   leases: EncodedLease[],
   parcels: EncodedParcel[],
@@ -47,7 +49,7 @@ export class QueueState {
   readonly leases = new Map<number, Lease>();
   readonly parcels = new Map<number, Parcel>();
   readonly dead = new DeadLetters();
-  readonly #done = new OffsetSet();
+  #done = new OffsetSet();
   readonly #leasedBy = new Map<string, number>();
   /** Leases whose records were all settled by their consumer: an ack that comes again is known. Oldest first. */
   readonly #ended = new Map<number, string>();
@@ -91,15 +93,16 @@ export class QueueState {
   }
 
   /** Gives what is free of `wanted` to a consumer. Undefined if nothing is. */
-  lease(leaseId: number, consumer: string, leaseMs: number, wanted: Readonly<Ranges>, end: number): Lease | undefined {
-    const held: number[] = [];
-    this.#takeFree(wanted, end, (from, to, deliveries) => {
-      const last = held.length - 3;
-      if (last >= 0 && held[last + 1] === from && held[last + 2] === deliveries + 1) held[last + 1] = to;
-      else held.push(from, to, deliveries + 1);
+  lease(leaseId: number, consumer: string, leaseMs: number, wanted: OffsetSet, end: number): Lease | undefined {
+    const byDeliveries = new Map<number, OffsetSet>();
+    this.#takeFree(wanted, end, (offsets, deliveries) => {
+      const others = byDeliveries.get(deliveries + 1);
+      if (others === undefined) byDeliveries.set(deliveries + 1, offsets);
+      else others.addAll(offsets);
     });
-    if (held.length === 0) return undefined;
-    const lease = new Lease(leaseId, consumer, leaseMs, held);
+    if (byDeliveries.size === 0) return undefined;
+    const parts = [...byDeliveries].map(([deliveries, offsets]) => ({ deliveries, offsets }));
+    const lease = new Lease(leaseId, consumer, leaseMs, parts.sort((a, b) => a.deliveries - b.deliveries));
     this.#lastLeaseId = leaseId;
     this.leases.set(leaseId, lease);
     this.#countLeased(consumer, lease.size);
@@ -107,42 +110,38 @@ export class QueueState {
   }
 
   /** The consumer is done with these for good. Those that it had acked before are fine, too. */
-  ack(leaseId: number, consumer: string, ranges: Readonly<Ranges>): SettleCode {
+  ack(leaseId: number, consumer: string, offsets: OffsetSet): SettleCode {
     const lease = this.#leaseOf(leaseId, consumer);
     if (lease === undefined) {
-      const again = this.#ended.get(leaseId) === consumer && this.#countDone(ranges) === countOffsets(ranges);
+      const again = this.#ended.get(leaseId) === consumer && this.#countDone(offsets) === offsets.size;
       return again ? "" : this.#codeOf(leaseId);
     }
-    return this.#settle(lease, ranges, true, (from, to) => this.#finish(from, to));
+    return this.#settle(lease, offsets, true, (acked) => this.#finish(acked));
   }
 
   /**
    * These are to be delivered again, those of `parcelId` 0 at once; or they were delivered often enough and are dead.
-   * Without ranges it is all that the lease holds.
+   * Without offsets it is all that the lease holds.
    */
-  nack(
-    leaseId: number,
-    consumer: string,
-    ranges: Readonly<Ranges>,
-    parcelId: number,
-    delayMs: number,
-  ): SettleCode {
+  nack(leaseId: number, consumer: string, offsets: OffsetSet, parcelId: number, delayMs: number): SettleCode {
     const lease = this.#leaseOf(leaseId, consumer);
     if (lease === undefined) return this.#codeOf(leaseId);
-    const given = ranges.length > 0 ? ranges : [0, this.next];
-    const code = this.#settle(lease, given, false, (from, to, deliveries) => {
-      if (this.#isLast(deliveries)) this.#bury(from, to, deliveries, "nacked");
-      else if (parcelId === 0) this.ready.add(from, to, deliveries);
-      else this.#parcelOf(parcelId, "delay", delayMs).add(from, to, deliveries);
-    });
-    return ranges.length > 0 ? code : "";
+    const dying: DeliveredRecords[] = [];
+    const giveBack = (nacked: OffsetSet, deliveries: number) => {
+      if (this.#isLast(deliveries)) dying.push({ offsets: nacked, deliveries });
+      else if (parcelId === 0) this.ready.of(deliveries).addAll(nacked);
+      else this.#parcelOf(parcelId, "delay", delayMs).add(nacked, deliveries);
+    };
+    const code = offsets.size > 0 ? this.#settle(lease, offsets, false, giveBack) : this.#settleAll(lease, giveBack);
+    this.#bury(dying, "nacked");
+    return code;
   }
 
   /** These were never looked at: they go back, and this delivery does not count. */
-  release(leaseId: number, consumer: string, ranges: Readonly<Ranges>): SettleCode {
+  release(leaseId: number, consumer: string, offsets: OffsetSet): SettleCode {
     const lease = this.#leaseOf(leaseId, consumer);
     if (lease === undefined) return this.#codeOf(leaseId);
-    return this.#settle(lease, ranges, false, (from, to, deliveries) => this.ready.add(from, to, deliveries - 1));
+    return this.#settle(lease, offsets, false, (back, deliveries) => this.ready.of(deliveries - 1).addAll(back));
   }
 
   /** The lease's time begins anew, with this length. */
@@ -158,10 +157,12 @@ export class QueueState {
     if (lease === undefined) return;
     this.leases.delete(leaseId);
     this.#countLeased(lease.consumer, -lease.size);
-    lease.takeAll((from, to, deliveries) => {
-      if (this.#isLast(deliveries)) this.#bury(from, to, deliveries, "leaseExpired");
-      else this.ready.add(from, to, deliveries);
+    const dying: DeliveredRecords[] = [];
+    lease.takeAll((offsets, deliveries) => {
+      if (this.#isLast(deliveries)) dying.push({ offsets, deliveries });
+      else this.ready.of(deliveries).addAll(offsets);
     });
+    this.#bury(dying, "leaseExpired");
   }
 
   /**
@@ -177,7 +178,7 @@ export class QueueState {
       }
       this.leases.delete(lease.leaseId);
       this.#countLeased(consumer, -lease.size);
-      lease.takeAll((from, to, deliveries) => this.ready.add(from, to, deliveries - 1));
+      lease.takeAll((offsets, deliveries) => this.ready.of(deliveries - 1).addAll(offsets));
     }
   }
 
@@ -187,24 +188,26 @@ export class QueueState {
     this.parcels.delete(parcelId);
   }
 
-  /** What is free of `ranges` waits for a time of the wall clock. */
-  park(parcelId: number, atMs: number, ranges: Readonly<Ranges>, end: number): void {
-    this.#takeFree(ranges, end, (from, to, deliveries) => {
-      this.#parcelOf(parcelId, "wall", atMs).add(from, to, deliveries);
+  /** What is free of `wanted` waits for a time of the wall clock. */
+  park(parcelId: number, atMs: number, wanted: OffsetSet, end: number): void {
+    this.#takeFree(wanted, end, (offsets, deliveries) => {
+      this.#parcelOf(parcelId, "wall", atMs).add(offsets, deliveries);
     });
   }
 
-  /** What is free of `ranges` has outlived its time. */
-  drop(ranges: Readonly<Ranges>, end: number): void {
-    this.#takeFree(ranges, end, (from, to, deliveries) => {
-      if (this.settings.deadLetter === "") this.#finish(from, to);
-      else this.#bury(from, to, deliveries, "expired");
+  /** What is free of `wanted` has outlived its time. */
+  drop(wanted: OffsetSet, end: number): void {
+    const dying: DeliveredRecords[] = [];
+    this.#takeFree(wanted, end, (offsets, deliveries) => {
+      if (this.settings.deadLetter === "") this.#finish(offsets);
+      else dying.push({ offsets, deliveries });
     });
+    this.#bury(dying, "expired");
   }
 
   /** Dead records below this sequence are in the dead-letter topic. */
   forwarded(sequence: number): void {
-    this.dead.forwarded(sequence, (offset) => this.#finish(offset, offset + 1));
+    this.dead.forwarded(sequence, (offset) => this.#finishRange(offset, offset + 1));
   }
 
   /** Everything from `offset` on is to be delivered as if it never was. */
@@ -224,9 +227,12 @@ export class QueueState {
   trimmed(startOffset: number): void {
     if (startOffset <= this.floor) return;
     this.next = Math.max(this.next, startOffset);
-    this.ready.take(0, startOffset, () => {});
-    for (const lease of [...this.leases.values()]) this.#settle(lease, [0, startOffset], false, () => {});
-    this.#finish(this.floor, startOffset);
+    this.ready.dropBelow(startOffset);
+    for (const lease of [...this.leases.values()]) {
+      this.#countLeased(lease.consumer, -lease.dropBelow(startOffset));
+      if (lease.size === 0) this.#end(lease);
+    }
+    this.#finishRange(this.floor, startOffset);
   }
 
   encode(): EncodedQueue {
@@ -235,7 +241,7 @@ export class QueueState {
     return [
       [leaseMs, deliveriesMax, deadLetter, keyOrdered],
       [this.floor, this.next, this.#lastLeaseId],
-      this.#done.encode(),
+      packOffsets(this.#done),
       this.ready.encode(),
       [...this.leases.values()].map((lease) => lease.encode()),
       [...this.parcels.values()].map((parcel) => parcel.encode()),
@@ -251,12 +257,12 @@ export class QueueState {
     const queue = new QueueState({ leaseMs, deliveriesMax, deadLetter, keyOrdered }, floor);
     queue.next = next;
     queue.#lastLeaseId = lastLeaseId;
-    queue.#done.load(done);
+    queue.#done = unpackCommitted(done);
     queue.ready.load(ready);
-    for (const [leaseId, consumer, ms, held] of leases) {
-      const lease = new Lease(leaseId, consumer, ms, [...held]);
-      queue.leases.set(leaseId, lease);
-      queue.#countLeased(consumer, lease.size);
+    for (const encoded of leases) {
+      const lease = Lease.decode(encoded);
+      queue.leases.set(lease.leaseId, lease);
+      queue.#countLeased(lease.consumer, lease.size);
     }
     for (const parcel of parcels) queue.parcels.set(parcel[0], Parcel.decode(parcel));
     queue.dead.load(dead);
@@ -274,14 +280,21 @@ export class QueueState {
     return leaseId > this.#lastLeaseId || this.leases.has(leaseId) ? "UNKNOWN_LEASE" : "LEASE_EXPIRED";
   }
 
-  #settle(lease: Lease, ranges: Readonly<Ranges>, finishes: boolean, onPart: OnPart): SettleCode {
-    const taken = lease.take(ranges, onPart);
+  #settle(lease: Lease, offsets: OffsetSet, finishes: boolean, onPart: OnPart): SettleCode {
+    const taken = lease.take(offsets, onPart);
     this.#countLeased(lease.consumer, -taken);
     if (lease.size === 0) this.#end(lease);
-    const missing = countOffsets(ranges) - taken;
+    const missing = offsets.size - taken;
     if (missing === 0) return "";
     // What this consumer acked before may come again. What it acks now is done by now, and not missing.
-    return this.#countDone(ranges) - (finishes ? taken : 0) === missing ? "" : "LEASE_EXPIRED";
+    return this.#countDone(offsets) - (finishes ? taken : 0) === missing ? "" : "LEASE_EXPIRED";
+  }
+
+  #settleAll(lease: Lease, onPart: OnPart): SettleCode {
+    this.#countLeased(lease.consumer, -lease.size);
+    lease.takeAll(onPart);
+    this.#end(lease);
+    return "";
   }
 
   #end({ leaseId, consumer }: Lease): void {
@@ -292,36 +305,43 @@ export class QueueState {
     if (oldest !== undefined) this.#ended.delete(oldest);
   }
 
-  /** Takes what is ready of `ranges`, and what was never leased; what lies between that and `next` becomes ready. */
-  #takeFree(ranges: Readonly<Ranges>, end: number, onPart: OnPart): void {
-    for (let i = 0; i < ranges.length; i += 2) {
-      const start = Math.max(ranges[i]!, this.floor);
-      const to = Math.min(ranges[i + 1]!, end);
-      if (start >= to) continue;
-      this.ready.take(start, Math.min(to, this.next), onPart);
-      if (to <= this.next) continue;
-      const first = Math.max(start, this.next);
-      this.ready.add(this.next, first, 0);
-      this.next = to;
-      onPart(first, to, 0);
+  /** Takes what is ready of `wanted`, and what was never leased; what lies between that and `next` becomes ready. */
+  #takeFree(wanted: OffsetSet, end: number, onPart: OnPart): void {
+    this.ready.take(wanted, onPart);
+    const fresh = wanted.slice(this.next, end);
+    if (fresh.size === 0) return;
+    const to = fresh.end;
+    if (to - this.next > fresh.size) {
+      const passedOver = OffsetSet.of(this.next, to);
+      passedOver.take(fresh);
+      this.ready.of(0).addAll(passedOver);
     }
+    this.next = to;
+    onPart(fresh, 0);
   }
 
-  #finish(start: number, end: number): void {
+  #finish(offsets: OffsetSet): void {
+    this.#done.addAll(offsets);
+    this.#raiseFloor();
+  }
+
+  #finishRange(start: number, end: number): void {
     this.#done.add(start, end);
-    if (start > this.floor) return;
+    this.#raiseFloor();
+  }
+
+  #raiseFloor(): void {
     const chunk = Math.floor(this.floor / CHUNK_OFFSETS);
     this.floor = this.#done.nextOut(this.floor);
     // Bits below the floor say nothing any more; they go a chunk at a time.
     if (Math.floor(this.floor / CHUNK_OFFSETS) > chunk) this.#done.remove(0, this.floor);
   }
 
-  #countDone(ranges: Readonly<Ranges>): number {
+  #countDone(offsets: OffsetSet): number {
     let count = 0;
-    for (let i = 0; i < ranges.length; i += 2) {
-      const end = ranges[i + 1]!;
-      count += Math.max(0, Math.min(end, this.floor) - ranges[i]!);
-      for (let at = this.#done.nextIn(Math.max(ranges[i]!, this.floor)); at < end; at = this.#done.nextIn(at)) {
+    for (const [start, end] of offsets.ranges()) {
+      count += Math.max(0, Math.min(end, this.floor) - start);
+      for (let at = this.#done.nextIn(Math.max(start, this.floor)); at < end; at = this.#done.nextIn(at)) {
         const to = this.#done.nextOut(at, end);
         count += to - at;
         at = to;
@@ -335,8 +355,16 @@ export class QueueState {
     return deliveriesMax > 0 && deliveries >= deliveriesMax;
   }
 
-  #bury(start: number, end: number, deliveries: number, reason: DeadReason): void {
-    for (let offset = start; offset < end; offset++) this.dead.push(offset, deliveries, reason);
+  /** Those that die together do so in the order of their offsets. */
+  #bury(dying: readonly DeliveredRecords[], reason: DeadReason): void {
+    const dead: [offset: number, deliveries: number][] = [];
+    for (const { offsets, deliveries } of dying) {
+      for (const [start, end] of offsets.ranges()) {
+        for (let offset = start; offset < end; offset++) dead.push([offset, deliveries]);
+      }
+    }
+    if (dying.length > 1) dead.sort(([a], [b]) => a - b);
+    for (const [offset, deliveries] of dead) this.dead.push(offset, deliveries, reason);
   }
 
   #parcelOf(parcelId: number, kind: ParcelKind, ms: number): Parcel {

@@ -1,10 +1,12 @@
 /** Records that wait to be leased again, or were passed over: kept by how often they were delivered so far. */
+import { OffsetSet } from "../../../src/records/offset-set.ts";
+import { packOffsets } from "../../../src/records/packed-offsets.ts";
+import { unpackCommitted } from "./committed-offsets.ts";
 import type { OnPart } from "./leases.ts";
-import { type EncodedOffsets, OffsetSet } from "./offset-set.ts";
 
-export type EncodedReady = [deliveries: number, offsets: EncodedOffsets][];
+export type EncodedReady = [deliveries: number, offsets: Uint8Array][];
 
-/** Invariant: no offset has two counts, and no set is empty. */
+/** Invariant: no offset has two counts. */
 export class ReadyRecords {
   readonly #byDeliveries = new Map<number, OffsetSet>();
 
@@ -12,10 +14,6 @@ export class ReadyRecords {
     let size = 0;
     for (const offsets of this.#byDeliveries.values()) size += offsets.size;
     return size;
-  }
-
-  add(start: number, end: number, deliveries: number): void {
-    if (end > start) this.of(deliveries).add(start, end);
   }
 
   /** The set of those delivered so often, to add to. */
@@ -30,34 +28,34 @@ export class ReadyRecords {
     return false;
   }
 
-  /** The first one at `from` or after it; Infinity if there is none. */
-  next(from: number): number {
+  /** The first one at `from` or after it that is not in `except`; Infinity if there is none. */
+  next(from: number, except: OffsetSet): number {
     let next = Infinity;
-    for (const offsets of this.#byDeliveries.values()) next = Math.min(next, offsets.nextIn(from));
+    for (const offsets of this.#byDeliveries.values()) next = Math.min(next, offsets.nextIn(from, except));
     return next;
   }
 
-  /** Where the ones in a row from `start` on, which is one, end; at `limit` at the latest. */
-  endOf(start: number, limit: number): number {
-    for (const offsets of this.#byDeliveries.values()) if (offsets.has(start)) return offsets.nextOut(start, limit);
-    return start;
+  /** A copy of those from `start` to `end`, whatever their count. */
+  within(start: number, end: number): OffsetSet {
+    const found = new OffsetSet();
+    for (const offsets of this.#byDeliveries.values()) found.addAll(offsets.slice(start, end));
+    return found;
   }
 
-  /** Takes out what there is of `start` to `end`, in the order of the offsets. */
-  take(start: number, end: number, onPart: OnPart): void {
-    if (start >= end) return;
-    const parts: [number, number, number][] = [];
+  /** Takes out what there is of `wanted`. */
+  take(wanted: OffsetSet, onPart: OnPart): void {
     for (const [deliveries, offsets] of this.#byDeliveries) {
-      for (let at = offsets.nextIn(start); at < end; at = offsets.nextIn(at)) {
-        const to = offsets.nextOut(at, end);
-        parts.push([at, to, deliveries]);
-        offsets.remove(at, to);
-        at = to;
-      }
+      const taken = offsets.take(wanted);
+      if (offsets.size === 0) this.#byDeliveries.delete(deliveries);
+      if (taken.size > 0) onPart(taken, deliveries);
+    }
+  }
+
+  dropBelow(offset: number): void {
+    for (const [deliveries, offsets] of this.#byDeliveries) {
+      offsets.remove(0, offset);
       if (offsets.size === 0) this.#byDeliveries.delete(deliveries);
     }
-    if (parts.length > 1) parts.sort((a, b) => a[0] - b[0]);
-    for (const [from, to, deliveries] of parts) onPart(from, to, deliveries);
   }
 
   clear(): void {
@@ -66,12 +64,12 @@ export class ReadyRecords {
 
   encode(): EncodedReady {
     const sets = [...this.#byDeliveries].filter(([, { size }]) => size > 0).sort(([a], [b]) => a - b);
-    return sets.map(([deliveries, offsets]) => [deliveries, offsets.encode()]);
+    return sets.map(([deliveries, offsets]) => [deliveries, packOffsets(offsets)]);
   }
 
   /** Only for what {@link encode} gave. */
   load(encoded: EncodedReady): void {
     this.clear();
-    for (const [deliveries, offsets] of encoded) this.of(deliveries).load(offsets);
+    for (const [deliveries, offsets] of encoded) this.#byDeliveries.set(deliveries, unpackCommitted(offsets));
   }
 }

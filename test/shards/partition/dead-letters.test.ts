@@ -2,6 +2,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { BatchReader } from "../../../src/records/batch-reader.ts";
 import { BatchWriter } from "../../../src/records/batch-writer.ts";
+import { OffsetSet } from "../../../src/records/offset-set.ts";
 import { Codec, Entry } from "../../../src/records/entry.ts";
 import type { BatchRecord } from "../../../src/records/record.ts";
 import { LogError } from "../../../src/log/types.ts";
@@ -71,7 +72,7 @@ class World {
     }
     const settings = { leaseMs: 1_000, deliveriesMax: 1, deadLetter: TOPIC, keyOrdered: false };
     applyGroupCommand(this.groups, { op: "open", group: GROUP, settings, from: 0 }, end);
-    const lease = { op: "lease", group: GROUP, consumer: "c", leaseMs: 1_000, ranges: [0, end] } as const;
+    const lease = { op: "lease", group: GROUP, consumer: "c", leaseMs: 1_000, offsets: OffsetSet.of(0, end) } as const;
     const { leaseId } = applyGroupCommand(this.groups, lease, end).lease!;
     applyGroupCommand(this.groups, { op: "expire", group: GROUP, leaseId }, end);
   }

@@ -1,5 +1,6 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { OffsetSet } from "../../../src/records/offset-set.ts";
 import { QueueState } from "../../../shards/partition/groups/queue-state.ts";
 import { QueueDeadlines } from "../../../shards/partition/queue-deadlines.ts";
 import { fakeTime } from "../host/fake-time.ts";
@@ -16,7 +17,7 @@ function queue(): { state: QueueState; time: ReturnType<typeof fakeTime>; lead: 
 
 deadlines("a lease ends when its time is over, and with a new leader it runs anew in full", () => {
   const { state, time, lead } = queue();
-  state.lease(1, "a", 100, [0, 1], END);
+  state.lease(1, "a", 100, OffsetSet.of(0, 1), END);
   const first = lead();
   time.advance(99);
   assert.equal(first.take().leaseIds, []);
@@ -30,7 +31,7 @@ deadlines("a lease ends when its time is over, and with a new leader it runs ane
 
 deadlines("a lease does not end while its extension is on its way", () => {
   const { state, time, lead } = queue();
-  state.lease(1, "a", 100, [0, 1], END);
+  state.lease(1, "a", 100, OffsetSet.of(0, 1), END);
   const leader = lead();
   time.advance(99);
   leader.extending(1);
@@ -47,9 +48,9 @@ deadlines("a lease does not end while its extension is on its way", () => {
 
 deadlines("a lease that was settled is not told of", () => {
   const { state, time, lead } = queue();
-  state.lease(1, "a", 100, [0, 1], END);
+  state.lease(1, "a", 100, OffsetSet.of(0, 1), END);
   const leader = lead();
-  state.ack(1, "a", [0, 1]);
+  state.ack(1, "a", OffsetSet.of(0, 1));
   time.advance(200);
   assert.equal(leader.take().leaseIds, []);
   assert.is(leader.nextDueMs, Infinity);
@@ -58,13 +59,13 @@ deadlines("a lease that was settled is not told of", () => {
 deadlines("records put off by the same at about the same time share a parcel, and none is early", () => {
   const { state, time, lead } = queue();
   const leader = lead();
-  state.lease(1, "a", 100, [0, 2], END);
+  state.lease(1, "a", 100, OffsetSet.of(0, 2), END);
   const one = leader.parcelFor(1_000);
-  state.nack(1, "a", [0, 1], one.parcelId, one.delayMs);
+  state.nack(1, "a", OffsetSet.of(0, 1), one.parcelId, one.delayMs);
   time.advance(50);
   const other = leader.parcelFor(1_000);
   assert.is(other.parcelId, one.parcelId);
-  state.nack(1, "a", [1, 2], other.parcelId, other.delayMs);
+  state.nack(1, "a", OffsetSet.of(1, 2), other.parcelId, other.delayMs);
   time.advance(999);
   assert.equal(leader.take().parcelIds, [], "the second one has waited for 999 ms");
   time.advance(126);
@@ -90,7 +91,7 @@ deadlines("what waits for the wall clock comes due by then, far times by coarse 
   for (;; looks++) {
     const { parcelId, atMs: dueMs } = leader.wallParcelFor(atMs);
     assert.ok(dueMs <= atMs);
-    state.park(parcelId, dueMs, [0, 1], END);
+    state.park(parcelId, dueMs, OffsetSet.of(0, 1), END);
     leader.wallParcelRuns(dueMs);
     while (leader.take().parcelIds.length === 0) {
       time.advance(leader.nextDueMs - time.runtime.clock.monotonicMs());

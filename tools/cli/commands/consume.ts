@@ -2,6 +2,7 @@ import process from "node:process";
 import type { CAC } from "cac";
 import type { Client } from "../../../src/client/client.ts";
 import type { ConsumerRecord } from "../../../src/client/consumer-records.ts";
+import type { QueueOptions } from "../../../src/client/queue-options.ts";
 import { UsageError } from "../errors.ts";
 import { parseFrom } from "../parse-from.ts";
 import { stopSignal } from "../stop-signal.ts";
@@ -13,6 +14,10 @@ interface ConsumeFlags {
   readonly max?: number;
   readonly group?: string;
   readonly queue?: string;
+  readonly leaseMs?: unknown;
+  readonly deliveriesMax?: unknown;
+  readonly deadLetter?: string;
+  readonly keyOrdered?: boolean;
   readonly untilEnd?: boolean;
   readonly json?: boolean;
 }
@@ -28,10 +33,17 @@ export function consumeCommand(cli: CAC): void {
     .option("--until-end", "Stop at what is there now")
     .option("--group <name>", "Share the partitions with all consumers of this group, and go on where it was")
     .option("--queue <group>", "Take records from this group's queue, and acknowledge each one that was printed")
+    .option(
+      "--lease-ms <n>",
+      "Queue: how long a record is one consumer's (30000). What is given last holds for all of it",
+    )
+    .option("--dead-letter <topic>", "Queue: where records go that were given up")
+    .option("--deliveries-max <n>", "Queue: after so many deliveries (5 with --dead-letter)")
+    .option("--key-ordered", "Queue: one record of a key at a time, in order")
     .option("--json", "JSON lines with topic, partition, offset, timestamp, key, value")
     .example("raftline consume orders --from earliest --max 10")
     .example("raftline consume orders --group stock")
-    .example("raftline consume orders --queue mail --max 10")
+    .example("raftline consume orders --queue mail --dead-letter orders.dead --max 10")
     .action(runConsume);
 }
 
@@ -40,6 +52,9 @@ async function runConsume(topic: string, flags: ConsumeFlags): Promise<void> {
   if (!(max >= 0)) throw new UsageError("--max wants a number");
   if (flags.group !== undefined && (flags.queue !== undefined || flags.untilEnd)) {
     throw new UsageError("--group goes neither with --queue nor with --until-end");
+  }
+  if (flags.queue === undefined && Object.keys(queueFlags(flags)).length > 0) {
+    throw new UsageError("--lease-ms, --dead-letter, --deliveries-max and --key-ordered go with --queue");
   }
   await withClient(flags.bootstrap, async (client) => {
     if (flags.queue !== undefined) return await takeFromQueue(client, String(topic), max, flags);
@@ -69,8 +84,23 @@ function beginning({ from }: ConsumeFlags): { readonly from?: ReturnType<typeof 
   return from === undefined ? {} : { from: parseFrom("--from", from) };
 }
 
+/** Those that were given. */
+function queueFlags({ leaseMs, deliveriesMax, deadLetter, keyOrdered }: ConsumeFlags): Partial<QueueOptions> {
+  return {
+    ...(leaseMs === undefined ? {} : { leaseMs: wholeNumber("--lease-ms", leaseMs) }),
+    ...(deliveriesMax === undefined ? {} : { deliveriesMax: wholeNumber("--deliveries-max", deliveriesMax) }),
+    ...(deadLetter === undefined ? {} : { deadLetter: String(deadLetter) }),
+    ...(keyOrdered ? { keyOrdered } : {}),
+  };
+}
+
+function wholeNumber(flag: string, value: unknown): number {
+  if (typeof value === "number" && Number.isSafeInteger(value)) return value;
+  throw new UsageError(`${flag} wants a whole number, not ${value}`);
+}
+
 async function takeFromQueue(client: Client, topic: string, max: number, flags: ConsumeFlags): Promise<void> {
-  const queue = client.queue(topic, { group: String(flags.queue), ...beginning(flags) });
+  const queue = client.queue(topic, { group: String(flags.queue), ...beginning(flags), ...queueFlags(flags) });
   stopSignal().then(() => queue.close());
   let printed = 0;
   if (max > 0) {

@@ -2,6 +2,7 @@ import type { CAC } from "cac";
 import Table from "cli-table3";
 import type { AdminClient } from "../../../src/client/admin.ts";
 import { type GroupInPartition, summarizeGroups } from "../../../src/client/groups.ts";
+import { RaftlineError } from "../../../src/wire/errors.ts";
 import { UsageError } from "../errors.ts";
 import { parseFrom } from "../parse-from.ts";
 import { BOOTSTRAP_OPTION, withClient } from "../with-client.ts";
@@ -43,7 +44,7 @@ function workOf(action: string, name: string | undefined, flags: GroupFlags): Wo
   }
   if (name === undefined) throw new UsageError("a group's name is missing");
   const group = String(name);
-  if (action === "describe") return (admin) => everywhere(admin, group, flags);
+  if (action === "describe") return (admin) => describe(admin, group, flags);
   if (flags.topic === undefined) throw new UsageError(`group ${action} wants --topic`);
   const topic = String(flags.topic);
   const force = flags.force ?? false;
@@ -62,6 +63,13 @@ function workOf(action: string, name: string | undefined, flags: GroupFlags): Wo
     default:
       throw new UsageError(`group ${action}: not one of list, describe, reset, delete`);
   }
+}
+
+async function describe(admin: AdminClient, group: string, flags: GroupFlags): Promise<GroupInPartition[]> {
+  const places = await everywhere(admin, group, flags);
+  if (places.length > 0) return places;
+  const where = flags.topic === undefined ? "" : ` in topic "${flags.topic}"`;
+  throw new RaftlineError("UNKNOWN_GROUP", `there is no group "${group}"${where}`);
 }
 
 async function everywhere(admin: AdminClient, group: string, { topic }: GroupFlags): Promise<GroupInPartition[]> {

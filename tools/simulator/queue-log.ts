@@ -1,19 +1,25 @@
-/** Follows a partition's log as it is committed, and holds the end of each lease against the time it was given for. */
+/**
+ * Follows partitions' logs as they are committed: holds the end of each lease against the time it was given for, and what
+ * key-ordered queues give out against the keys.
+ */
 import { decodePartitionCommand } from "../../shards/partition/commands.ts";
 import { applyGroupCommand } from "../../shards/partition/groups/apply-group-command.ts";
 import type { GroupCommand } from "../../shards/partition/groups/group-commands.ts";
+import type { DeliveredRecords } from "../../shards/partition/groups/leases.ts";
 import { GroupTable } from "../../shards/partition/groups/group-table.ts";
 import { type Entry, EntryKind } from "../../src/records/entry.ts";
 import type { Violation } from "./history.ts";
+import { KeyOrder } from "./key-order.ts";
 
 interface Followed {
   readonly groups: GroupTable;
+  readonly keys: KeyOrder;
   /** When each lease began to run, somewhere, for the first time: its leader counts from then or from later. */
   readonly sinceMs: Map<number, number>;
   lastIndex: number;
 }
 
-export class LeaseClock {
+export class QueueLog {
   readonly #partitions = new Map<number, Followed>();
   readonly #nowMs: () => number;
   readonly #fail: (violation: Violation) => void;
@@ -29,18 +35,20 @@ export class LeaseClock {
   committed(group: number, entry: Entry): void {
     let followed = this.#partitions.get(group);
     if (followed === undefined) {
-      this.#partitions.set(group, followed = { groups: new GroupTable(), sinceMs: new Map(), lastIndex: 0 });
+      followed = { groups: new GroupTable(), keys: new KeyOrder(this.#fail), sinceMs: new Map(), lastIndex: 0 };
+      this.#partitions.set(group, followed);
     }
     // What had left the memory before it was seen leaves a gap: what follows cannot be judged.
     if (entry.index !== followed.lastIndex + 1) return;
     followed.lastIndex = entry.index;
+    if (entry.kind === EntryKind.batch) followed.keys.add(entry);
     if (entry.kind !== EntryKind.command) return;
     const command = decodePartitionCommand(entry);
     if (command.type === "trim") return followed.groups.trimmed(command.offset);
     for (const one of command.commands) this.#follow(group, followed, one, entry.nextOffset);
   }
 
-  #follow(shard: number, { groups, sinceMs }: Followed, command: GroupCommand, end: number): void {
+  #follow(shard: number, { groups, keys, sinceMs }: Followed, command: GroupCommand, end: number): void {
     const nowMs = this.#nowMs();
     if (command.op === "expire") {
       const lease = groups.queues.get(command.group)?.leases.get(command.leaseId);
@@ -53,7 +61,19 @@ export class LeaseClock {
       sinceMs.delete(command.leaseId);
     }
     const { code, lease } = applyGroupCommand(groups, command, end);
-    if (lease !== undefined) sinceMs.set(lease.leaseId, nowMs);
+    if (lease !== undefined) {
+      sinceMs.set(lease.leaseId, nowMs);
+      const queue = groups.queues.get(command.group)!;
+      if (queue.settings.keyOrdered) keys.leased(`shard ${shard}, ${command.group}`, queue, offsetsOf(lease.parts));
+    }
     if (command.op === "extend" && code === "") sinceMs.set(command.leaseId, nowMs);
+  }
+}
+
+function* offsetsOf(parts: readonly DeliveredRecords[]): Iterable<number> {
+  for (const { offsets } of parts) {
+    for (const [start, end] of offsets.ranges()) {
+      for (let offset = start; offset < end; offset++) yield offset;
+    }
   }
 }
