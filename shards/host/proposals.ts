@@ -9,7 +9,8 @@ interface Waiting {
 }
 
 export class Proposals {
-  #queue: Waiting[] = [];
+  /** Undefined below the head: what was settled pins whole batches, and what its waiter holds. */
+  #queue: (Waiting | undefined)[] = [];
   #head = 0;
   #bytes = 0;
 
@@ -43,6 +44,7 @@ export class Proposals {
 
   #take(): Waiting {
     const waiting = this.#queue[this.#head]!;
+    this.#queue[this.#head] = undefined;
     this.#head += 1;
     this.#bytes -= waiting.entry.byteLength;
     // Amortised: the array is cut once the dead half is the larger one.
