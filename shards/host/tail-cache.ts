@@ -45,10 +45,11 @@ export class TailCache {
   }
 
   #evictTo(replica: Replica, bytesKept: number): void {
-    const { log, applied } = replica.raft;
+    const { log, applied, durable } = replica.raft;
+    const last = Math.min(applied, durable);
     let over = log.tailBytes - bytesKept;
     let index = log.tailFirstIndex;
-    while (over > 0 && index <= applied) {
+    while (over > 0 && index <= last) {
       const [entry] = log.slice(index, index, Infinity) ?? [];
       if (!entry) return;
       over -= entry.byteLength;

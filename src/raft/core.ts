@@ -49,6 +49,8 @@ export class Core<E extends RaftEntry> {
   #term: number;
   #vote: NodeId;
   #commit: number;
+  /** The last index that this replica committed by counting, as a leader. */
+  #counted = 0;
   #applied: number;
   #hardStateChanged = false;
   #commitWritten: number;
@@ -107,9 +109,13 @@ export class Core<E extends RaftEntry> {
     return this.membership.current;
   }
 
-  /** May be applied: committed, and durable here. */
+  /**
+   * May be applied: committed, and durable here; or counted here by a leader. What it counted is on a majority's disks and
+   * was handed to its own before: should a restart find it missing there, the others have it. (A follower may hear that an
+   * entry is committed before it has handed it on, and what applying it writes must come after it.)
+   */
   get applicable(): number {
-    return Math.min(this.#commit, this.ledger.durableIndex);
+    return Math.max(Math.min(this.#commit, this.ledger.durableIndex), this.#counted);
   }
 
   /** Monotonic ms when the node of this group's leader was last heard. */
@@ -170,6 +176,11 @@ export class Core<E extends RaftEntry> {
     }
     this.#commit = index;
     return true;
+  }
+
+  /** A leader has counted a majority's acknowledgements. */
+  commitCounted(index: number): void {
+    if (this.commitTo(index)) this.#counted = index;
   }
 
   /** Entries up to `index` are applied; returns whether the configuration changed. */

@@ -27,8 +27,11 @@ export class Leadership<E extends RaftEntry> implements MatchSource {
   readonly #core: Core<E>;
   readonly #reads = new ReadRounds();
   readonly #lease: ReadLease<E>;
-  /** Proposed and not committed; counted by proposal, so that nothing is ever subtracted that was not added. */
-  readonly #uncommitted: InflightWindow;
+  /**
+   * Proposed and not committed, or not durable here: a slow disk's leader may not run ahead of it without a bound. Counted
+   * by proposal, so that nothing is ever subtracted that was not added.
+   */
+  readonly #unsettled: InflightWindow;
   /** No change of the configuration before this index is applied. */
   #changeIndex: number;
   #transfer: Transfer | undefined;
@@ -37,7 +40,7 @@ export class Leadership<E extends RaftEntry> implements MatchSource {
 
   constructor(core: Core<E>) {
     this.#core = core;
-    this.#uncommitted = new InflightWindow(Infinity, core.limits.uncommittedBytesMax);
+    this.#unsettled = new InflightWindow(Infinity, core.limits.uncommittedBytesMax);
     this.replication = new Replication(core);
     this.#lease = new ReadLease(core, this.replication.followers);
     this.replication.setMembers(membersOf(core.configuration));
@@ -70,13 +73,13 @@ export class Leadership<E extends RaftEntry> implements MatchSource {
     if (this.#transfer || this.#isLeaving) return { ok: false, code: "TRANSFERRING" };
     let bytes = 0;
     for (const entry of entries) bytes += entry.byteLength;
-    const { count, bytes: waiting } = this.#uncommitted;
+    const { count, bytes: waiting } = this.#unsettled;
     if (count > 0 && waiting + bytes > this.#core.limits.uncommittedBytesMax) {
       return { ok: false, code: "UNCOMMITTED_FULL" };
     }
     const firstIndex = this.#core.log.lastIndex + 1;
     for (const entry of entries) this.#append(entry);
-    if (bytes > 0) this.#uncommitted.add(this.#core.log.lastIndex, bytes);
+    if (bytes > 0) this.#unsettled.add(this.#core.log.lastIndex, bytes);
     return { ok: true, firstIndex, term: this.#core.term };
   }
 
@@ -136,13 +139,14 @@ export class Leadership<E extends RaftEntry> implements MatchSource {
 
   /** Commits what a quorum has, if it is of this term: older entries only come along (Raft §5.4.2). */
   advance(): void {
-    const { configuration, commit, log, term } = this.#core;
+    const { configuration, commit, log, term, ledger } = this.#core;
     const index = quorumIndex(configuration, this);
-    if (index <= commit || log.term(index) !== term) return;
-    this.#core.commitTo(index);
-    this.#uncommitted.freeTo(index);
-    this.replication.committed();
-    this.#serveAlone();
+    if (index > commit && log.term(index) === term) {
+      this.#core.commitCounted(index);
+      this.replication.committed();
+      this.#serveAlone();
+    }
+    this.#unsettled.freeTo(Math.min(this.#core.commit, ledger.durableIndex));
   }
 
   /**

@@ -8,7 +8,7 @@ export interface RaftLimits {
   readonly appendBytesMax: number;
   /** Bytes asked of the log at a time for a follower that is behind what is in memory. */
   readonly loadBytesMax: number;
-  /** Bytes proposed and not yet committed; one proposal always fits. Above it: `UNCOMMITTED_FULL`. */
+  /** Bytes proposed and not yet committed, and durable on the leader's own disk; one proposal always fits. Above it: `UNCOMMITTED_FULL`. */
   readonly uncommittedBytesMax: number;
   /** Reads that wait for a confirmation of leadership; more are refused. */
   readonly readsMax: number;

@@ -83,6 +83,11 @@ export class Raft<E extends RaftEntry> {
     return this.#core.applied;
   }
 
+  /** Up to here the log is on this replica's disk. A leader may have applied more. */
+  get durable(): number {
+    return this.#core.ledger.durableIndex;
+  }
+
   /** The configuration in use: that of the last configuration entry that was applied. */
   get configuration(): Configuration {
     return this.#core.configuration;

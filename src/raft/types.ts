@@ -191,7 +191,7 @@ export interface Ready<E extends RaftEntry> {
   readonly entries: readonly E[];
   readonly messages: readonly Message<E>[];
   readonly messagesAfterPersist: readonly Message<E>[];
-  /** Highest index that may be applied: committed, and durable here. */
+  /** Highest index that may be applied: committed, and durable here or, for a leader, on a majority's disks. */
   readonly committedIndex: number;
   readonly loads: readonly LoadRequest[];
   readonly reads: readonly ReadState[];

@@ -6,7 +6,7 @@ import { WriteLedger } from "../../src/raft/write-ledger.ts";
 import { Cluster } from "./harness.ts";
 import { accepted, append, voteRequest, voteResponse } from "./messages.ts";
 import { Solo } from "./solo.ts";
-import { group } from "./test-entry.ts";
+import { group, TestEntry } from "./test-entry.ts";
 
 const reports = suite("durability reports");
 
@@ -29,17 +29,38 @@ reports("a leader sends entries while its own disk writes, and counts itself whe
   assert.is(solo.raft.commit, 2);
 });
 
-reports("a leader may commit what its own disk does not have yet, but does not apply it", () => {
+reports("a leader commits and applies what a majority has, though its own disk does not have it yet", () => {
   const solo = new Solo();
   solo.lead();
   solo.slow = true;
   solo.propose("a");
   solo.receive(accepted({ from: 2, term: 1 }, 2), accepted({ from: 3, term: 1 }, 2));
-  assert.is(solo.raft.commit, 2);
-  assert.is(solo.raft.applied, 1);
-  solo.persist();
   solo.sent();
+  assert.equal([solo.raft.commit, solo.raft.applied, solo.raft.durable], [2, 2, 1]);
+  solo.persist();
+  assert.is(solo.raft.durable, 2);
+});
+
+reports("a follower applies what is committed when it is on its own disk", () => {
+  const solo = new Solo();
+  solo.slow = true;
+  solo.receive(append({ from: 2, term: 1 }, [0, 0], [1, 1], 2));
+  assert.equal([solo.raft.commit, solo.raft.applied], [2, 0]);
+  solo.persist();
   assert.is(solo.raft.applied, 2);
+});
+
+reports("a leader whose own disk stands still takes no more than it may hold", () => {
+  const solo = new Solo({ limits: { uncommittedBytesMax: 15 } });
+  solo.lead();
+  solo.slow = true;
+  solo.propose("a");
+  solo.receive(accepted({ from: 2, term: 1 }, 2), accepted({ from: 3, term: 1 }, 2));
+  assert.is(solo.raft.applied, 2);
+  const more = () => solo.raft.propose([new TestEntry("b")], 0);
+  assert.equal(more(), { ok: false, code: "UNCOMMITTED_FULL" });
+  solo.persist();
+  assert.ok(more().ok);
 });
 
 reports("a single voter commits only after its own fsync", () => {
