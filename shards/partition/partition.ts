@@ -163,7 +163,13 @@ export class Partition {
   }
 
   async offsetAtTime(timeMs: number): Promise<number> {
-    const index = await this.#options.log.seekTime(this.replica.group, timeMs);
+    const { group, raft } = this.replica;
+    const { log } = this.#options;
+    // Of what is not on this disk yet the log knows nothing.
+    let index = log.group(group) ? await log.seekTime(group, timeMs) : raft.log.firstIndex;
+    for (let entry = raft.log.entry(index); index <= raft.applied; entry = raft.log.entry(++index)) {
+      if (entry === undefined || entry.maxTimestampMs >= timeMs) break;
+    }
     return Math.max(this.startOffset, await this.offsetAtIndex(index));
   }
 
