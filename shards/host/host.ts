@@ -23,11 +23,20 @@ export interface MessageSink {
   heardMs(peer: NodeId): number;
 }
 
+/** Reads without a round of messages, for all groups of a node: "Leases" in src/raft/README.md. */
+export interface LeaseOptions {
+  /** How many times as fast as the slowest node's monotonic clock any other may run; undefined for no leases. */
+  readonly clockDriftMax: number | undefined;
+  /** Votes may have been promised from this node's disk in an earlier run. */
+  readonly mayHavePromised: boolean;
+}
+
 export interface HostOptions {
   readonly runtime: Runtime;
   readonly nodeId: NodeId;
   readonly log: Log;
   readonly limits: HostLimits;
+  readonly leases: LeaseOptions;
   readonly sink: MessageSink;
   /** Of {@link readTails}; taken out as the groups start. */
   readonly tails: Map<GroupId, Entry>;
@@ -89,6 +98,10 @@ export class Host implements ReplicaHost {
 
   get electionTimeoutMs(): number {
     return this.#options.limits.electionTimeoutMs;
+  }
+
+  get leases(): LeaseOptions {
+    return this.#options.leases;
   }
 
   get applyReadBytesMax(): number {

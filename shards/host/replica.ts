@@ -23,6 +23,7 @@ export interface ReplicaHost {
   random(): number;
   heardMs(peer: NodeId): number;
   readonly electionTimeoutMs: number;
+  readonly leases: Pick<RaftOptions<Entry>, "clockDriftMax" | "mayHavePromised">;
   /** Something is to be done for this replica in the next turn. */
   wake(replica: Replica): void;
   /** Entries that are not in memory, from the log. */
@@ -107,6 +108,7 @@ export class Replica implements Timed {
       applied: checkpoint?.index ?? 0,
       nowMs: host.nowMs(),
       electionTimeoutMs: host.electionTimeoutMs,
+      ...host.leases,
       random: () => host.random(),
       peerHeardMs: (peer) => host.heardMs(peer),
       vouched: options.vouched && recovered?.suspect !== true,

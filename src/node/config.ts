@@ -35,6 +35,11 @@ export const NodeConfigSchema = Type.Object({
     }),
     { minItems: 1, maxItems: 1000 },
   )),
+  /**
+   * Reads are answered under leases: see README.md for what that rests on. Any node's monotonic clock runs at most so many
+   * times as fast as any other's. Left out: no promise rests on clocks.
+   */
+  clockDriftMax: Type.Optional(Type.Number({ minimum: 1.001, maximum: 2 })),
   logLevel: Type.Optional(
     Type.Union([Type.Literal("debug"), Type.Literal("info"), Type.Literal("warn"), Type.Literal("error")]),
   ),
@@ -53,7 +58,7 @@ export interface ConfigSources {
 }
 
 const checker = TypeCompiler.Compile(NodeConfigSchema);
-const NUMBERS = ["nodeId", "clientPort", "peerPort", "adminPort"];
+const NUMBERS = ["nodeId", "clientPort", "peerPort", "adminPort", "clockDriftMax"];
 const TEXTS = ["clusterId", "dataFolder", "host", "advertisedHost", "peerSecret", "logLevel"];
 
 /**

@@ -8,6 +8,8 @@ import { readNodeFile, writeNodeFile } from "./node-file.ts";
 export interface DataFolder {
   readonly path: string;
   readonly memory: Memory;
+  /** In an earlier run. */
+  readonly mayHavePromised: boolean;
   readonly lock: DiskLock;
 }
 
@@ -16,6 +18,8 @@ export interface FolderOwner {
   readonly nodeId: number;
   /** Nobody else can know of a node that is alone. */
   readonly isAlone: boolean;
+  /** Votes are promised from now on: it reads under leases. */
+  readonly holdsVotes: boolean;
 }
 
 /**
@@ -25,7 +29,7 @@ export interface FolderOwner {
  */
 export async function openDataFolder(runtime: Runtime, path: string, owner: FolderOwner): Promise<DataFolder> {
   const { disk } = runtime;
-  const { clusterId, nodeId, isAlone } = owner;
+  const { clusterId, nodeId, isAlone, holdsVotes } = owner;
   const lock = await disk.lock(path);
   try {
     const before = await readNodeFile(disk, path);
@@ -41,11 +45,14 @@ export async function openDataFolder(runtime: Runtime, path: string, owner: Fold
       incarnation: (before?.incarnation ?? 0) + 1,
       runs: before?.runs ?? [],
       past: before?.past ?? (isAlone ? "whole" : "unproven"),
+      // For good: when the last promise is over, only somebody who was not stopped could say.
+      holdsVotes: holdsVotes || before?.holdsVotes === true,
       doubted: before?.doubted ?? [],
       met: before?.met ?? [],
     };
     await writeNodeFile(disk, path, content);
-    return { path, memory: new Memory(runtime, path, content), lock };
+    const mayHavePromised = before?.holdsVotes === true;
+    return { path, memory: new Memory(runtime, path, content), mayHavePromised, lock };
   } catch (error) {
     await lock.release();
     throw error;

@@ -21,7 +21,8 @@ export class Memory {
   readonly incarnation: number;
   readonly #runtime: Runtime;
   readonly #folder: string;
-  readonly #owner: { readonly clusterId: string; readonly nodeId: NodeId };
+  /** As long as this run lasts. */
+  readonly #fixed: Pick<NodeFileContent, "clusterId" | "nodeId" | "holdsVotes">;
   /** The runs on this folder that spoke to anyone. */
   readonly #runs: number[];
   #hasRun = false;
@@ -37,10 +38,10 @@ export class Memory {
   #writing: Promise<void> | undefined;
 
   constructor(runtime: Runtime, folder: string, content: NodeFileContent) {
-    const { clusterId, nodeId, incarnation, runs, met, doubted, past } = content;
+    const { clusterId, nodeId, holdsVotes, incarnation, runs, met, doubted, past } = content;
     this.#runtime = runtime;
     this.#folder = folder;
-    this.#owner = { clusterId, nodeId };
+    this.#fixed = { clusterId, nodeId, holdsVotes };
     this.incarnation = incarnation;
     this.#runs = [...runs];
     this.#met = new Map(met.map(({ id, run }) => [id, run]));
@@ -141,7 +142,7 @@ export class Memory {
     const past = this.#nextPast;
     const met = [...this.#met].map(([id, run]) => ({ id, run }));
     const { incarnation } = this;
-    const content = { ...this.#owner, incarnation, runs: [...this.#runs], past, doubted: [...this.#doubted], met };
+    const content = { ...this.#fixed, incarnation, runs: [...this.#runs], past, doubted: [...this.#doubted], met };
     try {
       await writeNodeFile(this.#runtime.disk, this.#folder, content);
       this.#changesSaved = changes;

@@ -13,6 +13,8 @@ const ContentSchema = Type.Object({
   incarnation: Type.Integer(),
   runs: Type.Array(Type.Integer()),
   past: Type.Union([Type.Literal("unproven"), Type.Literal("lost"), Type.Literal("whole")]),
+  /** Votes were promised from this folder, in this run or an earlier one: a restart does not know until when. */
+  holdsVotes: Type.Optional(Type.Boolean()),
   doubted: Type.Array(Type.Integer()),
   met: Type.Array(Type.Object({ id: Type.Integer(), run: Type.Integer() })),
 });

@@ -135,6 +135,7 @@ export class RaftlineNode {
       nodeId,
       log,
       limits,
+      leases: { clockDriftMax: config.clockDriftMax, mayHavePromised: folder.mayHavePromised },
       sink: this.peers,
       tails,
       onLeader: (group, term, leader) => this.routing.observe(group, term, leader),
@@ -217,7 +218,9 @@ export class RaftlineNode {
   static async open(config: NodeConfig, options: NodeOptions): Promise<RaftlineNode> {
     const { runtime } = options;
     const { clusterId, nodeId, nodes } = config;
-    const folder = await openDataFolder(runtime, config.dataFolder, { clusterId, nodeId, isAlone: nodes.length === 1 });
+    const holdsVotes = config.clockDriftMax !== undefined;
+    const owner = { clusterId, nodeId, isAlone: nodes.length === 1, holdsVotes };
+    const folder = await openDataFolder(runtime, config.dataFolder, owner);
     const undo = [() => folder.lock.release()];
     try {
       const damages = new Damages();

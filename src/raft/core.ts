@@ -84,8 +84,8 @@ export class Core<E extends RaftEntry> {
     invariant(this.#commit <= log.lastIndex, `commit ${this.#commit} is past the log's end ${log.lastIndex}`);
     const drift = this.clockDriftMax ?? 1;
     invariant(drift >= 1 && drift < Infinity, `no clock runs ${drift} times as fast as a faster one`);
-    // What it promised before it was stopped it has forgotten.
-    if (hardState.term > 0) this.hold.promise(options.nowMs);
+    const mayHavePromised = this.clockDriftMax !== undefined || options.mayHavePromised === true;
+    if (hardState.term > 0 && mayHavePromised) this.hold.holdUntil(options.nowMs + this.electionTimeoutMs);
     invariant(hardState.term >= this.log.lastTerm, `term ${hardState.term} and entries of term ${this.log.lastTerm}`);
   }
 

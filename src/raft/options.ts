@@ -33,9 +33,11 @@ export interface RaftOptions<E extends RaftEntry> {
   /**
    * If given, reads are answered without a round while a quorum has promised its votes: see "Leases" in README.md. The
    * fastest clock of the group runs at most this many times as fast as the slowest, 1 or more: reads may be stale if that
-   * is not true. All replicas of a group are given it, or none is.
+   * is not true. A follower that is not given it promises nothing, and no lease counts on it.
    */
   readonly clockDriftMax?: number;
+  /** It may have promised its vote before it was stopped, although it is given no `clockDriftMax` now. */
+  readonly mayHavePromised?: boolean;
   /**
    * What a follower behind the log's start is given. "checkpoint" (if left out): the last one, and its log begins there.
    * "start": the log's own start, so that all replicas' logs begin alike; for a host that can give a state for it.

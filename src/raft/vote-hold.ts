@@ -20,6 +20,11 @@ export class VoteHold {
     return this.#holdMs;
   }
 
+  /** What it promised before it was stopped it has forgotten: all of a promise may be left. */
+  holdUntil(ms: number): void {
+    this.untilMs = ms;
+  }
+
   holds(nowMs: number): boolean {
     return nowMs < this.untilMs;
   }

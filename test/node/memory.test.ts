@@ -1,6 +1,6 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { openDataFolder } from "../../src/node/data-folder.ts";
+import { type DataFolder, openDataFolder } from "../../src/node/data-folder.ts";
 import type { Memory } from "../../src/node/memory.ts";
 import { readNodeFile, writeNodeFile } from "../../src/node/node-file.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
@@ -19,10 +19,14 @@ memory.before.each(() => {
 
 memory.after.each(() => removeFolder(folder));
 
-async function restart(isAlone = false): Promise<Memory> {
-  const opened = await openDataFolder(runtime, folder, { clusterId: "test", nodeId: 1, isAlone });
+async function open(isAlone: boolean, holdsVotes: boolean): Promise<DataFolder> {
+  const opened = await openDataFolder(runtime, folder, { clusterId: "test", nodeId: 1, isAlone, holdsVotes });
   await opened.lock.release();
-  return opened.memory;
+  return opened;
+}
+
+async function restart(isAlone = false): Promise<Memory> {
+  return (await open(isAlone, false)).memory;
 }
 
 function hello(runs: readonly number[], forgot = false): PeerHello {
@@ -114,6 +118,15 @@ memory("many changes at once are all there at the next start", async () => {
   await Promise.all(groups.slice(10).map((group) => own.trust(group)));
   const again = await restart();
   assert.equal(groups.filter((group) => again.doubts(group)), groups.slice(0, 10));
+});
+
+memory("that votes were promised is known at every later start, whatever is configured and written since", async () => {
+  assert.is((await open(true, false)).mayHavePromised, false);
+  assert.is((await open(true, true)).mayHavePromised, false, "not in a run before it");
+  const without = await open(true, false);
+  assert.is(without.mayHavePromised, true);
+  await without.memory.doubt(1_000);
+  assert.is((await open(true, false)).mayHavePromised, true);
 });
 
 memory.run();

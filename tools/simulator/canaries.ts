@@ -18,6 +18,7 @@ import { ProducerTable } from "../../shards/partition/producer-table.ts";
 import { type Canary, patch } from "./canary.ts";
 import { SimulatedDisk } from "./disk.ts";
 import { GROUP_CANARIES } from "./group-canaries.ts";
+import { LEASE_CANARIES } from "./lease-canaries.ts";
 import { QUEUE_CANARIES } from "./queue-canaries.ts";
 
 const CONFIGURATION_LATE_ENTRIES = 30;
@@ -237,6 +238,7 @@ export const CANARIES: readonly Canary[] = [
           },
       ),
   },
+  ...LEASE_CANARIES,
   ...QUEUE_CANARIES,
   ...GROUP_CANARIES,
 ];

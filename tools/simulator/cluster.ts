@@ -48,6 +48,9 @@ const LOG_LIMITS: Partial<LogLimits> = {
   searchBytes: 32 * 1024,
 };
 
+/** That a node of a cluster with leases starts without: its configuration is being changed. */
+const NO_LEASES_CHANCE = 0.1;
+
 const DATA_FOLDER = "data";
 const NO_BYTES = new Uint8Array(0);
 
@@ -66,10 +69,18 @@ interface Machine {
   rotten: boolean;
 }
 
+export interface ClockOptions {
+  /** The fastest monotonic clock of a node beside the slowest. */
+  readonly rateMax: number;
+  /** If given, reads are answered under leases, by the nodes whose configuration says so: not all of them always. */
+  readonly driftMax: number | undefined;
+}
+
 export interface ClusterOptions {
   readonly nodes: number;
   readonly scheduler: Scheduler;
   readonly random: SeededRandom;
+  readonly clocks: ClockOptions;
   readonly fail: (violation: Violation) => void;
   /** For the timeline that a failure prints. */
   readonly say: (text: string) => void;
@@ -142,7 +153,7 @@ export class SimulatedCluster {
   client(random: SeededRandom): SimulatedProcess {
     const id = CLIENT_MACHINES_FROM + this.#clients.length;
     const disk = new SimulatedDisk(random, { after: () => ({ cancel() {} }), defer() {} });
-    const process = this.#process(id, disk, random, () => 0);
+    const process = this.#process(id, disk, random, () => 0, 1);
     this.#clients.push(process);
     return process;
   }
@@ -158,7 +169,7 @@ export class SimulatedCluster {
     const machine = this.#machine(id);
     if (machine.process?.alive) return;
     const { random, fail, say } = this.#options;
-    const process = this.#process(id, machine.disk, random.fork(), () => machine.skewMs);
+    const process = this.#process(id, machine.disk, random.fork(), () => machine.skewMs, this.#drawRate());
     machine.process = process;
     process.turnMsMax = this.#turnMsMax;
     machine.node = undefined;
@@ -282,7 +293,13 @@ export class SimulatedCluster {
     this.network.crash(machine.id);
   }
 
-  #process(id: MachineId, disk: SimulatedDisk, random: SeededRandom, wallSkewMs: () => number): SimulatedProcess {
+  #process(
+    id: MachineId,
+    disk: SimulatedDisk,
+    random: SeededRandom,
+    wallSkewMs: () => number,
+    clockRate: number,
+  ): SimulatedProcess {
     const { scheduler, fail, say } = this.#options;
     const log: LogSink = {
       write: (level, message, fields) => say(`node ${id}: ${level} ${message} ${fields ? JSON.stringify(fields) : ""}`),
@@ -295,6 +312,7 @@ export class SimulatedCluster {
       disk: disk.attach(),
       log,
       wallSkewMs,
+      clockRate,
       onFatal: (reason, cause) => {
         say(`node ${id} ends itself: ${reason} (${cause})`);
         const machine = this.#machines[id - 1];
@@ -309,7 +327,17 @@ export class SimulatedCluster {
   #configOf(nodeId: MachineId): NodeConfig {
     const nodes = this.ids.map((id) => ({ id, host: HOST, port: PEER_PORT + id }));
     const ports = { clientPort: CLIENT_PORT + nodeId, peerPort: PEER_PORT + nodeId };
-    return { clusterId: "simulated", nodeId, dataFolder: DATA_FOLDER, host: HOST, nodes, ...ports };
+    const config = { clusterId: "simulated", nodeId, dataFolder: DATA_FOLDER, host: HOST, nodes, ...ports };
+    const { random, clocks: { driftMax } } = this.#options;
+    if (driftMax === undefined || random.chance(NO_LEASES_CHANCE)) return config;
+    return { ...config, clockDriftMax: driftMax };
+  }
+
+  /** Often as different as it may be: that is what breaks what is broken. */
+  #drawRate(): number {
+    const { random, clocks: { rateMax } } = this.#options;
+    if (rateMax === 1) return 1;
+    return random.pick([1, rateMax, 1 + random.next() * (rateMax - 1)]);
   }
 
   #addresses(): Map<MachineId, Address> {

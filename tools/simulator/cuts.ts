@@ -27,6 +27,13 @@ export class Cuts {
     return `node ${victim} is cut off from all`;
   }
 
+  /** As {@link alone}, and who dials across the cut is told that nothing listens there. */
+  rejected(victim: MachineId): string {
+    const others = this.#ids.filter((id) => id !== victim);
+    for (const other of others) this.#network.reject(victim, other);
+    return `node ${victim} is cut off from all, and seems to be gone`;
+  }
+
   oneWay(): string {
     const from = this.#random.pick(this.#ids);
     const to = this.#random.pick(this.#ids.filter((id) => id !== from));

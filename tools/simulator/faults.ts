@@ -17,6 +17,10 @@ export const STRIKES = [
   "bridge",
   "ring",
   "leaderAlone",
+  /** A leader is cut off by what answers in its place: connections break, and its port seems to refuse. */
+  "firewall",
+  /** A leader is cut off, and all others are killed and come back at once: before its leases are over. */
+  "restartFollowers",
   "syncError",
   "diskFull",
   "clockJump",
@@ -38,6 +42,8 @@ export const COLOURS = [
   "slowDisk",
   "busyNodes",
   "slowConsumer",
+  /** The nodes' monotonic clocks run at different rates. */
+  "clockDrift",
   /** A crash is a loss of power: of what was not synced anything may survive. */
   "powerLoss",
 ] as const;

@@ -36,6 +36,8 @@ export class SimulatedNetwork {
   readonly #listeners = new Map<string, { machine: MachineId; onConnection: (connection: Connection) => void }>();
   readonly #pairs = new Set<Pair>();
   readonly #blocked = new Set<number>();
+  /** Ways that are blocked, and where a dial is refused instead of being lost. */
+  readonly #rejected = new Set<number>();
   readonly #gates = new Map<MachineId, Gate>();
   /** Ports are given to machines for good, so that a cut can be told from a refusal. */
   readonly #known = new Map<string, MachineId>();
@@ -68,8 +70,18 @@ export class SimulatedNetwork {
     this.#blocked.add(way(from, to));
   }
 
+  /** Cuts both directions; what is connected breaks at once, and dials are refused. */
+  reject(a: MachineId, b: MachineId): void {
+    for (const each of [way(a, b), way(b, a)]) {
+      this.#blocked.add(each);
+      this.#rejected.add(each);
+    }
+    for (const pair of [...this.#pairs]) pair.breakBetween(a, b);
+  }
+
   heal(): void {
     this.#blocked.clear();
+    this.#rejected.clear();
     for (const pair of this.#pairs) pair.resume();
   }
 
@@ -112,10 +124,12 @@ export class SimulatedNetwork {
       this.#scheduler.after(this.#delayMs(), () => {
         if (settled) return;
         const target = this.#machineAt(name);
-        if (target !== undefined && (this.isBlocked(machine, target) || this.isBlocked(target, machine))) return;
+        const isRejected = target !== undefined && this.#rejected.has(way(machine, target));
+        const isBlocked = target !== undefined && (this.isBlocked(machine, target) || this.isBlocked(target, machine));
+        if (isBlocked && !isRejected) return;
         timer.cancel();
         const listener = this.#listeners.get(name);
-        if (!listener) return reject(new NetworkError("REFUSED", `nothing listens on ${name}`));
+        if (!listener || isRejected) return reject(new NetworkError("REFUSED", `nothing listens on ${name}`));
         resolve(this.#establish(machine, listener, address));
       });
     });
@@ -180,6 +194,13 @@ class Pair {
 
   resume(): void {
     for (const end of this.#ends) end.pump();
+  }
+
+  /** Both ends hear of it. */
+  breakBetween(a: MachineId, b: MachineId): void {
+    if (this.#ends.some((end) => end.machine === a) && this.#ends.some((end) => end.machine === b)) {
+      for (const end of this.#ends) end.break();
+    }
   }
 
   /** The dead end says nothing to its own; the other hears of it, if it can be reached. */
@@ -268,6 +289,14 @@ class End implements Connection {
     this.#queuedBytes = 0;
     this.#send(undefined);
     this.#closeSoon(undefined);
+  }
+
+  /** What is on the way is lost, and its owner hears that the connection is reset. */
+  break(): void {
+    if (this.closed) return;
+    this.#queue = [];
+    this.#queuedBytes = 0;
+    this.#closeSoon(new NetworkError("RESET", "the connection was reset"));
   }
 
   /** Its process was killed: no handler is called any more; the system tells the other end. */

@@ -22,6 +22,8 @@ export interface ProcessOptions {
   readonly log: LogSink;
   /** Added to the wall clock; the monotonic one is never moved. */
   readonly wallSkewMs: () => number;
+  /** How fast the monotonic clock, and with it every timer, runs. */
+  readonly clockRate: number;
   /** The process ended itself (`runtime.fatal`). */
   readonly onFatal: (reason: string, cause: unknown) => void;
   /** Something was thrown that nobody caught: a real process would be gone. */
@@ -33,6 +35,9 @@ const EPOCH_MS = 1_767_225_600_000;
 
 /** Keeps the order of what was held up by a pause, without taking noticeable time. */
 const SQUEEZE = 1e-6;
+
+/** A timer is not early by the clock of its process, however that rounds. */
+const ROUNDING_MS = 1e-6;
 
 /** Cancelled by its owner even when the process was paused as it came due. */
 class ProcessTimer implements Timer {
@@ -67,19 +72,20 @@ export class SimulatedProcess {
   readonly #turn = (): void => this.#whenRunning(this.#options.scheduler.nowMs, this.#runDeferred);
 
   constructor(options: ProcessOptions) {
-    const { scheduler, random, network, disk, machine, log, wallSkewMs, onFatal } = options;
+    const { scheduler, random, network, disk, machine, log, wallSkewMs, clockRate, onFatal } = options;
     this.#options = options;
     this.runtime = {
       clock: {
-        monotonicMs: () => scheduler.nowMs,
+        monotonicMs: () => scheduler.nowMs * clockRate,
         wallMs: () => Math.floor(EPOCH_MS + scheduler.nowMs + wallSkewMs()),
       },
       random,
       timers: {
         after: (delayMs, callback) => {
           const timer = new ProcessTimer(callback);
-          const dueMs = scheduler.nowMs + delayMs;
-          timer.event = scheduler.after(delayMs, () => this.#whenRunning(dueMs, timer.fire));
+          const trueDelayMs = clockRate === 1 || delayMs <= 0 ? delayMs : delayMs / clockRate + ROUNDING_MS;
+          const dueMs = scheduler.nowMs + trueDelayMs;
+          timer.event = scheduler.after(trueDelayMs, () => this.#whenRunning(dueMs, timer.fire));
           return timer;
         },
         defer: (callback) => {

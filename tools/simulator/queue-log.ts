@@ -11,6 +11,9 @@ import { type Entry, EntryKind } from "../../src/records/entry.ts";
 import type { Violation } from "./history.ts";
 import { KeyOrder } from "./key-order.ts";
 
+/** Of clocks that run at different rates. */
+const ROUNDING_MS = 0.001;
+
 interface Followed {
   readonly groups: GroupTable;
   readonly keys: KeyOrder;
@@ -22,12 +25,15 @@ interface Followed {
 export class QueueLog {
   readonly #partitions = new Map<number, Followed>();
   readonly #nowMs: () => number;
+  readonly #clockRateMax: number;
   readonly #fail: (violation: Violation) => void;
   /** Ends of leases that were looked at. */
   checked = 0;
 
-  constructor(nowMs: () => number, fail: (violation: Violation) => void) {
+  /** `clockRateMax`: how much faster than this clock that of a leader may run. */
+  constructor(nowMs: () => number, clockRateMax: number, fail: (violation: Violation) => void) {
     this.#nowMs = nowMs;
+    this.#clockRateMax = clockRateMax;
     this.#fail = fail;
   }
 
@@ -54,7 +60,7 @@ export class QueueLog {
       const lease = groups.queues.get(command.group)?.leases.get(command.leaseId);
       const heldMs = nowMs - (sinceMs.get(command.leaseId) ?? -Infinity);
       if (lease !== undefined) this.checked += 1;
-      if (lease !== undefined && heldMs < lease.leaseMs) {
+      if (lease !== undefined && heldMs * this.#clockRateMax < lease.leaseMs - ROUNDING_MS) {
         const detail = `shard ${shard}, lease ${command.leaseId}: after ${Math.round(heldMs)} of ${lease.leaseMs} ms`;
         this.#fail({ invariant: "a lease ended early", detail });
       }

@@ -139,7 +139,7 @@ class Simulation {
     this.#hasTimed = random.chance(TIMED_CHANCE);
     this.#timedQueue = new QueueHistory(TIMED_PARTITIONS, DELIVERIES_MAX, fail);
     this.#times = new DeliveryTimes(() => cluster.clocksRightSinceMs, fail);
-    this.#queueLog = new QueueLog(() => bed.scheduler.nowMs, fail);
+    this.#queueLog = new QueueLog(() => bed.scheduler.nowMs, bed.clocks.rateMax, fail);
     this.#history = new TopicHistory(this.#partitions, fail);
     this.#topics = new TopicsHistory(fail);
   }
@@ -172,9 +172,11 @@ class Simulation {
   async #phases(): Promise<void> {
     const bed = this.#bed;
     const { on, everyMs } = bed.plan;
+    const { driftMax } = bed.clocks;
+    const leases = driftMax === undefined ? "no leases" : `leases for a drift of ${driftMax.toFixed(2)}`;
     bed.timeline.say(
       `seed ${this.#options.seed}: ${bed.cluster.ids.length} nodes, ${this.#partitions} partitions of ` +
-        `${this.#replicas} replicas, faults every ${everyMs} ms: ${[...on].join(", ") || "none"}`,
+        `${this.#replicas} replicas, ${leases}, faults every ${everyMs} ms: ${[...on].join(", ") || "none"}`,
     );
     bed.startNodes();
     await bed.until("the topic is created", SETUP_MS_MAX, this.#setUp());

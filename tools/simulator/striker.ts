@@ -11,6 +11,8 @@ import type { SeededRandom } from "./random.ts";
 import type { Scheduler } from "./scheduler.ts";
 
 const RESTART_MS_MAX = 3_000;
+/** Shorter than an election timeout. */
+const BLINK_MS_MAX = 100;
 const PARTITION_MS_MAX = 5_000;
 const PAUSE_MS_MAX = 4_000;
 const FULL_MS_MAX = 3_000;
@@ -101,6 +103,7 @@ export class Striker {
       this.#count("busyNodes");
     }
     if (plan.on.has("slowConsumer")) this.#count("slowConsumer");
+    if (plan.on.has("clockDrift")) this.#count("clockDrift");
   }
 
   #schedule(): void {
@@ -140,6 +143,10 @@ export class Striker {
         return this.#cut(this.#cuts.ring());
       case "leaderAlone":
         return this.#cut(this.#cuts.alone(this.#leader()));
+      case "firewall":
+        return this.#cut(this.#cuts.rejected(this.#leader()));
+      case "restartFollowers":
+        return this.#restartFollowers(this.#leader());
       case "syncError":
         cluster.diskOf(id).faults.syncErrors = 1;
         return this.#later(RESTART_MS_MAX, () => cluster.start(id));
@@ -181,9 +188,14 @@ export class Striker {
     return random.pick(leaders.length > 0 ? leaders : cluster.ids);
   }
 
-  #crash(id: MachineId): void {
+  #crash(id: MachineId, restartMsMax = RESTART_MS_MAX): void {
     this.#stopHard(id, undefined);
-    this.#later(RESTART_MS_MAX, () => this.#options.cluster.start(id));
+    this.#later(restartMsMax, () => this.#options.cluster.start(id));
+  }
+
+  #restartFollowers(leader: MachineId): void {
+    this.#cut(this.#cuts.alone(leader));
+    for (const id of this.#options.cluster.ids) if (id !== leader) this.#crash(id, BLINK_MS_MAX);
   }
 
   /** In the instant in which an operation on its disk begins or ends: what was asked for with it is under way. */
@@ -269,12 +281,12 @@ export class Striker {
   }
 
   #transfer(): void {
-    const { cluster, random, scheduler } = this.#options;
+    const { cluster, random } = this.#options;
     const node = cluster.nodeOf(random.pick(cluster.ids));
     if (!node) return;
     for (const replica of node.host.replicas()) {
       if (!replica.isLeading || random.chance(0.5)) continue;
-      replica.raft.transfer(random.pick(cluster.ids), scheduler.nowMs);
+      replica.raft.transfer(random.pick(cluster.ids), node.host.nowMs());
       node.host.wake(replica);
     }
   }

@@ -1,7 +1,7 @@
 /** A simulated cluster with its faults and its invariants; what is done with it, its users say. */
 import process from "node:process";
 import type { Entry } from "../../src/records/entry.ts";
-import { SimulatedCluster } from "./cluster.ts";
+import { type ClockOptions, SimulatedCluster } from "./cluster.ts";
 import { drawFaults, type FaultName, type FaultPlan } from "./faults.ts";
 import { UNCAUGHT, type Violation } from "./history.ts";
 import { Invariants } from "./invariants.ts";
@@ -14,6 +14,9 @@ import { Striker } from "./striker.ts";
 import { Timeline } from "./timeline.ts";
 
 const FIVE_NODES_CHANCE = 0.15;
+const LEASES_CHANCE = 0.5;
+const DRIFT_MIN = 1.001;
+const DRIFT_MAX = 2;
 
 export interface TestbedOptions {
   readonly seed: number;
@@ -33,6 +36,7 @@ export class Testbed {
   readonly scheduler: Scheduler;
   readonly cluster: SimulatedCluster;
   readonly plan: FaultPlan;
+  readonly clocks: ClockOptions;
   readonly striker: Striker;
   readonly invariants: Invariants;
   readonly timeline: Timeline;
@@ -54,9 +58,11 @@ export class Testbed {
     const promises = new Promises(fail);
     const onSent = promises.sent.bind(promises);
     const onReplaced = promises.diskReplaced.bind(promises);
-    this.cluster = new SimulatedCluster({ nodes, scheduler, random: random.fork(), fail, say, onSent, onReplaced });
-    this.plan = drawFaults(random.fork(), options.faults);
-    this.striker = new Striker({ cluster: this.cluster, scheduler, random: random.fork(), plan: this.plan, say });
+    const plan = this.plan = drawFaults(random.fork(), options.faults);
+    const clocks = this.clocks = drawClocks(random, plan);
+    const told = { fail, say, onSent, onReplaced };
+    this.cluster = new SimulatedCluster({ nodes, scheduler, random: random.fork(), clocks, ...told });
+    this.striker = new Striker({ cluster: this.cluster, scheduler, random: random.fork(), plan, say });
     this.invariants = new Invariants(fail, say, {
       onCommitted: options.onCommitted ?? (() => {}),
       onStarted: (nodeId, replica) => promises.started(nodeId, replica),
@@ -122,6 +128,13 @@ export class Testbed {
   #afterEvent(): void {
     this.invariants.check(this.cluster.touched());
   }
+}
+
+/** Where leases rest on clocks these differ by no more than is allowed; where nothing does, by what is left to chance. */
+function drawClocks(random: SeededRandom, { on }: FaultPlan): ClockOptions {
+  const drift = DRIFT_MIN + random.next() * (DRIFT_MAX - DRIFT_MIN);
+  const driftMax = random.chance(LEASES_CHANCE) ? drift : undefined;
+  return { rateMax: on.has("clockDrift") ? drift : 1, driftMax };
 }
 
 /** A process that ended itself leaves promises that nobody waits for; everything else unhandled is a finding. */
