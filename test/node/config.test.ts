@@ -45,6 +45,15 @@ config("errors name the field", () => {
   assert.is(fieldOfError(() => loadConfig({ yaml: YAML.replace("nodeId: 1", "") })), "nodeId");
 });
 
+config("a drift of clocks is a ratio that clocks can have, or none", () => {
+  assert.is(loadConfig({ yaml: YAML }).clockDriftMax, undefined);
+  assert.is(loadConfig({ yaml: `${YAML}\nclockDriftMax: 1.2` }).clockDriftMax, 1.2);
+  assert.is(loadConfig({ yaml: YAML, env: { RAFTLINE_CLOCK_DRIFT_MAX: "1.5" } }).clockDriftMax, 1.5);
+  for (const wrong of ["1", "0.9", "2.1", "-1.2", ".inf", ".nan", "'1.2'", "true", "null"]) {
+    assert.is(fieldOfError(() => loadConfig({ yaml: `${YAML}\nclockDriftMax: ${wrong}` })), "clockDriftMax", wrong);
+  }
+});
+
 config("what is no configuration at all is said so", () => {
   for (const yaml of ["[1, 2]", "a: [", "just text", "&a [*a, *a]"]) {
     assert.is(fieldOfError(() => loadConfig({ yaml })), "(the whole)");

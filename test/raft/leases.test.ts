@@ -271,6 +271,17 @@ following("keeps what it may have promised before a restart", () => {
   assert.equal(fresh.receive(voteRequest({ from: 3, term: 1 }, [0, 0])), ["1>3 vote t1 yes"], "a new one did not");
 });
 
+following("keeps it also when leases have been switched off since, and promises nothing new", () => {
+  const solo = new Solo({ mayHavePromised: true, log: [1] });
+  assert.equal(solo.receive(voteRequest({ from: 3, term: 2 }, [9, 9])), []);
+  const question = { type: "heartbeat", from: 2, to: 1, term: 1, commit: 0, readRound: 1, vouch: false } as const;
+  assert.equal(solo.receive(question), ["1>2 heartbeat-response t1 round 1"]);
+  solo.nowMs = ELECTION_TIMEOUT_MS;
+  assert.is(solo.receive(voteRequest({ from: 3, term: 2 }, [9, 9], { transfer: true })).at(-1), "1>3 vote t2 yes");
+  const never = new Solo({ log: [1] });
+  assert.is(never.receive(voteRequest({ from: 3, term: 2 }, [9, 9])).at(-1), "1>3 vote t2 yes");
+});
+
 following("promises nothing in a term that a restart would not remember, nor where no leases are", () => {
   const solo = new Solo({ clockDriftMax: DRIFT });
   solo.slow = true;

@@ -19,6 +19,7 @@ export interface SoloOptions {
   readonly forgot?: boolean;
   /** Reads under a lease. */
   readonly clockDriftMax?: number;
+  readonly mayHavePromised?: boolean;
 }
 
 export class Solo {
@@ -41,6 +42,7 @@ export class Solo {
       peerHeardMs: heardMs,
       limits: options.limits ?? {},
       ...(options.clockDriftMax === undefined ? {} : { clockDriftMax: options.clockDriftMax }),
+      ...(options.mayHavePromised === undefined ? {} : { mayHavePromised: options.mayHavePromised }),
     };
     const world = { send: ({ message }: { message: Message<TestEntry> }) => void this.#sent.push(message), watch() {} };
     this.member = new Member(1, disk, settings, 0, world);

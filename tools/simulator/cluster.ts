@@ -48,8 +48,11 @@ const LOG_LIMITS: Partial<LogLimits> = {
   searchBytes: 32 * 1024,
 };
 
-/** That a node of a cluster with leases starts without: its configuration is being changed. */
+/** That a node of a cluster with leases starts again without: its configuration is being changed. */
 const NO_LEASES_CHANCE = 0.1;
+
+/** As slow or as fast as a node's clock may be. */
+const EXTREME_RATE_CHANCE = 0.8;
 
 const DATA_FOLDER = "data";
 const NO_BYTES = new Uint8Array(0);
@@ -72,7 +75,7 @@ interface Machine {
 export interface ClockOptions {
   /** The fastest monotonic clock of a node beside the slowest. */
   readonly rateMax: number;
-  /** If given, reads are answered under leases, by the nodes whose configuration says so: not all of them always. */
+  /** If given, reads are answered under leases. A node that starts again may be configured otherwise. */
   readonly driftMax: number | undefined;
 }
 
@@ -329,15 +332,15 @@ export class SimulatedCluster {
     const ports = { clientPort: CLIENT_PORT + nodeId, peerPort: PEER_PORT + nodeId };
     const config = { clusterId: "simulated", nodeId, dataFolder: DATA_FOLDER, host: HOST, nodes, ...ports };
     const { random, clocks: { driftMax } } = this.#options;
-    if (driftMax === undefined || random.chance(NO_LEASES_CHANCE)) return config;
+    const isFirst = this.#machine(nodeId).disk.paths().length === 0;
+    if (driftMax === undefined || (!isFirst && random.chance(NO_LEASES_CHANCE))) return config;
     return { ...config, clockDriftMax: driftMax };
   }
 
-  /** Often as different as it may be: that is what breaks what is broken. */
   #drawRate(): number {
     const { random, clocks: { rateMax } } = this.#options;
     if (rateMax === 1) return 1;
-    return random.pick([1, rateMax, 1 + random.next() * (rateMax - 1)]);
+    return random.chance(EXTREME_RATE_CHANCE) ? random.pick([1, rateMax]) : 1 + random.next() * (rateMax - 1);
   }
 
   #addresses(): Map<MachineId, Address> {

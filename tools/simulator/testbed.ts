@@ -24,6 +24,8 @@ export interface TestbedOptions {
   readonly nodes?: number;
   /** Which may be drawn; all if left out. */
   readonly faults?: readonly FaultName[];
+  /** Drawn if left out. */
+  readonly clocks?: ClockOptions;
   readonly onTimeline?: (line: string) => void;
   /** False: errors come without stacks; a run makes hundreds that are expected, and walking the stack is dear. */
   readonly stacks?: boolean;
@@ -59,7 +61,8 @@ export class Testbed {
     const onSent = promises.sent.bind(promises);
     const onReplaced = promises.diskReplaced.bind(promises);
     const plan = this.plan = drawFaults(random.fork(), options.faults);
-    const clocks = this.clocks = drawClocks(random, plan);
+    const drawnClocks = drawClocks(random, plan);
+    const clocks = this.clocks = options.clocks ?? drawnClocks;
     const told = { fail, say, onSent, onReplaced };
     this.cluster = new SimulatedCluster({ nodes, scheduler, random: random.fork(), clocks, ...told });
     this.striker = new Striker({ cluster: this.cluster, scheduler, random: random.fork(), plan, say });
