@@ -34,8 +34,10 @@ export class BarrierLoad {
     const everyMsMax = this.#hasLeases ? EVERY_MS_MAX_WITH_LEASES : EVERY_MS_MAX;
     scheduler.after(random.skewed(1, everyMsMax), () => {
       if (this.stopped) return;
-      const id = random.pick(cluster.ids);
-      cluster.enter(id, () => this.#ask(id));
+      // With leases all that one node leads, and every node: who has an old lease is found while it lasts.
+      for (const id of this.#hasLeases ? cluster.ids : [random.pick(cluster.ids)]) {
+        cluster.enter(id, () => this.#ask(id));
+      }
       this.start();
     });
   }
