@@ -277,6 +277,16 @@ export class Host implements ReplicaHost {
     this.#schedule();
   }
 
+  /** Most answers of followers, and most of a follower's own writes, leave nothing to do: they are worth no turn. */
+  told(replica: Replica): void {
+    const hosted = this.#groups.get(replica.group);
+    if (hosted?.replica !== replica || replica.dirty || this.#closed) return;
+    const { raft } = replica;
+    const isQuiet = !raft.hasReady() && raft.leader === hosted.leader && raft.term === hosted.leaderTerm;
+    if (isQuiet) this.#deadlines.update(replica);
+    else this.wake(replica);
+  }
+
   load(group: GroupId, fromIndex: number, toIndex: number, bytesMax: number): Promise<Entry[]> {
     return this.#options.log.read(group, fromIndex, toIndex, bytesMax);
   }
@@ -366,7 +376,6 @@ export class Host implements ReplicaHost {
     for (const replica of writers) replica.durable((message) => this.#send(replica, message));
     // Acknowledgements at once, not at the end of the next turn: the disk has batched already.
     this.#options.sink.flush();
-    this.#schedule();
   }
 
   #send(replica: Replica, message: Message<Entry>): void {

@@ -26,6 +26,8 @@ export interface ReplicaHost {
   readonly leases: Pick<RaftOptions<Entry>, "clockDriftMax" | "mayHavePromised">;
   /** Something is to be done for this replica in the next turn. */
   wake(replica: Replica): void;
+  /** It was told something: if that leaves anything to do, it is done in the next turn. */
+  told(replica: Replica): void;
   /** Entries that are not in memory, from the log. */
   load(group: GroupId, fromIndex: number, toIndex: number, bytesMax: number): Promise<Entry[]>;
   readonly applyReadBytesMax: number;
@@ -146,7 +148,7 @@ export class Replica implements Timed {
 
   step(message: Message<Entry>, nowMs: number): void {
     this.raft.step(message, nowMs);
-    this.#host.wake(this);
+    this.#host.told(this);
   }
 
   /** The waiter hears once; at once if the proposal is refused. */
@@ -217,7 +219,7 @@ export class Replica implements Timed {
     const oldest = this.#finishing.find((item) => !item.durable);
     if (oldest) oldest.durable = true;
     this.#finish(send);
-    this.#host.wake(this);
+    this.#host.told(this);
   }
 
   /** A checkpoint of the state as applied now, and the counting starts anew. */
