@@ -320,6 +320,7 @@ export class RaftlineNode {
       this.#reconcileDue = false;
       if (this.#stopping) return;
       this.partitions.reconcile();
+      this.#mover.metadataChanged();
       this.#coordinators.topicsChanged();
     });
   }

@@ -37,19 +37,30 @@ export class ReplicaMover {
   /** When each member that is away now was first seen to be. */
   readonly #awaySinceMs = new Map<NodeId, number>();
   #timer: Timer | undefined;
+  #running = false;
 
   constructor(options: ReplicaMoverOptions) {
     this.#options = options;
   }
 
+  /** From now on: looks again and again while anything moves. */
   start(): void {
-    this.#timer = this.#options.runtime.timers.after(LOOK_MS, () => {
+    this.#running = true;
+    this.metadataChanged();
+  }
+
+  metadataChanged(): void {
+    const { metadata, runtime } = this.#options;
+    if (!this.#running || this.#timer !== undefined || metadata.moving.size === 0) return;
+    this.#timer = runtime.timers.after(LOOK_MS, () => {
+      this.#timer = undefined;
       this.#look();
-      this.start();
+      this.metadataChanged();
     });
   }
 
   stop(): void {
+    this.#running = false;
     this.#timer?.cancel();
   }
 
