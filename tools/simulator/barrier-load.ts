@@ -1,4 +1,5 @@
 /** Asks leaders for read barriers all the time: what is read behind one must be as new as anything was before it. */
+import type { GroupId } from "../../src/log/types.ts";
 import type { Replica } from "../../shards/host/replica.ts";
 import type { ClockOptions, SimulatedCluster } from "./cluster.ts";
 import type { Violation } from "./history.ts";
@@ -7,8 +8,9 @@ import type { SeededRandom } from "./random.ts";
 import type { Scheduler } from "./scheduler.ts";
 
 const EVERY_MS_MAX = 500;
-/** A lease lasts only where a leader is asked again and again; then most reads cost next to nothing. */
 const EVERY_MS_MAX_WITH_LEASES = 150;
+/** That all leaders are asked, often enough for their leases to last. */
+const ALL_CHANCE_WITH_LEASES = 0.2;
 
 export interface BarrierLoadOptions {
   readonly cluster: SimulatedCluster;
@@ -34,19 +36,31 @@ export class BarrierLoad {
     const everyMsMax = this.#hasLeases ? EVERY_MS_MAX_WITH_LEASES : EVERY_MS_MAX;
     scheduler.after(random.skewed(1, everyMsMax), () => {
       if (this.stopped) return;
-      // With leases all that one node leads, and every node: who has an old lease is found while it lasts.
-      for (const id of this.#hasLeases ? cluster.ids : [random.pick(cluster.ids)]) {
-        cluster.enter(id, () => this.#ask(id));
-      }
+      if (this.#hasLeases) this.#askMany(random.chance(ALL_CHANCE_WITH_LEASES));
+      else this.#askOne(random.pick(cluster.ids));
       this.start();
     });
   }
 
-  #ask(id: number): void {
+  #leadingOn(id: number): Replica[] {
+    return (this.#options.cluster.nodeOf(id)?.host.replicas() ?? []).filter(({ isLeading }) => isLeading);
+  }
+
+  #askOne(id: number): void {
     const { cluster, random } = this.#options;
-    const leading = (cluster.nodeOf(id)?.host.replicas() ?? []).filter(({ isLeading }) => isLeading);
-    if (leading.length === 0) return;
-    for (const replica of this.#hasLeases ? leading : [random.pick(leading)]) this.#read(id, replica);
+    const leading = this.#leadingOn(id);
+    if (leading.length > 0) cluster.enter(id, () => this.#read(id, random.pick(leading)));
+  }
+
+  /** Where two lead a group, one of them may still have a lease: those are always asked. */
+  #askMany(all: boolean): void {
+    const { cluster } = this.#options;
+    const leading = cluster.ids.flatMap((id) => this.#leadingOn(id).map((replica) => ({ id, replica })));
+    const leaders = new Map<GroupId, number>();
+    for (const { replica: { group } } of leading) leaders.set(group, (leaders.get(group) ?? 0) + 1);
+    for (const { id, replica } of leading) {
+      if (all || leaders.get(replica.group)! > 1) cluster.enter(id, () => this.#read(id, replica));
+    }
   }
 
   #read(id: number, replica: Replica): void {
