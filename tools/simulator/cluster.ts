@@ -6,11 +6,11 @@ import type { Message } from "../../src/raft/types.ts";
 import type { Entry } from "../../src/records/entry.ts";
 import type { Address } from "../../src/runtime/network.ts";
 import type { LogSink, Runtime } from "../../src/runtime/runtime.ts";
+import type { Replica } from "../../shards/host/replica.ts";
 import { DEFAULT_HOST_LIMITS, type HostLimits } from "../../shards/host/limits.ts";
 import { SimulatedDisk } from "./disk.ts";
 import type { Survival } from "./disk-file.ts";
 import { UNCAUGHT, type Violation } from "./history.ts";
-import type { ObservedNode } from "./invariants.ts";
 import { type MachineId, SimulatedNetwork } from "./network.ts";
 import { ProcessEnded, SimulatedProcess } from "./process.ts";
 import type { SeededRandom } from "./random.ts";
@@ -59,8 +59,6 @@ const NO_BYTES = new Uint8Array(0);
 
 /** With these a node refuses a disk that is damaged. */
 const DAMAGE_CODES: ReadonlySet<string> = new Set(["CORRUPT", "FOREIGN_FILE", "MISSING_FILE", "UNSUPPORTED_VERSION"]);
-
-const NONE: ObservedNode[] = [];
 
 interface Machine {
   readonly id: MachineId;
@@ -139,17 +137,13 @@ export class SimulatedCluster {
     return this.#machine(id).disk;
   }
 
-  /** Nodes whose code ran since the last call. */
-  touched(): readonly ObservedNode[] {
-    let touched = NONE;
+  /** Visits the nodes whose code ran since the last call, with the same array as long as their replicas are the same. */
+  eachTouched(visit: (nodeId: MachineId, replicas: readonly Replica[]) => void): void {
     for (const { id, process, node } of this.#machines) {
       if (!process?.touched) continue;
       process.touched = false;
-      if (!process.alive || !node) continue;
-      if (touched === NONE) touched = [];
-      touched.push({ nodeId: id, replicas: node.host.replicas() });
+      if (process.alive && node) visit(id, node.host.replicas());
     }
-    return touched;
   }
 
   /** A process of a client, on a machine of its own. */

@@ -37,12 +37,6 @@ interface NodeView {
   views: readonly ReplicaView[];
 }
 
-export interface ObservedNode {
-  readonly nodeId: number;
-  /** The same array as long as they are the same. */
-  readonly replicas: readonly Replica[];
-}
-
 export interface InvariantEvents {
   /** With each entry when it is applied anywhere for the first time. */
   readonly onCommitted: (group: number, entry: Entry) => void;
@@ -77,10 +71,9 @@ export class Invariants {
     return this.#history(group).newest;
   }
 
-  check(nodes: Iterable<ObservedNode>): void {
-    for (const { nodeId, replicas } of nodes) {
-      for (const view of this.#viewsOf(nodeId, replicas)) this.#checkReplica(nodeId, view);
-    }
+  /** Of a node whose code ran. `replicas`: the same array as long as they are the same. */
+  check(nodeId: number, replicas: readonly Replica[]): void {
+    for (const view of this.#viewsOf(nodeId, replicas)) this.#checkReplica(nodeId, view);
   }
 
   /** What a restart may set back is looked at anew: it makes new replicas. */

@@ -1,6 +1,7 @@
 /** A simulated cluster with its faults and its invariants; what is done with it, its users say. */
 import process from "node:process";
 import type { Entry } from "../../src/records/entry.ts";
+import type { Replica } from "../../shards/host/replica.ts";
 import { type ClockOptions, SimulatedCluster } from "./cluster.ts";
 import { drawFaults, type FaultName, type FaultPlan } from "./faults.ts";
 import { UNCAUGHT, type Violation } from "./history.ts";
@@ -45,6 +46,8 @@ export class Testbed {
   /** The first one ends the run. */
   violation: Violation | undefined;
   readonly #release: () => void;
+  /** Made once: it is called after every event. */
+  readonly #check = (nodeId: number, replicas: readonly Replica[]) => this.invariants.check(nodeId, replicas);
 
   constructor(options: TestbedOptions) {
     guardRealWorld();
@@ -129,7 +132,7 @@ export class Testbed {
   };
 
   #afterEvent(): void {
-    this.invariants.check(this.cluster.touched());
+    this.cluster.eachTouched(this.#check);
   }
 }
 
