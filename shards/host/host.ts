@@ -376,6 +376,8 @@ export class Host implements ReplicaHost {
     for (const replica of writers) replica.durable((message) => this.#send(replica, message));
     // Acknowledgements at once, not at the end of the next turn: the disk has batched already.
     this.#options.sink.flush();
+    // There need be no next turn: what a leader had applied before may leave the memory now.
+    this.#tail.evict();
   }
 
   #send(replica: Replica, message: Message<Entry>): void {
