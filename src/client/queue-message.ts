@@ -1,5 +1,6 @@
 /** What a queue yields: a record that is this consumer's for a while. */
 import type { BatchReader } from "../records/batch-reader.ts";
+import { OffsetSet } from "../records/offset-set.ts";
 import { RaftlineError } from "../wire/errors.ts";
 import { ConsumerRecord } from "./consumer-records.ts";
 import type { ClientLease } from "./queue-leases.ts";
@@ -68,4 +69,21 @@ export class QueueMessage extends ConsumerRecord {
     if (this.#settled) throw new RaftlineError("INVALID_REQUEST", "a message is acked or nacked once");
     this.#settled = true;
   }
+}
+
+/** Marks them settled, and says which records of which leases they are. @throws {RaftlineError} as `markSettled` */
+export function takeByLease(messages: readonly QueueMessage[]): Map<ClientLease, OffsetSet> {
+  const byLease = new Map<ClientLease, OffsetSet>();
+  let lease: ClientLease | undefined;
+  let offsets = new OffsetSet();
+  for (const message of messages) {
+    message.markSettled();
+    if (message.lease !== lease) {
+      lease = message.lease;
+      offsets = byLease.get(lease) ?? new OffsetSet();
+      byLease.set(lease, offsets);
+    }
+    offsets.add(message.offset, message.offset + 1);
+  }
+  return byLease;
 }

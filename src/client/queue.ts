@@ -1,7 +1,6 @@
 /** A topic as a queue: records are leased, and done when they are acknowledged; what is not is delivered again. */
 import PQueue from "p-queue";
 import { RecordsError } from "../records/errors.ts";
-import { OffsetSet } from "../records/offset-set.ts";
 import type { Timer } from "../runtime/runtime.ts";
 import { type ErrorCode, RaftlineError } from "../wire/errors.ts";
 import type { LeaseResult } from "../wire/group-responses.ts";
@@ -9,7 +8,7 @@ import type { Cluster } from "./cluster.ts";
 import { LeaseBuffer } from "./queue-buffer.ts";
 import { QueueFetcher } from "./queue-fetcher.ts";
 import { ClientLease, QueueLeases } from "./queue-leases.ts";
-import { type NackOptions, QueueMessage, type Settling } from "./queue-message.ts";
+import { type NackOptions, QueueMessage, type Settling, takeByLease } from "./queue-message.ts";
 import { type QueueOptions, type QueueSettings, queueSettings } from "./queue-options.ts";
 import { QueueSettler } from "./queue-settler.ts";
 import { randomId } from "./random-id.ts";
@@ -162,19 +161,7 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
   }
 
   async #settleAll(messages: readonly QueueMessage[], kind: "ack" | "nack", delayMs: number): Promise<void> {
-    const byLease = new Map<ClientLease, OffsetSet>();
-    let lease: ClientLease | undefined;
-    let offsets = new OffsetSet();
-    for (const message of messages) {
-      message.markSettled();
-      if (message.lease !== lease) {
-        lease = message.lease;
-        offsets = byLease.get(lease) ?? new OffsetSet();
-        byLease.set(lease, offsets);
-      }
-      offsets.add(message.offset, message.offset + 1);
-    }
-    await Promise.all([...byLease].map(([lease, offsets]) => {
+    await Promise.all([...takeByLease(messages)].map(([lease, offsets]) => {
       const promise = this.#settler.settle(lease, kind, offsets, delayMs);
       this.#settled(lease, offsets.size);
       return promise;
