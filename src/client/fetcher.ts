@@ -2,7 +2,6 @@
  * Keeps a consumer's cursors filled: a fetch session with every leader, and a long poll in it for those that were answered
  * and have room again, while what they brought is being read. Bounded by what is held and not yet given out.
  */
-import type { Timer } from "../runtime/runtime.ts";
 import { RecordsError } from "../records/errors.ts";
 import { type ErrorCode, RaftlineError } from "../wire/errors.ts";
 import { REQUEST_PARTS_MAX } from "../wire/limits.ts";
@@ -10,6 +9,7 @@ import type { FetchResult } from "../wire/responses.ts";
 import type { Cluster } from "./cluster.ts";
 import { type Asked, FetchSession } from "./fetch-session.ts";
 import type { PartitionCursor } from "./partition-cursor.ts";
+import { Pump } from "./pump.ts";
 import { LEADER_CODES } from "./start-offsets.ts";
 
 const POLLS_PER_NODE = 4;
@@ -40,18 +40,15 @@ export interface FetcherSettings {
 export class Fetcher {
   readonly #cluster: Cluster;
   readonly #settings: FetcherSettings;
-  readonly #stopWatching: () => void;
+  readonly #pump: Pump;
   /** Who had data last is at the end: a busy partition does not starve the others of an answer's bytes. */
   readonly #cursors = new Set<PartitionCursor>();
   readonly #sessions = new Map<number, FetchSession>();
-  #scheduled = false;
-  #retry: Timer | undefined;
-  #closed = false;
 
   constructor(cluster: Cluster, settings: FetcherSettings) {
     this.#cluster = cluster;
     this.#settings = settings;
-    this.#stopWatching = cluster.onChange(() => this.schedule());
+    this.#pump = new Pump(cluster, (nowMs) => this.#look(nowMs));
   }
 
   add(cursors: readonly PartitionCursor[]): void {
@@ -67,20 +64,13 @@ export class Fetcher {
   }
 
   close(): void {
-    this.#closed = true;
-    this.#stopWatching();
-    this.#retry?.cancel();
+    this.#pump.close();
     for (const session of this.#sessions.values()) this.#end(session);
   }
 
   /** Something was given out, or a cursor was moved: there may be room to fetch. */
   schedule(): void {
-    if (this.#scheduled || this.#closed) return;
-    this.#scheduled = true;
-    this.#cluster.runtime.timers.defer(() => {
-      this.#scheduled = false;
-      if (!this.#closed) this.#pump();
-    });
+    this.#pump.schedule();
   }
 
   get #heldBytes(): number {
@@ -101,10 +91,10 @@ export class Fetcher {
     return Math.max(PART_BYTES_MIN, Math.min(PART_BYTES_MAX, share));
   }
 
-  #pump(): void {
+  /** When to look again at the latest. */
+  #look(nowMs: number): number {
     const room = this.#settings.prefetchBytesMax - this.#heldBytes;
-    if (room <= 0) return;
-    const nowMs = this.#cluster.runtime.clock.monotonicMs();
+    if (room <= 0) return Infinity;
     const byNode = new Map<number, PartitionCursor[]>();
     let wakeMs = Infinity;
     for (const cursor of this.#cursors) {
@@ -112,7 +102,7 @@ export class Fetcher {
       if (cursor.heldBytes >= this.#partBytesMax) continue;
       if (cursor.retryAtMs > nowMs) wakeMs = Math.min(wakeMs, cursor.retryAtMs);
       else if (cursor.route.leader === 0) {
-        if (!this.#exists(cursor)) return;
+        if (!this.#exists(cursor)) return Infinity;
         this.#cluster.needLeader(cursor.route);
       } else {
         const cursors = byNode.get(cursor.route.leader);
@@ -132,8 +122,7 @@ export class Fetcher {
     for (const session of this.#sessions.values()) {
       if (session.polls === 0 && !session.isIdle) void this.#ask(session, [], bytesMax);
     }
-    this.#retry?.cancel();
-    if (wakeMs < Infinity) this.#retry = this.#cluster.runtime.timers.after(wakeMs - nowMs, () => this.schedule());
+    return wakeMs;
   }
 
   #sessionWith(nodeId: number): FetchSession {
@@ -183,7 +172,7 @@ export class Fetcher {
 
   #receive(nodeId: number, asked: Asked, part: FetchResult): void {
     const { cursor, epoch, offset } = asked;
-    if (this.#closed || cursor.epoch !== epoch) return;
+    if (this.#pump.closed || cursor.epoch !== epoch) return;
     if (part.code === "OFFSET_OUT_OF_RANGE" && offset < part.startOffset) return this.#skipTrimmed(cursor, part);
     if (part.code !== "") return this.#failed(nodeId, asked, part.code, part.leaderHint, part.code);
     cursor.fetching = false;
@@ -213,7 +202,7 @@ export class Fetcher {
   }
 
   #failed(nodeId: number, { cursor, epoch }: Asked, code: string, leaderHint: number, why: string): void {
-    if (this.#closed || cursor.epoch !== epoch) return;
+    if (this.#pump.closed || cursor.epoch !== epoch) return;
     cursor.fetching = false;
     const { route } = cursor;
     const elsewhere = LEADER_CODES.has(code);

@@ -2,12 +2,12 @@
  * Keeps a queue's consumer supplied: one long poll per leader for all its partitions there. Opens the group's queue where
  * that has not been done. Bounded by the room the consumer has for records.
  */
-import type { Timer } from "../runtime/runtime.ts";
 import { RaftlineError } from "../wire/errors.ts";
 import type { LeaseResult } from "../wire/group-responses.ts";
 import { LEASE_PARTS_MAX } from "../wire/limits.ts";
 import type { Cluster } from "./cluster.ts";
 import type { QueueSettings } from "./queue-options.ts";
+import { Pump } from "./pump.ts";
 import { LEADER_CODES } from "./start-offsets.ts";
 import type { Route } from "./topic-view.ts";
 
@@ -63,20 +63,17 @@ export class QueueFetcher {
   readonly #settings: QueueSettings;
   readonly #consumer: string;
   readonly #events: QueueFetcherEvents;
-  readonly #stopWatching: () => void;
+  readonly #pump: Pump;
   /** Who brought records last is at the end: a busy partition does not starve the others. */
   readonly #parts = new Set<QueuePart>();
   readonly #nodes = new Map<number, NodePolls>();
-  #scheduled = false;
-  #retry: Timer | undefined;
-  #closed = false;
 
   constructor(cluster: Cluster, settings: QueueSettings, consumer: string, events: QueueFetcherEvents) {
     this.#cluster = cluster;
     this.#settings = settings;
     this.#consumer = consumer;
     this.#events = events;
-    this.#stopWatching = cluster.onChange(() => this.schedule());
+    this.#pump = new Pump(cluster, (nowMs) => this.#look(nowMs));
   }
 
   start(routes: readonly Route[]): void {
@@ -85,30 +82,23 @@ export class QueueFetcher {
   }
 
   close(): void {
-    this.#closed = true;
-    this.#stopWatching();
-    this.#retry?.cancel();
+    this.#pump.close();
   }
 
   /** There may be room for more. */
   schedule(): void {
-    if (this.#scheduled || this.#closed) return;
-    this.#scheduled = true;
-    this.#cluster.runtime.timers.defer(() => {
-      this.#scheduled = false;
-      if (!this.#closed) this.#pump();
-    });
+    this.#pump.schedule();
   }
 
-  #pump(): void {
-    if (this.#events.room() <= 0) return;
-    const nowMs = this.#cluster.runtime.clock.monotonicMs();
+  /** When to look again at the latest. */
+  #look(nowMs: number): number {
+    if (this.#events.room() <= 0) return Infinity;
     const byNode = new Map<number, QueuePart[]>();
     let wakeMs = Infinity;
     for (const part of this.#parts) {
       const { route } = part;
       if (this.#pollsOf(route.leader).isFull || (part.asking > 0 && part.askedNode !== route.leader)) continue;
-      if (!this.#exists(route)) return;
+      if (!this.#exists(route)) return Infinity;
       if (part.retryAtMs > nowMs) wakeMs = Math.min(wakeMs, part.retryAtMs);
       else if (route.leader === 0) this.#cluster.needLeader(route);
       else {
@@ -122,8 +112,7 @@ export class QueueFetcher {
       if (closed.length > 0) void this.#open(nodeId, closed);
       else this.#poll(nodeId, parts);
     }
-    this.#retry?.cancel();
-    if (wakeMs < Infinity) this.#retry = this.#cluster.runtime.timers.after(wakeMs - nowMs, () => this.schedule());
+    return wakeMs;
   }
 
   /** Two polls share the room, and the queues where there are several: each is asked by one of them. */
@@ -212,7 +201,7 @@ export class QueueFetcher {
   }
 
   #failed(nodeId: number, part: QueuePart, code: string, leaderHint: number, why: string): void {
-    if (this.#closed) return;
+    if (this.#pump.closed) return;
     const { route } = part;
     const elsewhere = LEADER_CODES.has(code);
     if (elsewhere && code !== "THROTTLED") route.refused(nodeId, leaderHint);
