@@ -219,8 +219,8 @@ class Examiner {
   }
 
   /**
-   * Behind the last block of a file without an index there is nothing, or the beginning of one: a file gets its final
-   * length when its index is written.
+   * Behind the last block of a file without an index there is nothing, or the beginning of one: a file has its final
+   * length before its index is written.
    */
   async #checkEnd({ file, handle }: OpenFile, end: number): Promise<void> {
     const piece = new Uint8Array(DEFAULT_LOG_LIMITS.scanBytes);

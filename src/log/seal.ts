@@ -35,9 +35,10 @@ async function sealFile(runtime: Runtime, file: WalFile, groups: GroupTable): Pr
     [...index.deltas()].map((delta) => ({ delta, runs: delta.runs })),
     file.damage,
   );
-  await handle.write([bytes], file.end);
+  // The length first: what a crash leaves of the footer then ends in zeros, and is known for unfinished.
   file.sizeBytes = file.end + bytes.length;
   await handle.truncate(file.sizeBytes);
+  await handle.write([bytes], file.end);
   await handle.sync();
   for (const [group, place] of runs) {
     const extent = groups.get(group)?.extents.find((extent) => extent.file === file);
