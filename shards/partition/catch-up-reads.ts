@@ -11,7 +11,7 @@ import { sleep } from "../../src/runtime/sleep.ts";
 /** Fetched at a time. */
 const PIECE_BYTES = 512 * 1024;
 /** How fast old data is read while producers wait for this node: what they need comes first. */
-const BUSY_BYTES_PER_SECOND = 16 * 1024 * 1024;
+const BUSY_BYTES_PER_SECOND = 8 * 1024 * 1024;
 /** Kept of all groups together, at most; a piece ends with a whole entry, and may be longer by one. */
 const KEPT_PIECES_MAX = 32;
 /** Of a group, beyond the one that is being served: some are on their way from the disk while another waits. */

@@ -66,13 +66,21 @@ export class QueueMessage extends ConsumerRecord {
 
   /** @throws {RaftlineError} `INVALID_REQUEST`: it was settled before */
   markSettled(): void {
-    if (this.#settled) throw new RaftlineError("INVALID_REQUEST", "a message is acked or nacked once");
+    if (this.#settled) throw settledBefore();
     this.#settled = true;
   }
 }
 
-/** Marks them settled, and says which records of which leases they are. @throws {RaftlineError} as `markSettled` */
+function settledBefore(): RaftlineError {
+  return new RaftlineError("INVALID_REQUEST", "a message is acked or nacked once");
+}
+
+/**
+ * Marks them settled, all or none, and says which records of which leases they are.
+ * @throws {RaftlineError} as `markSettled`
+ */
 export function takeByLease(messages: readonly QueueMessage[]): Map<ClientLease, OffsetSet> {
+  if (messages.some(({ settled }) => settled) || new Set(messages).size < messages.length) throw settledBefore();
   const byLease = new Map<ClientLease, OffsetSet>();
   let lease: ClientLease | undefined;
   let offsets = new OffsetSet();

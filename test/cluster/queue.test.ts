@@ -67,7 +67,10 @@ queues(
     const other = client.queue("again", { group: "two" });
     for await (const messages of other.batches()) {
       assert.equal(messages.map((message) => message.deliveryCount), [1, 1, 1, 1]);
-      await other.ackAll(messages);
+      await messages[1]!.ack();
+      assert.is(await codeOf(other.ackAll(messages)), "INVALID_REQUEST");
+      assert.equal(messages.map(({ settled }) => settled), [false, true, false, false], "all of them or none");
+      await other.ackAll(messages.filter(({ settled }) => !settled));
       break;
     }
   },
