@@ -18,6 +18,13 @@ export interface SimulatorResult {
   readonly nodes: number;
   readonly seeds: number;
   readonly failures: number;
+  /** Of every kind of load, as the seeds draw them. */
+  readonly all: SimulatorFigures;
+  /** Of producers, a consumer and reads of the leaders: the faults are the same. */
+  readonly plain: SimulatorFigures;
+}
+
+export interface SimulatorFigures {
   readonly simulatedSeconds: number;
   readonly events: number;
   /** Records that were acknowledged to the producers. */
@@ -31,7 +38,20 @@ export interface SimulatorResult {
 export async function runSimulator({ seeds, onProgress }: SimulatorOptions): Promise<SimulatorResult> {
   onProgress(`${WARM_UP_SEEDS} seeds to warm up`);
   for (let i = 0; i < WARM_UP_SEEDS; i++) await simulate({ seed: WARM_UP_FROM + i, nodes: NODES });
-  onProgress(`${seeds} seeds`);
+  onProgress(`${seeds} seeds with every load`);
+  const all = await measure(seeds, false);
+  onProgress(`${seeds} seeds with producers and a consumer`);
+  const plain = await measure(seeds, true);
+  return {
+    nodes: NODES,
+    seeds,
+    failures: all.failures + plain.failures,
+    all: all.figures,
+    plain: plain.figures,
+  };
+}
+
+async function measure(seeds: number, plain: boolean): Promise<{ failures: number; figures: SimulatorFigures }> {
   let simulatedSeconds = 0;
   let events = 0;
   let acknowledged = 0;
@@ -39,7 +59,7 @@ export async function runSimulator({ seeds, onProgress }: SimulatorOptions): Pro
   const before = process.cpuUsage();
   const startedMs = performance.now();
   for (let seed = 1; seed <= seeds; seed++) {
-    const outcome = await simulate({ seed, nodes: NODES });
+    const outcome = await simulate({ seed, nodes: NODES, plain });
     simulatedSeconds += outcome.simulatedSeconds;
     events += outcome.events;
     acknowledged += outcome.acknowledged;
@@ -47,14 +67,12 @@ export async function runSimulator({ seeds, onProgress }: SimulatorOptions): Pro
   }
   const wallSeconds = (performance.now() - startedMs) / 1000;
   const { user, system } = process.cpuUsage(before);
-  return {
-    nodes: NODES,
-    seeds,
-    failures,
+  const figures = {
     simulatedSeconds: Math.round(simulatedSeconds),
     events,
     acknowledged,
     simulatedSecondsPerSecond: round(simulatedSeconds / wallSeconds, 1),
     simulatedSecondsPerProcessorSecond: round(simulatedSeconds / ((user + system) / 1e6), 1),
   };
+  return { failures, figures };
 }

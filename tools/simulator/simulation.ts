@@ -57,6 +57,8 @@ export interface SimulationOptions {
   readonly seconds?: number;
   /** Which may be drawn; all if left out. */
   readonly faults?: readonly FaultName[];
+  /** Producers, a consumer and reads of the leaders: no queue, no group, nothing else that would be drawn. */
+  readonly plain?: boolean;
   readonly onTimeline?: (line: string) => void;
 }
 
@@ -129,14 +131,15 @@ class Simulation {
     const nodes = cluster.ids.length;
     this.#partitions = 1 + random.integer(3);
     this.#replicas = random.chance(0.5) ? nodes : Math.min(3, nodes);
-    this.#hasTopicsLoad = random.chance(TOPICS_CHANCE);
-    this.#hasTrims = random.chance(TRIMS_CHANCE);
-    this.#hasQueue = random.chance(QUEUE_CHANCE);
-    this.#hasGroup = random.chance(GROUP_CHANCE);
+    const draws = (chance: number) => random.chance(chance) && options.plain !== true;
+    this.#hasTopicsLoad = draws(TOPICS_CHANCE);
+    this.#hasTrims = draws(TRIMS_CHANCE);
+    this.#hasQueue = draws(QUEUE_CHANCE);
+    this.#hasGroup = draws(GROUP_CHANCE);
     this.#keyOrdered = random.chance(KEY_ORDERED_CHANCE);
     this.#queue = new QueueHistory(this.#partitions, DELIVERIES_MAX, fail);
     this.#group = new GroupHistory(MEMBERS_GROUP, this.#partitions, fail);
-    this.#hasTimed = random.chance(TIMED_CHANCE);
+    this.#hasTimed = draws(TIMED_CHANCE);
     this.#timedQueue = new QueueHistory(TIMED_PARTITIONS, DELIVERIES_MAX, fail);
     this.#times = new DeliveryTimes(() => cluster.clocksRightSinceMs, fail);
     this.#queueLog = new QueueLog(() => bed.scheduler.nowMs, bed.clocks.rateMax, fail);
