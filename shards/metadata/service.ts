@@ -111,10 +111,14 @@ export class MetadataService {
 
   /** Undefined: this node does not lead, and nothing was done that may not be done again. */
   async #executeHere(request: MetadataRequest): Promise<Executed | undefined> {
-    const { replica } = this.#options;
+    const { replica, machine } = this.#options;
     if (!replica.isLeading) return undefined;
     if (request.type === "barrier") {
       return await replica.readBarrier() ? { index: replica.raft.applied, value: null } : undefined;
+    }
+    if (request.type === "createTopic" && machine.state.topics.has(request.name)) {
+      // Who was cut off, and leads no more without knowing it, may not know that it was deleted either.
+      if (!await replica.readBarrier()) return undefined;
     }
     const outcome = await this.#propose(this.#toCommand(request));
     if (outcome === undefined) {
