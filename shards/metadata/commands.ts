@@ -4,7 +4,7 @@ import type { NodeId } from "../../src/raft/types.ts";
 import { Entry, EntryKind } from "../../src/records/entry.ts";
 import type { Retention, TopicChanges } from "../../src/wire/admin-commands.ts";
 import type { ErrorCode } from "../../src/wire/errors.ts";
-import type { MetadataState, NodeRecord, PartitionRecord, TopicRecord } from "./state.ts";
+import { holdersOf, type MetadataState, type NodeRecord, type PartitionRecord, type TopicRecord } from "./state.ts";
 
 export interface CreateTopic {
   readonly type: "createTopic";
@@ -171,7 +171,9 @@ function finishMove(state: MetadataState, { shard, replicas }: FinishMove): Comm
   const record = state.moving.get(shard);
   const topic = state.topicOfShard.get(shard);
   if (record && topic && record.target.join() === replicas.join()) {
-    replacePartition(state, topic, { ...record, replicas, target: [], passed: [] });
+    const leaving = [...holdersOf(record)].filter((node) => !replicas.includes(node));
+    const left = [...new Set([...record.left ?? [], ...leaving])];
+    replacePartition(state, topic, { ...record, replicas, target: [], passed: [], left });
   }
   return { ok: true, value: {} };
 }

@@ -24,6 +24,8 @@ export interface PartitionRecord {
    * keep what they have until the move is done.
    */
   readonly passed?: readonly NodeId[];
+  /** Who has held a replica and given it up, ever: should it come back, it has forgotten what it promised. */
+  readonly left?: readonly NodeId[];
 }
 
 /** All nodes that hold a replica, or are about to. */

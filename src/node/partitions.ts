@@ -179,7 +179,8 @@ export class Partitions {
     const unknown = this.#isBeforeStart && mayHaveLostGroups(log) ? "perhaps all" : undefined;
     const lost = damages.reasonOf(shard) ?? (found ? lostOf(found) : unknown);
     if (lost !== undefined) return this.#refuse(shard, lost);
-    if (!found && !this.#isFirstTime(record) && !memory.isDoubted(shard)) return this.#doubt(shard);
+    const wasHere = record.left?.includes(nodeId) === true;
+    if (!found && wasHere && !memory.isDoubted(shard)) return this.#doubt(shard);
     const machine = new PartitionMachine();
     const replica = host.add({
       group: shard,
@@ -196,11 +197,6 @@ export class Partitions {
       shard,
       new Partition({ runtime, host, log, replica, machine, office, catchUp: this.#catchUp, recordBytesMax }),
     );
-  }
-
-  /** A member from the beginning. Whoever moves in may have been here before, and have given up what it promised then. */
-  #isFirstTime({ initial, replicas }: PartitionRecord): boolean {
-    return initial.includes(this.#options.nodeId) && initial.join() === replicas.join();
   }
 
   /** That it may have forgotten something must be on the disk before the group begins. */

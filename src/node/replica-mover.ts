@@ -30,7 +30,7 @@ export interface ReplicaMoverOptions {
 
 export class ReplicaMover {
   readonly #options: ReplicaMoverOptions;
-  /** By shard: the commit index that the members must know of before the move is done. */
+  /** By shard: the index that the members must have on their disks, and know to be committed, before the move is done. */
   readonly #settling = new Map<number, number>();
   /** Shards whose end is being told to the metadata. */
   readonly #telling = new Set<number>();
@@ -135,15 +135,20 @@ export class ReplicaMover {
   }
 
   /**
-   * The group has its new members. Those who left may forget it when a majority of those who stay know that it is committed:
-   * before, they could still need the others' votes.
+   * The group has its new members. Those who left may forget it when a majority of those who stay know that it is committed,
+   * and will know it after a restart: before, they could still need the others' votes. (What came after the change, and is on
+   * a disk, came with a commit index past the change.)
    */
   #settle({ raft }: Replica, { shard, target }: PartitionRecord): void {
     const { nodeId } = this.#options;
-    if (!this.#settling.has(shard)) this.#settling.set(shard, raft.commit);
-    const commit = this.#settling.get(shard)!;
+    if (!this.#settling.has(shard)) this.#settling.set(shard, raft.lastIndex);
+    const index = this.#settling.get(shard)!;
     const followers = new Map(raft.followers().map((follower) => [follower.peer, follower]));
-    const knows = (voter: NodeId) => voter === nodeId || (followers.get(voter)?.commit ?? 0) >= commit;
+    const knows = (voter: NodeId) => {
+      if (voter === nodeId) return raft.durable >= index;
+      const { match = 0, commit = 0 } = followers.get(voter) ?? {};
+      return match >= index && commit >= index;
+    };
     if (!hasQuorum(raft.configuration, knows)) return;
     this.#settling.delete(shard);
     this.#tell(shard, target);

@@ -169,6 +169,8 @@ export class Leadership<E extends RaftEntry> implements MatchSource {
       this.advance();
       this.#confirmReads();
       this.#vouchForAll();
+      // Whoever has this on its disk has there, too, that the configuration is in use.
+      if (!isJoint(configuration)) this.#append(this.#core.entries.noOp());
     }
     this.#leaveJointIfDue();
   }

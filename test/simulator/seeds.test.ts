@@ -50,6 +50,16 @@ const REGRESSIONS: readonly (readonly [seed: number, found: string])[] = [
   [5017, "a replica not vouched for yet began anew: its leader kept its match"],
   [5074, "the answer to a heartbeat sent before a member lost all was taken: it never heard again what it should read"],
   [5107, "the same, in a partition of which nothing had been read"],
+  [60519, "a leader that was cut off said that a topic exists which had been deleted since"],
+  [
+    62644,
+    "of those who stayed one lost its disk, one its memory of the commit, and who had left was gone: no majority",
+  ],
+  [62748, "the same, with an old copy of a disk"],
+  [
+    63221,
+    "a replica that began late, after a move of the others, was taken to have forgotten: with a lost disk two of three",
+  ],
 ];
 
 const seeds = suite("simulated clusters under faults");

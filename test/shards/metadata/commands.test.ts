@@ -58,6 +58,11 @@ metadata("whoever a redirected move may have made a member holds its replica unt
   assert.is(again.encode().join(), state.encode().join());
   applyCommand(state, { type: "finishMove", shard, replicas: [1, 2, 5] });
   assert.is(holders(), "1,2,5");
+  const left = () => [...state.topics.get("a")!.partitions[0]!.left ?? []].sort().join();
+  assert.is(left(), "3,4", "who gave a replica up is known for good");
+  move(1, 2, 3);
+  applyCommand(state, { type: "finishMove", shard, replicas: [1, 2, 3] });
+  assert.is(left(), "3,4,5");
 });
 
 metadata("producer ids are handed out once", () => {
