@@ -50,6 +50,8 @@ const REGRESSIONS: readonly (readonly [seed: number, found: string])[] = [
   [5017, "a replica not vouched for yet began anew: its leader kept its match"],
   [5074, "the answer to a heartbeat sent before a member lost all was taken: it never heard again what it should read"],
   [5107, "the same, in a partition of which nothing had been read"],
+  [31962, "nodes that lost power sixty times had met each other too long ago: each was taken to have forgotten"],
+  [32920, "a partition whose records were all deleted was taken to end at 0 by the check of a group's end"],
   [60519, "a leader that was cut off said that a topic exists which had been deleted since"],
   [
     62644,
