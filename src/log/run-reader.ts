@@ -66,8 +66,7 @@ function begin(source: PieceSource, pieces: readonly Piece[]): Reading {
 
 async function give(source: PieceSource, reading: Reading, fromIndex: number, take: TakeEntry): Promise<boolean> {
   const { pieces, bytes, filled } = reading;
-  const [first] = pieces;
-  const { position, firstIndex } = first!;
+  const { position, firstIndex } = pieces[0]!;
   const place = { ...source, position, bytes };
   if (await filled === undefined) {
     if (pieces.length === 1) throw corrupt(place, Math.max(fromIndex, firstIndex), 0);

@@ -120,8 +120,8 @@ export class ReplicaMover {
   }
 
   /**
-   * A newcomer is vouched for when every voter has answered. One that stays away and shall leave anyway (it may be the
-   * reason for the move) leaves first; not at once, for without it one more disk that is lost leaves no majority. One that
+   * A newcomer that was here before is vouched for when every voter has answered. One that stays away and shall leave anyway (it
+   * may be the reason for the move) leaves first; not at once, for without it one more disk that is lost leaves no majority. One that
    * is no holder any more has given its replica up and answers no more.
    */
   #dropGone(replica: Replica, { voters, learners }: Configuration, record: PartitionRecord): void {
