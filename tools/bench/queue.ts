@@ -29,6 +29,7 @@ export interface QueueResult {
   readonly bulkAckRecordsPerSecond: number;
   readonly singleAckRecordsPerSecond: number;
   readonly manyPartitionsBulkAckRecordsPerSecond: number;
+  readonly manyPartitionsSingleAckRecordsPerSecond: number;
   readonly ackToNextMsP50: number;
   readonly ackToNextMsP99: number;
   readonly backlogRecords: number;
@@ -70,9 +71,12 @@ export async function runQueue(options: QueueOptions): Promise<QueueResult> {
     const bulkRate = await bulk(client, "one", records);
     onProgress("one partition, single acks");
     const singleRate = await single(client, "one", records);
-    await fill("many", PARTITIONS_MANY, records * 2 + WARM_UP_RECORDS);
+    await fill("many", PARTITIONS_MANY, records * 3 + WARM_UP_RECORDS);
     await bulk(client, "many", WARM_UP_RECORDS / 2);
+    onProgress(`${PARTITIONS_MANY} partitions, bulk acks`);
     const manyRate = await bulk(client, "many", records * 2);
+    onProgress(`${PARTITIONS_MANY} partitions, single acks`);
+    const manySingleRate = await single(client, "many", records);
     onProgress("one record at a time");
     await fill("turn", 1, CHUNK_RECORDS);
     const latency = await oneByOne(client, "turn");
@@ -89,6 +93,7 @@ export async function runQueue(options: QueueOptions): Promise<QueueResult> {
       bulkAckRecordsPerSecond: Math.round(bulkRate),
       singleAckRecordsPerSecond: Math.round(singleRate),
       manyPartitionsBulkAckRecordsPerSecond: Math.round(manyRate),
+      manyPartitionsSingleAckRecordsPerSecond: Math.round(manySingleRate),
       ackToNextMsP50: round(latency.percentile(50)),
       ackToNextMsP99: round(latency.percentile(99)),
       backlogRecords: backlog,
