@@ -363,12 +363,11 @@ export class Host implements ReplicaHost {
       this.#watchLeader(hosted);
       if (this.#unvouched.size > 0) this.#watchVouched(replica);
       this.#deadlines.update(replica);
-      this.#tail.touch(replica);
+      this.#tail.keep(replica);
     }
     // The followers first: their way to durability is the longer one.
     this.#options.sink.flush();
     if (writes.length > 0) this.#options.log.write(writes, () => this.#durable(writers));
-    this.#tail.evict();
   }
 
   #durable(writers: readonly Replica[]): void {
@@ -376,8 +375,8 @@ export class Host implements ReplicaHost {
     for (const replica of writers) replica.durable((message) => this.#send(replica, message));
     // Acknowledgements at once, not at the end of the next turn: the disk has batched already.
     this.#options.sink.flush();
-    // There need be no next turn: what a leader had applied before may leave the memory now.
-    this.#tail.evict();
+    // There need be no next turn: a leader may have applied it before.
+    for (const replica of writers) this.#tail.keep(replica);
   }
 
   #send(replica: Replica, message: Message<Entry>): void {

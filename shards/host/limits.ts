@@ -25,7 +25,7 @@ export interface HostLimits {
 export const DEFAULT_HOST_LIMITS: HostLimits = {
   electionTimeoutMs: 500,
   heartbeatMs: 100,
-  tailCacheBytesMax: 32 * 1024 * 1024,
+  tailCacheBytesMax: 24 * 1024 * 1024,
   proposedBytesMax: 128 * 1024 * 1024,
   checkpointBytes: 8 * 1024 * 1024,
   checkpointEntries: 10_000,

@@ -76,6 +76,8 @@ export class Replica implements Timed {
   readonly proposals = new Proposals();
   /** Whether it waits for the next turn; the host's mark. */
   dirty = false;
+  /** Last index that the tail cache has seen; its mark. */
+  keptTo = 0;
   /** Bytes and entries applied since the last checkpoint. */
   appliedBytes = 0;
   appliedEntries = 0;

@@ -38,7 +38,16 @@ export class EntryTail<E extends RaftEntry> {
     this.#bytes += entry.byteLength;
   }
 
-  /** Entries from `from` to `to`, at least one, until `bytesMax` is passed; undefined if `from` is not held. */
+  /** The same entry, its bytes elsewhere. */
+  replace(entry: E): void {
+    if (this.get(entry.index)?.term !== entry.term) throw new InvariantError(`entry ${entry.index} is another one`);
+    this.#entries[this.#head + entry.index - this.#firstIndex] = entry;
+  }
+
+  /**
+   * Entries from `from` to `to`, at least one, until `bytesMax` is passed; undefined if `from` is not held. They may be
+   * kept: they are detached.
+   */
   slice(from: number, to: number, bytesMax: number): E[] | undefined {
     if (from < this.#firstIndex || to >= this.nextIndex) return undefined;
     const start = this.#head + from - this.#firstIndex;
@@ -50,7 +59,9 @@ export class EntryTail<E extends RaftEntry> {
       if (bytes > bytesMax && end > start) break;
       end += 1;
     }
-    return this.#entries.slice(start, end) as E[];
+    const entries = this.#entries.slice(start, end) as E[];
+    for (let i = 0; i < entries.length; i++) entries[i] = entries[i]!.detached();
+    return entries;
   }
 
   truncateFrom(index: number): void {

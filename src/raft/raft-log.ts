@@ -86,13 +86,19 @@ export class RaftLog<E extends RaftEntry> {
     return index === this.#firstIndex - 1 ? this.#previousTerm : this.#terms.termOf(index);
   }
 
-  /** The last entry, if it is in memory. */
+  /** The last entry, if it is in memory; to be looked at now, not kept. */
   lastEntry(): E | undefined {
     return this.#tail.get(this.#lastIndex);
   }
 
+  /** To be looked at now, not kept: its bytes may lie in memory that is used again. */
   entry(index: number): E | undefined {
     return this.#tail.get(index);
+  }
+
+  /** An entry in memory, the same with its bytes elsewhere. */
+  replace(entry: E): void {
+    this.#tail.replace(entry);
   }
 
   /** Entries `from` to `to`, at least one, until `bytesMax` is passed; undefined if they are not in memory. */
@@ -153,9 +159,9 @@ export class RaftLog<E extends RaftEntry> {
     this.#firstIndex = firstIndex;
   }
 
-  /** Lets go of entries in memory up to `index`; the last entry stays, so that the next one can be placed after it. */
+  /** Lets go of entries in memory up to `index`, those that are yet to be written excepted. */
   evictTo(index: number): void {
-    this.#tail.evictTo(Math.min(index, this.#lastIndex - 1, this.#unsavedFrom - 1));
+    this.#tail.evictTo(Math.min(index, this.#unsavedFrom - 1));
   }
 
   /** Hands out what is new since the last call. */

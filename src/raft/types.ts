@@ -15,6 +15,8 @@ export interface RaftEntry {
   readonly byteLength: number;
   /** Whether it changes the group's configuration: such an entry takes effect when it is applied. */
   readonly isConfiguration: boolean;
+  /** Itself if its bytes stay what they are; a copy if they lie in memory that will be used for others. */
+  detached(): this;
 }
 
 /** How the core makes entries of its own, and marks those it accepts; it never looks inside. */

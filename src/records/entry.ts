@@ -47,6 +47,8 @@ export interface EntryFields {
 /** A view of one entry's bytes. The bytes belong to whoever made the buffer; nobody changes them but {@link stamp}. */
 export class Entry implements RaftEntry {
   readonly bytes: Uint8Array;
+  /** Its bytes are somebody's who will use them for others. */
+  #lent = false;
   readonly kind: number;
   readonly recordCount: number;
   term: number;
@@ -175,6 +177,19 @@ export class Entry implements RaftEntry {
         `the payload of entry ${this.index} (term ${this.term}) does not match its checksum`,
       );
     }
+  }
+
+  /** The same entry, its bytes copied to the start of `memory`, which will be used for others: who keeps it detaches it. */
+  lentIn(memory: Uint8Array): Entry {
+    const bytes = memory.subarray(0, this.bytes.length);
+    bytes.set(this.bytes);
+    const copy = new Entry(bytes);
+    copy.#lent = true;
+    return copy;
+  }
+
+  detached(): this {
+    return this.#lent ? new Entry(this.bytes.slice()) as this : this;
   }
 
   /** The leader's act: gives the entry its place in the log, in place. */

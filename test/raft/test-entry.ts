@@ -17,6 +17,10 @@ export class TestEntry implements RaftEntry {
   get isConfiguration(): boolean {
     return this.configuration !== undefined;
   }
+
+  detached(): this {
+    return this;
+  }
 }
 
 export const testEntries: EntryFactory<TestEntry> = {
