@@ -294,11 +294,16 @@ export class Host implements ReplicaHost {
   /** Makes the state of every group durable that has changed, so that the next start has little to read again. */
   checkpointAll(): Promise<void> {
     const writes: GroupWrite[] = [];
-    for (const hosted of this.#groups.values()) {
-      if (hosted.replica.appliedEntries > 0) writes.push(this.#checkpoint(hosted));
+    for (const { replica } of this.#groups.values()) {
+      if (replica.appliedEntries > 0) writes.push(replica.checkpoint());
     }
     if (writes.length === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#options.log.write(writes, resolve));
+    return new Promise((resolve) => this.#write(writes, resolve));
+  }
+
+  /** Makes the state of a group durable, as it is now. */
+  checkpoint(replica: Replica): Promise<void> {
+    return new Promise((resolve) => this.#write([replica.checkpoint()], resolve));
   }
 
   /**
@@ -312,13 +317,15 @@ export class Host implements ReplicaHost {
     if (hosted?.replica !== replica || firstIndex <= raft.log.firstIndex) return;
     invariant(firstIndex <= raft.applied, `group ${group}: trimmed to ${firstIndex}, and ${raft.applied} is applied`);
     const known = log.group(group)?.checkpoint;
-    if (!known || known.index < firstIndex) log.write([this.#checkpoint(hosted)], () => {});
+    if (!known || known.index < firstIndex) log.write([replica.checkpoint()], () => {});
     log.trim(group, firstIndex, startOffset, raft.log.term(firstIndex - 1));
     const { applied: index, configuration } = raft;
     replica.trimmed(firstIndex, { index, term: raft.log.term(index)!, configuration });
   }
 
   damaged(replica: Replica, reason: unknown): void {
+    const hosted = this.#groups.get(replica.group);
+    if (hosted?.replica === replica) this.#resign(hosted);
     this.#deadlines.remove(replica);
     replica.close();
     this.#options.runtime.log.write("error", "a replica is damaged and takes no part", {
@@ -367,7 +374,20 @@ export class Host implements ReplicaHost {
     }
     // The followers first: their way to durability is the longer one.
     this.#options.sink.flush();
-    if (writes.length > 0) this.#options.log.write(writes, () => this.#durable(writers));
+    if (writes.length > 0) this.#write(writes, () => this.#durable(writers));
+  }
+
+  /** What a checkpoint stands for is trimmed behind it: a crash between the two must leave one or the other. */
+  #write(writes: readonly GroupWrite[], onDurable: () => void): void {
+    const { log } = this.#options;
+    log.write(writes, onDurable);
+    for (const { group, checkpoint, resetLog } of writes) {
+      if (!checkpoint || resetLog) continue;
+      const { replica, trimAtCheckpoint } = this.#groups.get(group)!;
+      if (!trimAtCheckpoint) continue;
+      log.trim(group, checkpoint.index + 1, checkpoint.nextOffset, checkpoint.term);
+      replica.trimmed(checkpoint.index + 1, checkpoint);
+    }
   }
 
   #durable(writers: readonly Replica[]): void {
@@ -407,17 +427,18 @@ export class Host implements ReplicaHost {
     const { replica } = hosted;
     const { checkpointBytes, checkpointEntries } = this.#options.limits;
     if (replica.appliedBytes < checkpointBytes && replica.appliedEntries < checkpointEntries) return;
-    writes.push(this.#checkpoint(hosted));
+    writes.push(replica.checkpoint());
   }
 
-  #checkpoint({ replica, trimAtCheckpoint }: Hosted): GroupWrite {
-    const write = replica.checkpoint();
-    const { index, nextOffset } = write.checkpoint;
-    if (trimAtCheckpoint) {
-      this.#options.log.trim(replica.group, index + 1, nextOffset, write.checkpoint.term);
-      replica.trimmed(index + 1, write.checkpoint);
-    }
-    return write;
+  /** Its followers hear its node, and would wait for it for ever. */
+  #resign(hosted: Hosted): void {
+    const { replica } = hosted;
+    if (replica.raft.role !== "leader") return;
+    replica.raft.doubt(this.nowMs());
+    // What was not handed to the log was not acknowledged either; nothing of it is written any more.
+    replica.takeWrites((message) => this.#send(replica, message));
+    this.#watchLeader(hosted);
+    this.#options.sink.flush();
   }
 
   /** What the disk may have forgotten was given again by the leader: the log, and the node, may know it as whole. */

@@ -66,10 +66,12 @@ const COMMAND = "metadata";
 
 export class MetadataService {
   readonly #options: MetadataServiceOptions;
+  #replica: Replica;
   #closed = false;
 
   constructor(options: MetadataServiceOptions) {
     this.#options = options;
+    this.#replica = options.replica;
     options.requests.handle(COMMAND, async (request) => {
       const executed = await this.#executeHere(request as MetadataRequest);
       if (executed === undefined) throw new RaftlineError("NOT_LEADER", "this node does not lead the metadata");
@@ -79,12 +81,17 @@ export class MetadataService {
 
   /** Node that leads the metadata shard, 0 if not known here. */
   get leader(): NodeId {
-    return this.#options.replica.raft.leader;
+    return this.#replica.raft.leader;
+  }
+
+  /** Another replica took the place of the one that was here: its log was damaged, and its state goes on. */
+  goOnWith(replica: Replica): void {
+    this.#replica = replica;
   }
 
   /** @throws {RaftlineError} as the command's own refusal; `NO_LEADER`; `TIMED_OUT`, then the outcome is not known */
   async execute(request: MetadataRequest): Promise<unknown> {
-    const { runtime, host, replica } = this.#options;
+    const { runtime, host } = this.#options;
     const deadlineMs = runtime.clock.monotonicMs() + EXECUTE_MS_MAX;
     while (!this.#closed) {
       const { leader } = this;
@@ -94,7 +101,7 @@ export class MetadataService {
         ? await this.#forward(leader, request)
         : undefined;
       if (executed) {
-        if (await replica.whenApplied(executed.index)) return executed.value;
+        if (await this.#replica.whenApplied(executed.index)) return executed.value;
         throw new RaftlineError("UNAVAILABLE", "this node's metadata ends here: what was done is not seen on it");
       }
       if (runtime.clock.monotonicMs() > deadlineMs) {
@@ -111,7 +118,8 @@ export class MetadataService {
 
   /** Undefined: this node does not lead, and nothing was done that may not be done again. */
   async #executeHere(request: MetadataRequest): Promise<Executed | undefined> {
-    const { replica, machine } = this.#options;
+    const { machine } = this.#options;
+    const replica = this.#replica;
     if (!replica.isLeading) return undefined;
     if (request.type === "barrier") {
       return await replica.readBarrier() ? { index: replica.raft.applied, value: null } : undefined;
@@ -151,9 +159,9 @@ export class MetadataService {
   }
 
   #propose(command: MetadataCommand): Promise<CommandResult | undefined> {
-    const { host, replica } = this.#options;
+    const { host } = this.#options;
     return new Promise((resolve) => {
-      host.propose(replica, encodeCommand(command), {
+      host.propose(this.#replica, encodeCommand(command), {
         settled: (code, _entry, result) => resolve(code === "" ? (result as CommandResult) : undefined),
       });
     });

@@ -25,8 +25,16 @@ export function createMetrics(node: RaftlineNode): Registry {
     "1 when the disk is so slow that this node leads nothing.",
     () => node.balance.hasSlowDisk ? 1 : 0,
   );
-  gauge("replicas_damaged", "Replicas found damaged here since the start.", () => node.partitions.repairs.damaged);
-  gauge("replicas_repaired", "Those that began anew.", () => node.partitions.repairs.begun);
+  gauge(
+    "replicas_damaged",
+    "Replicas found damaged here since the start.",
+    () => node.partitions.repairs.damaged + node.stateRepairs.damaged,
+  );
+  gauge(
+    "replicas_repaired",
+    "Those that began anew, or were written again.",
+    () => node.partitions.repairs.begun + node.stateRepairs.repaired,
+  );
   gauge("log_compacted_bytes", "Bytes that compaction has written anew.", () => node.log.compactedBytes);
   gauge("proposed_bytes", "Bytes proposed here and not yet committed.", () => node.host.proposedBytes);
   gauge("tail_cache_bytes", "Bytes of entries kept in memory.", () => node.host.tailBytes);

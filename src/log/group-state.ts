@@ -258,10 +258,11 @@ export class GroupState implements GroupLog {
   }
 }
 
-/** Nothing of it is needed any more. */
+/** Nothing of it is needed any more. If it could not be read, the rest of the file may be written anew now. */
 function drop({ file, liveBytes }: Extent): void {
   file.extents--;
   file.liveBytes -= liveBytes;
+  file.unfit = false;
 }
 
 function pick({ firstIndex, lastIndex, firstOffset, maxTimestampMs, bytes }: Appended): Appended {

@@ -8,12 +8,20 @@ import { DEFAULT_LOG_LIMITS, type LogLimits } from "./limits.ts";
 import { Maintenance } from "./maintenance.ts";
 import { Reader } from "./reader.ts";
 import { Reclaimer } from "./reclaim.ts";
-import { EMPTY_RECORD, type LogRecord } from "./record.ts";
+import { EMPTY_RECORD, type LogRecord, type Trim } from "./record.ts";
 import { recover, type Recovered } from "./recovery.ts";
 import { Scrub } from "./scrub.ts";
 import { Space } from "./space.ts";
 import { Tails } from "./tails.ts";
-import { type GroupId, type GroupLog, type GroupWrite, type Log, LogError, type RecoveryReport } from "./types.ts";
+import {
+  type Checkpoint,
+  type GroupId,
+  type GroupLog,
+  type GroupWrite,
+  type Log,
+  LogError,
+  type RecoveryReport,
+} from "./types.ts";
 import { Writer } from "./writer.ts";
 
 export interface LogOptions {
@@ -194,16 +202,16 @@ export class LogEngine implements Log {
     });
   }
 
-  drop(group: GroupId, term: number): Promise<void> {
+  drop(group: GroupId, term: number, kept?: Checkpoint): Promise<void> {
     this.#assertOpen();
-    // Without what was damaged they may be written anew.
-    for (const { file } of this.#groups.get(group)?.extents ?? []) file.unfit = false;
+    const hardState = { term, vote: 0, commit: kept?.index ?? 0 };
+    const start = kept ? { reset: true, checkpoint: kept, trim: startAfter(kept) } : {};
+    const begun = { ...EMPTY_RECORD, group, ...start, hardState, suspect: true };
     this.#tails.forget(group);
-    const record = { ...EMPTY_RECORD, group };
-    const hardState = { term, vote: 0, commit: 0 };
+    this.#tails.accept(begun);
     return new Promise((resolve) => {
       // In one block: a crash between the two would leave a group that knows nothing and does not know that.
-      this.#writer.queueLate(() => [{ ...record, remove: true }, { ...record, hardState, suspect: true }], () => {
+      this.#writer.queueLate(() => [{ ...EMPTY_RECORD, group, remove: true }, begun], () => {
         this.#maintenance.wake();
         resolve();
       });
@@ -271,9 +279,7 @@ export class LogEngine implements Log {
       truncateFrom,
       checkpoint,
       hardState,
-      trim: reset
-        ? { firstIndex: checkpoint.index + 1, startOffset: checkpoint.nextOffset, previousTerm: checkpoint.term }
-        : undefined,
+      trim: reset ? startAfter(checkpoint) : undefined,
       // A group that begins now cannot have lost anything before.
       repaired: this.#groups.suspectAll && !this.#state(group),
       suspect: false,
@@ -284,6 +290,11 @@ export class LogEngine implements Log {
   #assertOpen(): void {
     if (this.#closed) throw new LogError("CLOSED", "the log is closed");
   }
+}
+
+/** Of a log whose first entry comes after the checkpoint. */
+function startAfter({ index, nextOffset, term }: Checkpoint): Trim {
+  return { firstIndex: index + 1, startOffset: nextOffset, previousTerm: term };
 }
 
 /** The first offset at `firstIndex`, or of a place not far before it. */

@@ -49,13 +49,13 @@ export class Scrub {
     this.#options = options;
   }
 
+  /** One pass at a time: the next one is so long after this one's end. */
   start(): void {
     const { runtime, limits } = this.#options;
-    this.#running = this.#pass();
-    inBackground(runtime, "the log cannot be read through", this.#running);
-    this.#timer = runtime.timers.after(limits.scrubEveryMs, () => {
-      if (!this.#stopped) this.start();
+    this.#running = this.#pass().then(() => {
+      if (!this.#stopped) this.#timer = runtime.timers.after(limits.scrubEveryMs, () => this.start());
     });
+    inBackground(runtime, "the log cannot be read through", this.#running);
   }
 
   /** Ends soon. */

@@ -121,10 +121,10 @@ export interface Log {
   /** The group is gone for ever; its bytes may be given back. Durable like `trim`, with the next write. */
   remove(group: GroupId): void;
   /**
-   * All that is here of the group goes, for a part of it is damaged: it is empty and `suspect` from now on, in `term`,
-   * without a vote. Until that is durable (the promise) nobody may do anything with it.
+   * All that is here of the group goes, for a part of it is damaged: it is `suspect` from now on, in `term`, without a
+   * vote, and empty, or begins behind `kept`. Until that is durable (the promise) nobody may do anything with it.
    */
-  drop(group: GroupId, term: number): Promise<void>;
+  drop(group: GroupId, term: number, kept?: Checkpoint): Promise<void>;
   /** The group has again all it may have lost: it is not {@link GroupLog.suspect} any more. Durable like `trim`. */
   repaired(group: GroupId): void;
   /**

@@ -30,7 +30,7 @@ export interface CoordinatorsOptions {
 export class Coordinators {
   readonly #options: CoordinatorsOptions;
   /** By number; undefined: not here. */
-  readonly #here: readonly (Coordinator | undefined)[];
+  readonly #here: (Coordinator | undefined)[];
 
   constructor(options: CoordinatorsOptions) {
     this.#options = options;
@@ -68,6 +68,13 @@ export class Coordinators {
   /** The metadata was changed: topics may have come or gone. */
   topicsChanged(): void {
     for (const coordinator of this.#here) coordinator?.topicsChanged();
+  }
+
+  /** Another replica takes the place of the one that was here: its log was damaged. */
+  begin(shard: number): void {
+    const number = shard - FIRST_COORDINATOR_SHARD;
+    this.#here[number]?.close();
+    this.#here[number] = this.#start(shard);
   }
 
   close(): void {

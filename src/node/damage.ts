@@ -51,16 +51,16 @@ export async function canBeRead(log: Log, { group, firstIndex, lastIndex, checkp
 /** Groups in which something was found that is not what was written, until somebody has taken care of it. */
 export class Damages {
   readonly #found = new Map<GroupId, string>();
-  #onFound: (group: GroupId, reason: string) => void = () => {};
+  readonly #listeners: ((group: GroupId, reason: string) => void)[] = [];
 
   notice(group: GroupId, reason: string): void {
     this.#found.set(group, reason);
-    this.#onFound(group, reason);
+    for (const onFound of this.#listeners) onFound(group, reason);
   }
 
   /** Hears of what is found from now on; what was found before is in {@link reasonOf}. */
   listen(onFound: (group: GroupId, reason: string) => void): void {
-    this.#onFound = onFound;
+    this.#listeners.push(onFound);
   }
 
   reasonOf(group: GroupId): string | undefined {

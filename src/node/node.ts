@@ -14,7 +14,7 @@ import { PeerRequests } from "../../shards/host/peer-requests.ts";
 import { Peers } from "../../shards/host/peers.ts";
 import { readTails } from "../../shards/host/recovered-tails.ts";
 import type { Replica } from "../../shards/host/replica.ts";
-import { coordinatorsOn } from "../../shards/coordinator/placement.ts";
+import { coordinatorReplicas } from "../../shards/coordinator/placement.ts";
 import { MetadataMachine } from "../../shards/metadata/machine.ts";
 import { MetadataService } from "../../shards/metadata/service.ts";
 import { METADATA_SHARD, type MetadataState, type NodeRecord } from "../../shards/metadata/state.ts";
@@ -23,10 +23,10 @@ import { Balance } from "./balance.ts";
 import { ClientService } from "./client-service.ts";
 import type { NodeConfig } from "./config.ts";
 import { Coordinators } from "./coordinators.ts";
-import { canBeRead, Damages, lostOf, mayHaveLostGroups, termOf } from "./damage.ts";
+import { Damages } from "./damage.ts";
+import { dropDamaged } from "./damaged-start.ts";
 import { DeadLetterOffices } from "./dead-letter-office.ts";
 import { type DataFolder, openDataFolder } from "./data-folder.ts";
-import { NodeError } from "./errors.ts";
 import type { Memory } from "./memory.ts";
 import { Partitions } from "./partitions.ts";
 import { ProducerIds } from "./producer-ids.ts";
@@ -34,6 +34,7 @@ import { Recollection } from "./recollection.ts";
 import { ReplicaMover } from "./replica-mover.ts";
 import { RetentionLoop } from "./retention.ts";
 import { Routing } from "./routing.ts";
+import { StateRepairs } from "./state-repairs.ts";
 
 const LOOPBACK = "127.0.0.1";
 const REGISTER_RETRY_MS = 200;
@@ -71,7 +72,8 @@ export class RaftlineNode {
   readonly log: Log;
   readonly memory: Memory;
   readonly #folder: DataFolder;
-  readonly #metadataReplica: Replica;
+  readonly stateRepairs: StateRepairs;
+  readonly #metadataMachine: MetadataMachine;
   readonly #clientService: ClientService;
   readonly balance: Balance;
   readonly #mover: ReplicaMover;
@@ -103,7 +105,7 @@ export class RaftlineNode {
     this.runtime = runtime;
     this.log = log;
     this.#folder = folder;
-    const machine = new MetadataMachine(() => this.#metadataChanged());
+    const machine = this.#metadataMachine = new MetadataMachine(() => this.#metadataChanged());
     this.metadata = machine.state;
     this.routing = new Routing(nodeId, (claim) => this.peers.broadcast([claim]));
     this.peers = new Peers({
@@ -160,18 +162,9 @@ export class RaftlineNode {
       officeOf,
     });
     this.partitions = partitions;
-    this.#metadataReplica = host.add({
-      group: METADATA_SHARD,
-      configuration: { voters: config.nodes.map(({ id }) => id), outgoing: [], learners: [], learnersNext: [] },
-      machine,
-      vouched: !memory.doubts(METADATA_SHARD),
-      campaign: config.nodes.length === 1,
-      trimAtCheckpoint: true,
-      commitNoticeMs: METADATA_COMMIT_NOTICE_MS,
-    });
+    const replica = this.#addMetadata();
     const nodes = config.nodes.map(({ id }) => id);
     this.#coordinators = new Coordinators({ runtime, nodeId, host, memory, metadata, routing, nodes });
-    const replica = this.#metadataReplica;
     this.metadataService = new MetadataService({ runtime, host, replica, machine, requests, nodes });
     const producerIds = new ProducerIds(this.metadataService);
     const partitionOf = (shard: number) => partitions.get(shard);
@@ -206,6 +199,22 @@ export class RaftlineNode {
       peers,
       awayMsMax: limits.awayMsMax,
     });
+    this.stateRepairs = new StateRepairs({
+      runtime,
+      nodeId,
+      host,
+      log,
+      routing,
+      damages,
+      isAlive,
+      othersOf: (shard) =>
+        (shard === METADATA_SHARD ? nodes : coordinatorReplicas(nodes, shard)).filter((id) => id !== nodeId),
+      begin: (shard) => {
+        if (shard === METADATA_SHARD) this.metadataService.goOnWith(this.#addMetadata());
+        else this.#coordinators.begin(shard);
+      },
+    });
+    this.stateRepairs.start();
     this.balance = new Balance({ runtime, nodeId, host, peers, delayMs: limits.balanceDelayMs });
     this.#retention = new RetentionLoop({ runtime, log, metadata, partitions, lookMs: limits.retentionLookMs });
     this.partitions.reconcile();
@@ -229,7 +238,7 @@ export class RaftlineNode {
         onDamage: (group, error) => damages.notice(group, error.message),
       });
       undo.unshift(() => log.close());
-      await dropDamaged(log, config, runtime);
+      await dropDamaged(log, config, runtime, damages);
       const node = new RaftlineNode(config, options, folder, log, await readTails(log), damages);
       await node.#listen();
       return node;
@@ -281,6 +290,7 @@ export class RaftlineNode {
     this.partitions.close();
     this.#retention.stop();
     this.partitions.repairs.stop();
+    this.stateRepairs.stop();
     if (handOver) await this.balance.handOver();
     this.#clientService.close();
     this.#coordinators.close();
@@ -292,6 +302,19 @@ export class RaftlineNode {
     this.host.close();
     await this.log.close();
     await this.#folder.lock.release();
+  }
+
+  #addMetadata(): Replica {
+    const { host, memory, config: { nodes } } = this;
+    return host.add({
+      group: METADATA_SHARD,
+      configuration: { voters: nodes.map(({ id }) => id), outgoing: [], learners: [], learnersNext: [] },
+      machine: this.#metadataMachine,
+      vouched: !memory.doubts(METADATA_SHARD),
+      campaign: nodes.length === 1,
+      trimAtCheckpoint: true,
+      commitNoticeMs: METADATA_COMMIT_NOTICE_MS,
+    });
   }
 
   async #listen(): Promise<void> {
@@ -351,31 +374,6 @@ export class RaftlineNode {
       }
     }
   }
-}
-
-/**
- * A node that lost committed metadata knows neither its partitions nor what it voted: the others give it all of it again,
- * and until then it takes no part. @throws {NodeError} `CORRUPT`: there are no others
- */
-async function dropDamaged(log: Log, { nodeId, nodes, dataFolder }: NodeConfig, { log: sink }: Runtime): Promise<void> {
-  for (const shard of [METADATA_SHARD, ...coordinatorsOn(nodeId, nodes.map(({ id }) => id))]) {
-    const found = log.group(shard);
-    const unknown = mayHaveLostGroups(log) ? "1 and on" : undefined;
-    const lost = found ? lostOf(found) ?? (await canBeRead(log, found) ? undefined : "some") : unknown;
-    if (lost === undefined) continue;
-    if (nodes.length === 1) {
-      throw new NodeError(
-        "CORRUPT",
-        `${dataFolder}: the disk lost entries ${lost} of ${nameOf(shard)}; there is no other copy`,
-      );
-    }
-    sink.write("error", `${nameOf(shard)} here is damaged: it will be repaired by the others`, { lost });
-    await log.drop(shard, found ? termOf(found) : 0);
-  }
-}
-
-function nameOf(shard: number): string {
-  return shard === METADATA_SHARD ? "the metadata" : `coordinator ${shard}`;
 }
 
 export interface StartedNode {

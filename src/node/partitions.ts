@@ -58,6 +58,8 @@ export class Partitions {
     this.repairs = new Repairs({
       ...options,
       othersOf: (shard) => this.#othersOf(shard),
+      // Its log is what it is, and what is in memory is a small part of it.
+      kept: () => undefined,
       retire: (shard) => this.#retire(shard),
       repaired: (shard) => {
         options.damages.forget(shard);

@@ -1,10 +1,10 @@
 /**
  * A replica whose disk gave back what was not written is repaired while the cluster serves: it hands its leadership over,
- * drops all it has, and begins anew without a vote (`Log.drop`); its leader brings it up and vouches for it.
+ * drops what it has, and begins anew without a vote (`Log.drop`); its leader brings it up and vouches for it.
  *
  * It goes only when another one leads and no holder is away: until then what it has may be what nobody else has.
  */
-import type { GroupId, Log } from "../log/types.ts";
+import type { Checkpoint, GroupId, Log } from "../log/types.ts";
 import type { NodeId } from "../raft/types.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { sleep } from "../runtime/sleep.ts";
@@ -23,9 +23,11 @@ export interface RepairsOptions {
   readonly isAlive: (node: NodeId) => boolean;
   /** Who holds the group besides this node; empty if this node is not to hold it any more, or nobody else does. */
   readonly othersOf: (group: GroupId) => readonly NodeId[];
+  /** What of the group is in memory, and goes on; undefined: nothing. */
+  readonly kept: (group: GroupId) => Checkpoint | undefined;
   /** Ends what runs of the group on this node, without giving its bytes back. */
   readonly retire: (group: GroupId) => void;
-  /** The group's log is empty and may begin; or there is nothing to repair any more: this node holds it no longer. */
+  /** The group's log is empty, or begins behind what was kept, and may begin; or there is nothing to repair any more: this node holds it no longer. */
   readonly repaired: (group: GroupId) => void;
 }
 
@@ -69,7 +71,7 @@ export class Repairs {
   }
 
   async #repair(group: GroupId): Promise<void> {
-    const { runtime, host, log, routing, retire, repaired, othersOf } = this.#options;
+    const { runtime, host, log, routing, kept, retire, repaired, othersOf } = this.#options;
     while (!this.#mayGo(group)) {
       await sleep(runtime, POLL_MS);
       if (this.#stopped) return;
@@ -81,8 +83,9 @@ export class Repairs {
     }
     const found = log.group(group);
     const { node: leader, term } = routing.leaderOf(group);
+    const checkpoint = kept(group);
     retire(group);
-    await log.drop(group, Math.max(found ? termOf(found) : 0, term));
+    await log.drop(group, Math.max(found ? termOf(found) : 0, term), checkpoint);
     this.begun += 1;
     this.#underWay.delete(group);
     runtime.log.write("info", "a damaged replica begins anew", { group });
@@ -98,7 +101,7 @@ export class Repairs {
     const others = othersOf(group);
     if (!others.every(isAlive)) return false;
     const replica = host.replica(group);
-    if (replica?.raft.role === "leader") {
+    if (replica && !replica.closed && replica.raft.role === "leader") {
       const { raft } = replica;
       const [best] = raft.followers().filter(({ peer, vouched }) => vouched && isAlive(peer))
         .sort((a, b) => b.match - a.match);

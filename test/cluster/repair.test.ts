@@ -1,42 +1,17 @@
-import fs from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type Client, connect } from "../../mod.ts";
 import { examineLog } from "../../src/log/examine.ts";
 import { startCluster } from "../../src/node/cluster.ts";
 import type { RaftlineNode } from "../../src/node/node.ts";
-import { createNodeRuntime } from "../../src/runtime/node-runtime.ts";
-import type { Runtime } from "../../src/runtime/runtime.ts";
 import { makeTemporaryFolder, removeFolder } from "../../src/runtime/temporary-folder.ts";
+import { damage, quietRuntime } from "./bit-rot.ts";
 import { until } from "./test-cluster.ts";
 
 const repair = suite("bit rot under a running cluster");
 
 const RECORDS = 3_000;
 const KIB = 1024;
-
-/** What is told of damage is meant for operators. */
-function quietRuntime(): Runtime {
-  return { ...createNodeRuntime(), log: { write: () => {} } };
-}
-
-/** Flips a bit every so many bytes in the sealed files of a log. */
-function damage(folder: string, everyBytes: number): number {
-  let flips = 0;
-  const names = fs.readdirSync(folder).filter((name) => name.startsWith("wal-")).sort().slice(0, -2);
-  for (const name of names) {
-    const fd = fs.openSync(`${folder}/${name}`, "r+");
-    const byte = new Uint8Array(1);
-    for (let at = 8192 + flips * 13; at < fs.fstatSync(fd).size; at += everyBytes) {
-      fs.readSync(fd, byte, 0, 1, at);
-      byte[0]! ^= 0x10;
-      fs.writeSync(fd, byte, 0, 1, at);
-      flips++;
-    }
-    fs.closeSync(fd);
-  }
-  return flips;
-}
 
 /** Three nodes, a topic whose records are on their disks and not in memory, and one node whose disk has lost some. */
 async function rottenCluster(): Promise<AsyncDisposable & { readonly client: Client; readonly victim: RaftlineNode }> {

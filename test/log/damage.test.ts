@@ -348,6 +348,32 @@ test("what the disk cannot read is damage, and what lies around it is served", a
   }
 });
 
+test("what is dropped begins anew in doubt, empty or behind what was kept, also after a restart", async () => {
+  for (const kept of [undefined, checkpointOf(3, 2)]) {
+    const machine = new Machine(1);
+    await machine.run((async () => {
+      const log = await machine.open();
+      await durable(log, writeOf(1, { hardState: { term: 2, vote: 3, commit: 4 }, entries: entriesOf(1, 1, 5, 2) }));
+      await log.drop(1, 7, kept);
+      const first = kept ? 4 : 1;
+      const found = log.group(1)!;
+      assert.equal([found.firstIndex, found.lastIndex, found.suspect], [first, first - 1, true]);
+      await durable(log, writeOf(1, { entries: entriesOf(1, first, 6, 7) }));
+      await log.close();
+    })());
+    await machine.run((async () => {
+      const log = await machine.open();
+      const found = log.group(1)!;
+      assert.equal(found.hardState, { term: 7, vote: 0, commit: kept?.index ?? 0 });
+      assert.is(found.suspect, true);
+      assert.is(found.previousTerm, kept ? 2 : 0);
+      assert.is(found.checkpoint?.index, kept?.index);
+      assert.is(await contentOf(log, 1), kept ? "4:7 5:7 6:7" : "1:7 2:7 3:7 4:7 5:7 6:7");
+      await log.close();
+    })());
+  }
+});
+
 test("a checkpoint survives with its state, byte for byte", async () => {
   const state = "x".repeat(5000);
   const { files } = await written((log) =>

@@ -276,7 +276,7 @@ class Simulation {
     const { runtime } = this.#workload();
     const isWhole = (id: number) => {
       const node = cluster.nodeOf(id);
-      if (!node || node.partitions.repairs.underWay > 0) return false;
+      if (!node || node.partitions.repairs.underWay + node.stateRepairs.underWay > 0) return false;
       return node.host.replicas().every(({ raft }) => raft.vouched);
     };
     while (!cluster.alive.every(isWhole)) await sleep(runtime, 100);
