@@ -5,8 +5,9 @@
 import type { Disk, DiskFile } from "../runtime/disk.ts";
 import { BLOCK_HEADER_BYTES, decodeBlockHeader } from "./block.ts";
 import { FormatError, isZero } from "./bytes.ts";
-import { decodeFileHeader, encodeFileHeader, FILE_HEADER_BYTES, type FileHeader, fileName } from "./file-header.ts";
+import { decodeFileHeader, encodeFileHeader, FILE_HEADER_BYTES, fileName } from "./file-header.ts";
 import { FileIndex } from "./file-index.ts";
+import { type HeaderAgain, headerAgain } from "./header-again.ts";
 import { decodeRuns, decodeSummary, placeBytes, type Summary, type Trailer, TRAILER_BYTES } from "./footer.ts";
 import { listFolder, readTrailer, splitReplaced } from "./folder.ts";
 import { GroupTable } from "./group-table.ts";
@@ -87,8 +88,8 @@ class Examiner {
     const numbers = await this.#list();
     const opened: OpenFile[] = [];
     try {
-      for (const number of numbers) {
-        const file = await this.#open(number);
+      for (const [at, number] of numbers.entries()) {
+        const file = await this.#open(number, numbers[at - 1] ?? 0);
         if (file) opened.push(file);
       }
       const { left, replaced } = splitReplaced(opened);
@@ -110,25 +111,18 @@ class Examiner {
   }
 
   /** Undefined: what it is cannot be told, and that was noted. */
-  async #open(number: number): Promise<OpenFile | undefined> {
+  async #open(number: number, before: number): Promise<OpenFile | undefined> {
     const name = fileName(number);
     const handle = await this.#disk.open(`${this.#folder}/${name}`, "read");
     const sizeBytes = await handle.sizeBytes();
     const bytes = new Uint8Array(FILE_HEADER_BYTES);
     const count = await handle.read(bytes, 0);
-    let header: FileHeader | undefined;
-    try {
-      header = decodeFileHeader(bytes.subarray(0, count), name);
-    } catch (error) {
-      if (!(error instanceof LogError)) throw error;
-      this.#found(error.code, name, error.position ?? 0, FILE_HEADER_BYTES, error.message);
-    }
+    const header = await this.#headerOf(handle, number, before, bytes.subarray(0, count));
     if (!header) {
       await handle.close();
       this.#files.push(emptyFile(name, sizeBytes, count > 0 && !isZero(bytes) ? "unreadable" : "prepared"));
       return undefined;
     }
-    this.#checkHeader(name, header, bytes.subarray(0, count));
     const file = new WalFile(this.#folder, number, header.identity);
     file.compactedBlocks = header.compactedBlocks;
     file.firstNumber = header.firstNumber;
@@ -137,11 +131,38 @@ class Examiner {
     return { file, handle, trailer, firstSequence: trailer?.firstSequence ?? await firstSequenceOf(handle, file) };
   }
 
-  /** Of two copies one is enough to go on; that the other is not what it was is worth knowing. */
-  #checkHeader(name: string, header: FileHeader, bytes: Uint8Array): void {
-    const wanted = encodeFileHeader(header);
-    const at = wanted.findIndex((byte, position) => byte !== bytes[position]);
-    if (at >= 0) this.#found("CORRUPT", name, at, FILE_HEADER_BYTES - at, "a copy of the header is damaged");
+  /**
+   * Of two copies one is enough to go on; that the other is not what it was is worth knowing. Undefined: there was none yet, or
+   * it cannot be told from what else is in the file either.
+   */
+  async #headerOf(
+    handle: DiskFile,
+    number: number,
+    before: number,
+    bytes: Uint8Array,
+  ): Promise<HeaderAgain | undefined> {
+    const name = fileName(number);
+    let failure: LogError | undefined;
+    try {
+      const header = decodeFileHeader(bytes, name);
+      if (header) {
+        const wanted = encodeFileHeader(header);
+        const at = wanted.findIndex((byte, position) => byte !== bytes[position]);
+        if (at >= 0) this.#found("CORRUPT", name, at, FILE_HEADER_BYTES - at, "a copy of the header is damaged");
+        return header;
+      }
+    } catch (error) {
+      if (!(error instanceof LogError)) throw error;
+      failure = error;
+    }
+    const again = failure?.code === "UNSUPPORTED_VERSION" ? undefined : await headerAgain(handle, number, before);
+    if (again) {
+      const what = "both copies of the header are destroyed; what else is in the file tells what was in them";
+      this.#found("CORRUPT", name, 0, FILE_HEADER_BYTES, what);
+    } else if (failure) {
+      this.#found(failure.code, name, failure.position ?? 0, FILE_HEADER_BYTES, failure.message);
+    }
+    return again;
   }
 
   async #examine(opened: OpenFile, later: readonly OpenFile[]): Promise<void> {

@@ -18,6 +18,10 @@ const COPY_BYTES = 48;
 const COPIES_AT = [0, 4096] as const;
 const MAGIC = [0x54464152, 0x4c57454e] as const; // "RAFT", "NEWL"
 
+/** What is left to do about a file of which nobody can tell what it was. */
+export const NO_HEADER_ADVICE =
+  "If other nodes hold what this one holds: move its whole data folder away, and start it again; they give all of it back.";
+
 export interface FileHeader {
   readonly number: number;
   readonly identity: Identity;
@@ -87,8 +91,11 @@ export function decodeFileHeader(bytes: Uint8Array, file: string): FileHeader | 
     };
   }
   if (bytes.length < FILE_HEADER_BYTES || copies.some(isZero)) return undefined;
-  if (!copies.some(hasMagic)) throw new LogError("FOREIGN_FILE", `${file} is not a WAL file`, { file, position: 0 });
-  throw new LogError("CORRUPT", `both headers of ${file} are damaged`, { file, position: 0 });
+  if (!copies.some(hasMagic)) {
+    const message = `${file} is not a WAL file, or all is destroyed that told so. ${NO_HEADER_ADVICE}`;
+    throw new LogError("FOREIGN_FILE", message, { file, position: 0 });
+  }
+  throw new LogError("CORRUPT", `both headers of ${file} are damaged. ${NO_HEADER_ADVICE}`, { file, position: 0 });
 }
 
 function hasMagic(copy: Uint8Array): boolean {

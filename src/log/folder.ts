@@ -2,7 +2,8 @@
 import type { Disk, DiskFile } from "../runtime/disk.ts";
 import { BLOCK_HEADER_BYTES, decodeBlockHeader, type Identity } from "./block.ts";
 import { FormatError, isZero } from "./bytes.ts";
-import { decodeFileHeader, FILE_HEADER_BYTES, fileName, fileNumber } from "./file-header.ts";
+import { decodeFileHeader, FILE_HEADER_BYTES, fileName, fileNumber, NO_HEADER_ADVICE } from "./file-header.ts";
+import { type HeaderAgain, headerAgain } from "./header-again.ts";
 import { decodeSummary, decodeTrailer, type Summary, type Trailer, TRAILER_BYTES } from "./footer.ts";
 import { RESERVE_NAME } from "./space.ts";
 import { readOrUndefined, readWhatCanBe } from "./scan-window.ts";
@@ -18,7 +19,8 @@ const PEEK_BYTES = 64 * 1024;
 
 export interface FoundFile {
   readonly file: WalFile;
-  readonly logIdentity: Identity;
+  /** Undefined: both copies of its header were destroyed, and it was made again from what else is in the file. */
+  readonly logIdentity: Identity | undefined;
   /** It was sealed. */
   readonly trailer: Trailer | undefined;
   /** It was sealed, and its summary is intact. */
@@ -67,19 +69,20 @@ export async function tidyFolder(disk: Disk, folder: string, { unfinished, forei
 /** Opens each file's header, and the footer where there is one. @throws {LogError} also `MISSING_FILE` */
 export async function inspectFiles(disk: Disk, folder: string, numbers: readonly number[]): Promise<FoundFile[]> {
   const found: FoundFile[] = [];
+  let logIdentity: Identity | undefined;
   for (const number of numbers) {
     const name = fileName(number);
     const handle = await disk.open(`${folder}/${name}`, "read");
     try {
-      const file = await inspectFile(handle, folder, number);
+      const file = await inspectFile(handle, folder, number, found.at(-1)?.file.number ?? 0);
       if (file) found.push(file);
       else if (number !== numbers.at(-1)) throw damagedHeader(name);
     } finally {
       await handle.close();
     }
-    const { logIdentity } = found[0] ?? {};
     const other = found.at(-1)?.logIdentity;
-    if (logIdentity?.low !== other?.low || logIdentity?.high !== other?.high) {
+    logIdentity ??= other;
+    if (other && (logIdentity?.low !== other.low || logIdentity.high !== other.high)) {
       throw new LogError("FOREIGN_FILE", `${name} belongs to another log`, { file: name, position: 0 });
     }
   }
@@ -117,14 +120,19 @@ export function missing(number: number, why: string): LogError {
   return new LogError("MISSING_FILE", `${file} is missing: ${why}`, { file });
 }
 
-/** Undefined: it was never finished. */
-async function inspectFile(handle: DiskFile, folder: string, number: number): Promise<FoundFile | undefined> {
+/** Undefined: it was never finished. `before`: the number of the file before it, 0 for none. */
+async function inspectFile(
+  handle: DiskFile,
+  folder: string,
+  number: number,
+  before: number,
+): Promise<FoundFile | undefined> {
   const bytes = new Uint8Array(FILE_HEADER_BYTES + PEEK_BYTES);
   const head = bytes.subarray(0, await readWhatCanBe(handle, bytes, 0));
   const name = fileName(number);
-  const header = decodeFileHeader(head.subarray(0, FILE_HEADER_BYTES), name);
   const behind = head.subarray(FILE_HEADER_BYTES);
   const hasBytes = !isZero(behind);
+  const header = await readHeader(handle, head.subarray(0, FILE_HEADER_BYTES), name, number, before, hasBytes);
   if (!header) {
     if (hasBytes) throw damagedHeader(name);
     return undefined;
@@ -145,6 +153,30 @@ async function inspectFile(handle: DiskFile, folder: string, number: number): Pr
   const summary = await readSummary(handle, trailer, name);
   const sealed = summary && { trailer, summary };
   return { file, logIdentity, trailer, sealed, firstSequence: trailer.firstSequence, hasBytes: true };
+}
+
+/**
+ * Made again if both copies are destroyed. Undefined: it was never finished, or nothing of it can be told.
+ * @throws {LogError} as {@link decodeFileHeader}
+ */
+async function readHeader(
+  handle: DiskFile,
+  bytes: Uint8Array,
+  name: string,
+  number: number,
+  before: number,
+  hasBytes: boolean,
+): Promise<(HeaderAgain & { readonly logIdentity?: Identity }) | undefined> {
+  try {
+    return decodeFileHeader(bytes, name) ?? await headerAgain(handle, number, before);
+  } catch (error) {
+    if (!(error instanceof LogError) || error.code === "UNSUPPORTED_VERSION") throw error;
+    const header = await headerAgain(handle, number, before);
+    // Of a file that was made ready to be the next one, and has nothing in it, nothing is lost.
+    const isEmpty = error.code === "CORRUPT" && !hasBytes;
+    if (!header && !isEmpty) throw error;
+    return header;
+  }
 }
 
 /** Undefined if it is damaged, or the file was not sealed. */
@@ -178,5 +210,6 @@ function isUnfinished(name: string): boolean {
 }
 
 function damagedHeader(name: string): LogError {
-  return new LogError("CORRUPT", `the header of ${name} is damaged`, { file: name, position: 0 });
+  const message = `both headers of ${name} are destroyed, and its first block and its index, too. ${NO_HEADER_ADVICE}`;
+  return new LogError("CORRUPT", message, { file: name, position: 0 });
 }

@@ -8,7 +8,7 @@ import type { Identity } from "./block.ts";
 import { keptBytes } from "./compaction-plan.ts";
 import { FileIndex } from "./file-index.ts";
 import { createFile, randomIdentity } from "./file-set.ts";
-import { FILE_HEADER_BYTES, fileName } from "./file-header.ts";
+import { encodeFileHeader, FILE_HEADER_BYTES, fileName } from "./file-header.ts";
 import type { Summary, Trailer } from "./footer.ts";
 import { type FoundFile, inspectFiles, listFolder, missing, tidyFolder } from "./folder.ts";
 import { GroupTable } from "./group-table.ts";
@@ -41,11 +41,34 @@ export async function recover(runtime: Runtime, folder: string, limits: LogLimit
   if (found.length === 0) {
     const logIdentity = randomIdentity(runtime.random);
     const first = await createFile(runtime, folder, 1, logIdentity, limits);
-    return new Replay(runtime, limits).finish([first], logIdentity, listing.reserveBytes);
+    const recovered = await new Replay(runtime, limits, []).finish([first], logIdentity, listing.reserveBytes);
+    return { ...recovered, report: { ...recovered.report, isNew: true } };
   }
-  const replay = new Replay(runtime, limits);
+  const logIdentity = found.find((each) => each.logIdentity)?.logIdentity ?? randomIdentity(runtime.random);
+  const rebuiltHeaders = await writeHeadersAgain(runtime, found, logIdentity);
+  const replay = new Replay(runtime, limits, rebuiltHeaders);
   for (const [at, file] of found.entries()) await replay.file(file, found.slice(at + 1));
-  return await replay.finish(found.map(({ file }) => file), found[0]!.logIdentity, listing.reserveBytes);
+  return await replay.finish(found.map(({ file }) => file), logIdentity, listing.reserveBytes);
+}
+
+/** Of the files that had none any more; their names. */
+async function writeHeadersAgain(
+  { disk, log }: Runtime,
+  found: readonly FoundFile[],
+  logIdentity: Identity,
+): Promise<string[]> {
+  const headless = found.filter((each) => each.logIdentity === undefined).map(({ file }) => file);
+  for (const { name, path, number, identity, compactedBlocks, firstNumber } of headless) {
+    log.write("error", "both headers of a WAL file were destroyed: made again from what else is in it", { file: name });
+    const handle = await disk.open(path, "write", "durable");
+    try {
+      await handle.write([encodeFileHeader({ number, identity, logIdentity, compactedBlocks, firstNumber })], 0);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  }
+  return headless.map(({ name }) => name);
 }
 
 /** Applies the files in order. */
@@ -54,6 +77,7 @@ class Replay {
   readonly #limits: LogLimits;
   readonly #groups = new GroupTable();
   readonly #rebuilt: string[] = [];
+  readonly #rebuiltHeaders: readonly string[];
   #cut: RecoveryReport["cut"] = undefined;
   #blocks = 0;
   #bytes = 0;
@@ -62,7 +86,8 @@ class Replay {
   /** The last file is sealed: the next one was begun and must be there. */
   #sealedBefore: WalFile | undefined = undefined;
 
-  constructor(runtime: Runtime, limits: LogLimits) {
+  constructor(runtime: Runtime, limits: LogLimits, rebuiltHeaders: readonly string[]) {
+    this.#rebuiltHeaders = rebuiltHeaders;
     this.#runtime = runtime;
     this.#limits = limits;
   }
@@ -89,12 +114,14 @@ class Replay {
       files.shift();
     }
     const report: RecoveryReport = {
+      isNew: false,
       files: files.length,
       scannedBlocks: this.#blocks,
       scannedBytes: this.#bytes,
       cut: this.#cut,
       damage: files.flatMap((file) => file.damage),
       rebuiltIndexes: this.#rebuilt,
+      rebuiltHeaders: this.#rebuiltHeaders,
     };
     const nextSequence = this.#sequence ?? 1;
     return { files, prepared, logIdentity, groups: this.#groups, nextSequence, reserveBytes, report };

@@ -63,6 +63,8 @@ export interface IndexRange {
 
 /** What `openLog` found and did. */
 export interface RecoveryReport {
+  /** There was no file: the log begins now. */
+  readonly isNew: boolean;
   readonly files: number;
   /** Blocks and bytes that had to be read again; what was sealed is not. */
   readonly scannedBlocks: number;
@@ -72,6 +74,8 @@ export interface RecoveryReport {
   readonly damage: readonly Damage[];
   /** Sealed files whose index was damaged and was made again from their blocks. */
   readonly rebuiltIndexes: readonly string[];
+  /** Files whose header was destroyed in both copies and was made again from their blocks. */
+  readonly rebuiltHeaders: readonly string[];
 }
 
 /** A damaged place. Without a group: nobody can tell whose it was, and every group is `suspect`. */

@@ -238,6 +238,8 @@ export class RaftlineNode {
         onDamage: (group, error) => damages.notice(group, error.message),
       });
       undo.unshift(() => log.close());
+      // Somebody has met this node, and its log is gone from beside what it remembers of that.
+      if (log.report.isNew && folder.memory.lastRun !== undefined) await folder.memory.setPast("lost");
       await dropDamaged(log, config, runtime, damages);
       const node = new RaftlineNode(config, options, folder, log, await readTails(log), damages);
       await node.#listen();

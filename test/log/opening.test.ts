@@ -40,12 +40,14 @@ test("a new folder becomes an empty log", async () => {
   assert.equal([...log!.groups()], []);
   assert.is(log!.group(1), undefined);
   assert.equal(log!.report, {
+    isNew: true,
     files: 1,
     scannedBlocks: 0,
     scannedBytes: 0,
     cut: undefined,
     damage: [],
     rebuiltIndexes: [],
+    rebuiltHeaders: [],
   });
 });
 

@@ -78,31 +78,38 @@ async function nothingIsLostAndReplicasAgree(): Promise<void> {
   assert.equal([differences, groups], [[], 4]);
 }
 
-lost(
-  "with an empty folder it gives nobody a vote that could undo what it acknowledged before; then it has all again",
-  async () => {
-    await send(200);
-    await nodes.kill(3);
-    await send(200);
-    await nodes.kill(1);
-    await nodes.kill(2);
-    fs.rmSync(nodes.dataFolder(2), { recursive: true });
-    // Node 3 lacks what 1 and 2 acknowledged: with the vote of 2 it would lead.
-    const back = Promise.all([nodes.restart(3), nodes.restart(2)]);
-    back.catch(() => {});
-    await untilItIs(2, "lost");
-    await delay(QUIET_MS);
-    assert.equal([await isReady(2), await isReady(3), pastOf(2)], [false, false, "lost"]);
-    await nodes.restart(1);
-    await back;
-    await untilItIs(2, "whole");
-    // Now it counts again: with it alone beside node 3 everything goes on.
-    await nodes.kill(1);
-    await send(200);
-    await nodes.restart(1);
-    await nothingIsLostAndReplicasAgree();
-  },
-);
+for (
+  const [what, lostFolder] of [
+    ["with an empty folder", (data: string) => data],
+    ["without its log, but with what it remembers of the others,", (data: string) => `${data}/log`],
+  ] as const
+) {
+  lost(
+    `${what} it gives nobody a vote that could undo what it acknowledged before; then it has all again`,
+    async () => {
+      await send(200);
+      await nodes.kill(3);
+      await send(200);
+      await nodes.kill(1);
+      await nodes.kill(2);
+      fs.rmSync(lostFolder(nodes.dataFolder(2)), { recursive: true });
+      // Node 3 lacks what 1 and 2 acknowledged: with the vote of 2 it would lead.
+      const back = Promise.all([nodes.restart(3), nodes.restart(2)]);
+      back.catch(() => {});
+      await untilItIs(2, "lost");
+      await delay(QUIET_MS);
+      assert.equal([await isReady(2), await isReady(3), pastOf(2)], [false, false, "lost"]);
+      await nodes.restart(1);
+      await back;
+      await untilItIs(2, "whole");
+      // Now it counts again: with it alone beside node 3 everything goes on.
+      await nodes.kill(1);
+      await send(200);
+      await nodes.restart(1);
+      await nothingIsLostAndReplicasAgree();
+    },
+  );
+}
 
 lost("with an old copy of its folder it is found out, and is given what it lacks", async () => {
   await send(200);
