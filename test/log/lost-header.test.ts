@@ -1,8 +1,10 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { blockBytes } from "../../src/log/block.ts";
 import { examineLog } from "../../src/log/examine.ts";
 import { FILE_HEADER_BYTES, fileName } from "../../src/log/file-header.ts";
 import { type Log, LogError } from "../../src/log/types.ts";
+import { readU32 } from "../../src/records/entry.ts";
 import { SeededRandom } from "../../tools/simulator/random.ts";
 import { durable, entriesOf, writeOf } from "./entries.ts";
 import { FOLDER, Machine, SMALL } from "./machine.ts";
@@ -10,6 +12,9 @@ import { describeLog } from "./model.ts";
 import { Workload } from "./workload.ts";
 
 const test = suite("a WAL file whose header is destroyed in both copies");
+
+/** "RLBK" */
+const BLOCK_MAGIC = 0x4b424c52;
 
 type Files = ReadonlyMap<string, Uint8Array>;
 
@@ -56,6 +61,15 @@ function destroy(machine: Machine, path: string, how: "flipped" | "zeroed" | "no
   if (how === "zeroed") bytes.fill(0, 0, bytesUpTo);
   if (how === "noise") bytes.set(new SeededRandom(1).bytes(bytesUpTo));
   machine.disk.put(path, bytes);
+}
+
+function positionsOfBlocks(bytes: Uint8Array): number[] {
+  const positions: number[] = [];
+  for (let at = FILE_HEADER_BYTES; readU32(bytes, at + 4) === BLOCK_MAGIC;) {
+    positions.push(at);
+    at += blockBytes({ tableBytes: readU32(bytes, at + 24), dataBytes: readU32(bytes, at + 32) });
+  }
+  return positions;
 }
 
 async function refusalOf(machine: Machine): Promise<LogError> {
@@ -140,15 +154,18 @@ test("and that was made ready to be the next one, is made anew", async () => {
 test("with more damage in it, what else is damaged is told as ever", async () => {
   const { files, compacted, begun } = await written((log) => new Workload(new SeededRandom(4)).run(log, 400));
   const sealed = begun.find((path) => !compacted.includes(path))!;
-  for (const path of [compacted[0]!, sealed]) {
-    const machine = await machineWith(files);
-    destroy(machine, path, "zeroed");
-    const withHeader = await machineWith(files);
-    for (const each of [machine, withHeader]) each.disk.flipBit(path, FILE_HEADER_BYTES + 4, 1);
-    const wanted = (await withHeader.run(examineLog(withHeader.start().disk, FOLDER)))!.findings;
-    const { findings } = (await machine.run(examineLog(machine.start().disk, FOLDER)))!;
-    assert.ok(wanted.length > 0);
-    assert.equal(findings.slice(1), wanted, "its trailer tells whose it is");
+  for (const path of [...compacted, sealed]) {
+    const blocks = positionsOfBlocks(files.get(path)!);
+    for (const position of [blocks[0]!, blocks.at(-1)!]) {
+      const machine = await machineWith(files);
+      destroy(machine, path, "zeroed");
+      const withHeader = await machineWith(files);
+      for (const each of [machine, withHeader]) each.disk.flipBit(path, position + 4, 1);
+      const wanted = (await withHeader.run(examineLog(withHeader.start().disk, FOLDER)))!.findings;
+      const { findings } = (await machine.run(examineLog(machine.start().disk, FOLDER)))!;
+      assert.ok(wanted.length > 0);
+      assert.equal(findings.slice(1), wanted, "its trailer tells whose it is");
+    }
   }
 });
 
