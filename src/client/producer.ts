@@ -129,8 +129,10 @@ export class Producer {
 
   /** Resolves when there is room: at once, or after `enqueue` returned false. */
   get ready(): Promise<void> {
-    if (this.#hasRoom() || this.#closed) return Promise.resolve();
-    return new Promise((resolve) => this.#roomWaiters.push(resolve));
+    if (this.#closed) return Promise.resolve();
+    if (!this.#hasRoom()) return new Promise((resolve) => this.#roomWaiters.push(resolve));
+    // With as many records as may wait for a topic: when that is known. Else whoever tries again would try for ever.
+    return [...this.#topics.values()].find(isCrowded)?.loading ?? Promise.resolve();
   }
 
   /**
@@ -174,7 +176,7 @@ export class Producer {
     if (this.#closing !== undefined) throw closed();
     const state = this.#topic(topic);
     if (state.view === undefined) {
-      if (state.waiting.length >= LOADING_RECORDS_MAX) return false;
+      if (isCrowded(state)) return false;
     } else if (!this.#hasRoom() || state.waiting.length > 0) return false;
     this.#take(state, record, told);
     return true;
@@ -368,6 +370,11 @@ export class Producer {
   #turn(): Promise<void> {
     return new Promise((resolve) => this.#cluster.runtime.timers.defer(resolve));
   }
+}
+
+/** It is being looked up, and no more records may wait for that. */
+function isCrowded({ view, waiting }: Topic): boolean {
+  return view === undefined && waiting.length >= LOADING_RECORDS_MAX;
 }
 
 /** @throws {RaftlineError} `INVALID_RECORD` */

@@ -238,6 +238,24 @@ bounded("keeps the order of sends that waited for room", async () => {
   assert.equal(shard!.values(), expected(600));
 });
 
+bounded("is ready again when a topic is known for which too many records waited", async () => {
+  const { world, cluster, client } = await fixture();
+  const [shard] = cluster.createTopic("t", 1);
+  const producer = client.producer();
+  const count = 12_000;
+  let tries = 0;
+  for (let i = 0; i < count && tries < 100;) {
+    if (producer.enqueue("t", { value: String(i) })) i++;
+    else {
+      tries++;
+      await world.run(producer.ready);
+    }
+  }
+  assert.is(tries, 1, "whoever waits for it tries no more often than there is reason to");
+  await world.run(producer.close());
+  assert.equal(shard!.values(), expected(count));
+});
+
 bounded("takes what a callback sends after what waits already", async () => {
   const { world, cluster, client } = await fixture();
   const [shard] = cluster.createTopic("t", 1);

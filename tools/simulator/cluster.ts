@@ -82,6 +82,8 @@ export interface ClusterOptions {
   readonly scheduler: Scheduler;
   readonly random: SeededRandom;
   readonly clocks: ClockOptions;
+  /** Of its hosts, where they shall differ from those of all runs. */
+  readonly limits?: Partial<HostLimits>;
   readonly fail: (violation: Violation) => void;
   /** For the timeline that a failure prints. */
   readonly say: (text: string) => void;
@@ -172,7 +174,8 @@ export class SimulatedCluster {
     machine.node = undefined;
     say(`node ${id} starts`);
     process.enter(() => {
-      RaftlineNode.open(this.#configOf(id), { runtime: process.runtime, limits: LIMITS, logLimits: LOG_LIMITS }).then(
+      const limits = { ...LIMITS, ...this.#options.limits };
+      RaftlineNode.open(this.#configOf(id), { runtime: process.runtime, limits, logLimits: LOG_LIMITS }).then(
         (node) => {
           if (!process.alive) return;
           machine.node = node;

@@ -1,6 +1,7 @@
 /** A simulated cluster with its faults and its invariants; what is done with it, its users say. */
 import process from "node:process";
 import type { Entry } from "../../src/records/entry.ts";
+import type { HostLimits } from "../../shards/host/limits.ts";
 import type { Replica } from "../../shards/host/replica.ts";
 import { type ClockOptions, SimulatedCluster } from "./cluster.ts";
 import { drawFaults, type FaultName, type FaultPlan } from "./faults.ts";
@@ -27,6 +28,8 @@ export interface TestbedOptions {
   readonly faults?: readonly FaultName[];
   /** Drawn if left out. */
   readonly clocks?: ClockOptions;
+  /** Of the nodes' hosts; see {@link SimulatedCluster}. */
+  readonly limits?: Partial<HostLimits>;
   readonly onTimeline?: (line: string) => void;
   /** False: errors come without stacks; a run makes hundreds that are expected, and walking the stack is dear. */
   readonly stacks?: boolean;
@@ -67,7 +70,8 @@ export class Testbed {
     const drawnClocks = drawClocks(random, plan);
     const clocks = this.clocks = options.clocks ?? drawnClocks;
     const told = { fail, say, onSent, onReplaced };
-    this.cluster = new SimulatedCluster({ nodes, scheduler, random: random.fork(), clocks, ...told });
+    const { limits = {} } = options;
+    this.cluster = new SimulatedCluster({ nodes, scheduler, random: random.fork(), clocks, limits, ...told });
     this.striker = new Striker({ cluster: this.cluster, scheduler, random: random.fork(), plan, say });
     this.invariants = new Invariants(fail, say, {
       onCommitted: options.onCommitted ?? (() => {}),
