@@ -17,6 +17,7 @@ import { runRepair } from "./repair.ts";
 import { runRebalance } from "./rebalance.ts";
 import { runRestart } from "./restart.ts";
 import { runSimulator } from "./simulator.ts";
+import { runSlowDisk } from "./slow-disk.ts";
 
 interface BenchFlags {
   readonly frameBytes: number;
@@ -35,6 +36,8 @@ interface BenchFlags {
   readonly flips: number;
   readonly rounds: number;
   readonly seeds: number;
+  readonly diskMb: number;
+  readonly times: number;
   readonly only?: string;
   readonly out?: string;
   readonly json?: boolean;
@@ -62,6 +65,7 @@ const BENCHES: Readonly<Record<string, (flags: BenchFlags) => Promise<object>>> 
     runRebalance({ ...flags, partitions: Math.max(flags.partitions, flags.members * 4), onProgress }),
   restart: (flags) => runRestart({ ...flags, onProgress }),
   simulator: (flags) => runSimulator({ ...flags, onProgress }),
+  "slow-disk": (flags) => runSlowDisk({ ...flags, diskBytesPerSecond: flags.diskMb * 1e6, onProgress }),
 };
 
 const cli = cac("bench");
@@ -81,12 +85,15 @@ cli.command("<name>", `one of ${Object.keys(BENCHES).join(", ")}`)
   .option("--gib <n>", "backlog: how much waits; three times that goes to the disk", { default: 8 })
   .option("--flips <n>", "repair: bytes of one node's log that are flipped", { default: 200 })
   .option("--seeds <n>", "simulator: how many, after 25 that are not measured", { default: 60 })
+  .option("--disk-mb <n>", "slow-disk: megabytes a second that each node's disk takes", { default: 20 })
+  .option("--times <n>", "slow-disk: of that, so much is offered", { default: 10 })
   .option("--rounds <n>", "peers: how often each is measured", { default: 3 })
   .option("--only <names>", "peers: raftline, rabbitmq, nats, kafka; comma between them")
   .option("--out <folder>", "peers: where peers.json and the charts go")
   .option("--json", "The last line is one JSON object")
   .example("npm run bench -- publish --partitions 16 --record-bytes 100 --seconds 10")
   .example("npm run bench -- latency --rate 200 --json")
+  .example("npm run bench -- slow-disk --disk-mb 20 --times 10 --record-bytes 1000")
   .action(runBench);
 cli.help();
 

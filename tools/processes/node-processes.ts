@@ -24,7 +24,20 @@ export interface ProcessesOptions {
   /** Chosen among the free ones if left out. */
   readonly ports?: readonly NodePorts[];
   readonly logLevel?: "debug" | "info" | "warn" | "error";
+  /** Runs a node with the configuration that it is given the path of, and ends with its standard input. Default: the real one. */
+  readonly program?: NodeProgram;
 }
+
+export interface NodeProgram {
+  /** Relative to tools/, without its ending. */
+  readonly name: string;
+  readonly args: (config: string) => readonly string[];
+}
+
+const REAL_NODE: NodeProgram = {
+  name: "cli/main",
+  args: (config) => ["node", "--config", config, "--with-parent"],
+};
 
 interface Running {
   readonly child: ChildProcess;
@@ -34,12 +47,14 @@ interface Running {
 export class NodeProcesses {
   readonly folder: string;
   readonly ports: readonly NodePorts[];
+  readonly #program: NodeProgram;
   readonly #running = new Map<number, Running>();
   readonly #expected = new Set<number>();
   /** Called when a node ends that nobody stopped or killed here. */
   onUnexpectedExit: (id: number) => void = () => {};
 
-  private constructor(folder: string, ports: readonly NodePorts[]) {
+  private constructor(folder: string, ports: readonly NodePorts[], program: NodeProgram) {
+    this.#program = program;
     this.folder = folder;
     this.ports = ports;
     // However this process ends short of a kill, its nodes end with it; after a kill, by their standard input.
@@ -52,7 +67,7 @@ export class NodeProcesses {
   static async start(options: ProcessesOptions): Promise<NodeProcesses> {
     const ports = options.ports ?? await choosePorts(options.nodes ?? 3);
     fs.mkdirSync(options.folder, { recursive: true });
-    const processes = new NodeProcesses(options.folder, ports);
+    const processes = new NodeProcesses(options.folder, ports, options.program ?? REAL_NODE);
     for (const id of processes.ids) processes.#configure(id, options.logLevel ?? "warn");
     try {
       for (const id of processes.ids) processes.#spawn(id);
@@ -135,9 +150,8 @@ export class NodeProcesses {
 
   #spawn(id: number): void {
     // The pipe on standard input is how a child hears that its parent is gone, however it went.
-    const child = spawnProgram("cli/main", ["node", "--config", `${this.folder}/node-${id}.yaml`, "--with-parent"], {
-      stdio: ["pipe", "ignore", "inherit"],
-    });
+    const { name, args } = this.#program;
+    const child = spawnProgram(name, args(`${this.folder}/node-${id}.yaml`), { stdio: ["pipe", "ignore", "inherit"] });
     child.stdin?.on("error", () => {});
     const exited = new Promise<void>((resolve) => {
       child.once("exit", () => {
