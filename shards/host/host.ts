@@ -87,6 +87,8 @@ export class Host implements ReplicaHost {
   #scheduled = false;
   #closed = false;
   #proposedBytes = 0;
+  /** Of other leaders' entries that are not handed to the log yet: they came in this turn. */
+  #followedBytes = 0;
 
   constructor(options: HostOptions) {
     this.#options = options;
@@ -215,10 +217,12 @@ export class Host implements ReplicaHost {
 
   /** Proposes on this node; the waiter hears once. Only what is small still goes to a disk that is full. */
   propose(replica: Replica, entry: Entry, waiter: ProposalWaiter): void {
-    if (this.#options.log.full && entry.kind === EntryKind.batch) return waiter.settled("DISK_FULL", entry, undefined);
-    if (this.#proposedBytes > this.#options.limits.proposedBytesMax) {
-      return waiter.settled("THROTTLED", entry, undefined);
-    }
+    const { log, limits } = this.#options;
+    const isBatch = entry.kind === EntryKind.batch;
+    if (log.full && isBatch) return waiter.settled("DISK_FULL", entry, undefined);
+    const isBusy = this.#proposedBytes > limits.proposedBytesMax ||
+      (isBatch && log.pendingBytes > limits.pendingBytesMax);
+    if (isBusy) return waiter.settled("THROTTLED", entry, undefined);
     this.#proposedBytes += entry.byteLength;
     replica.propose(entry, {
       settled: (code, settledEntry, result) => {
@@ -232,9 +236,18 @@ export class Host implements ReplicaHost {
   deliver(group: GroupId, message: Message<Entry>, state: IncomingState | undefined): void {
     const hosted = this.#groups.get(group);
     if (!hosted) return this.#early.keep(group, message, this.nowMs());
-    if (message.to !== this.nodeId) return;
+    if (message.to !== this.nodeId || this.#isTooMuch(hosted, message)) return;
     if (message.type === "snapshot") hosted.replica.incoming = state;
     hosted.replica.step(message, this.nowMs());
+  }
+
+  /** Of small groups (metadata, coordinators) nothing is too much. What is left out is lost, as on the way: Raft repeats it. */
+  #isTooMuch({ trimAtCheckpoint }: Hosted, message: Message<Entry>): boolean {
+    if (message.type !== "append" || message.entries.length === 0 || trimAtCheckpoint) return false;
+    const { log, limits } = this.#options;
+    if (log.pendingBytes + this.#followedBytes > limits.followedPendingBytesMax) return true;
+    for (const { byteLength } of message.entries) this.#followedBytes += byteLength;
+    return false;
   }
 
   /** A session from this peer began: only what it says from now on proves that it leads. */
@@ -357,6 +370,7 @@ export class Host implements ReplicaHost {
     if (this.#closed) return;
     const dirty = this.#dirty;
     this.#dirty = [];
+    this.#followedBytes = 0;
     const writes: GroupWrite[] = [];
     const writers: Replica[] = [];
     for (const hosted of dirty) {

@@ -8,6 +8,13 @@ export interface HostLimits {
   readonly tailCacheBytesMax: number;
   /** Bytes proposed on this node and not yet applied, all groups together; above it proposals are `THROTTLED`. */
   readonly proposedBytesMax: number;
+  /** Bytes that wait for this node's disk: above it nothing large is proposed here (`THROTTLED`), … */
+  readonly pendingBytesMax: number;
+  /**
+   * … and above this, which leaves room for what the others propose, their entries are not taken either: they send them
+   * again. A disk that is slower than a majority's would otherwise keep a window of each of its groups in memory.
+   */
+  readonly followedPendingBytesMax: number;
   /** Bytes a group applies between two checkpoints. Bounds what a restart reads again. */
   readonly checkpointBytes: number;
   /** Entries of the metadata log between two checkpoints. */
@@ -27,6 +34,8 @@ export const DEFAULT_HOST_LIMITS: HostLimits = {
   heartbeatMs: 100,
   tailCacheBytesMax: 24 * 1024 * 1024,
   proposedBytesMax: 128 * 1024 * 1024,
+  pendingBytesMax: 64 * 1024 * 1024,
+  followedPendingBytesMax: 128 * 1024 * 1024,
   checkpointBytes: 8 * 1024 * 1024,
   checkpointEntries: 10_000,
   applyReadBytesMax: 4 * 1024 * 1024,

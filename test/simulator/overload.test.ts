@@ -1,6 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { connect } from "../../src/client/client.ts";
+import type { Client } from "../../src/client/client.ts";
 import type { Producer } from "../../src/client/producer.ts";
 import { DEFAULT_RAFT_LIMITS } from "../../src/raft/limits.ts";
 import { sleep } from "../../src/runtime/sleep.ts";
@@ -20,17 +21,41 @@ const BATCH_BYTES = 16 * KIB;
 const BUFFER_BYTES = 768 * KIB;
 /** Less than the producer holds: so that the nodes have to refuse, too. */
 const PROPOSED_BYTES = 96 * KIB;
-const TAIL_CACHE_BYTES = 64 * KIB;
+/** What may wait for a node's disk: as its own proposals, and as entries of others. One message of Raft's may pass that. */
+const PENDING_BYTES = 128 * KIB;
+const FOLLOWED_BYTES = 256 * KIB;
+const { appendBytesMax: MESSAGE_BYTES } = DEFAULT_RAFT_LIMITS;
+const LIMITS = {
+  proposedBytesMax: PROPOSED_BYTES,
+  pendingBytesMax: PENDING_BYTES,
+  followedPendingBytesMax: FOLLOWED_BYTES,
+  tailCacheBytesMax: 64 * KIB,
+};
 const LOOK_MS = 2;
 
-/** The most that was seen anywhere. */
+/** The most that was seen anywhere, until it is stopped. */
 class Peaks {
   buffered = 0;
   proposed = 0;
   pending = 0;
   tail = 0;
+  #stopped = false;
+  readonly #looking: Promise<void>;
 
-  look(producer: Producer, cluster: SimulatedCluster): void {
+  constructor(runtime: Runtime, producer: Producer, cluster: SimulatedCluster) {
+    this.#looking = this.#watch(runtime, producer, cluster);
+  }
+
+  stop(): Promise<void> {
+    this.#stopped = true;
+    return this.#looking;
+  }
+
+  async #watch(runtime: Runtime, producer: Producer, cluster: SimulatedCluster): Promise<void> {
+    for (; !this.#stopped; await sleep(runtime, LOOK_MS)) this.#look(producer, cluster);
+  }
+
+  #look(producer: Producer, cluster: SimulatedCluster): void {
     this.buffered = Math.max(this.buffered, producer.bufferedBytes);
     for (const id of cluster.ids) {
       const { host, log } = cluster.nodeOf(id)!;
@@ -44,7 +69,7 @@ class Peaks {
 /** Offers so many records a second and partition; a producer without room is waited for. */
 class Offering {
   readonly #runtime: Runtime;
-  readonly #producer: Producer;
+  readonly producer: Producer;
   readonly failures: unknown[] = [];
   taken = 0;
   acknowledged = 0;
@@ -52,7 +77,7 @@ class Offering {
 
   constructor(runtime: Runtime, producer: Producer) {
     this.#runtime = runtime;
-    this.#producer = producer;
+    this.producer = producer;
   }
 
   async offerFor(ms: number, recordsPerSecond: number): Promise<void> {
@@ -63,7 +88,7 @@ class Offering {
       for (; offered < due; offered++) if (!this.#offer()) break;
       if (offered < due) {
         const fromMs = clock.monotonicMs();
-        await this.#producer.ready;
+        await this.producer.ready;
         this.waitedMs += clock.monotonicMs() - fromMs;
         // What could not be handed over is still to be.
       } else await sleep(this.#runtime, LOOK_MS);
@@ -72,7 +97,7 @@ class Offering {
 
   #offer(): boolean {
     const value = `${this.taken} `.padEnd(VALUE_BYTES, "x");
-    const isTaken = this.#producer.enqueue(TOPIC, { value, partition: this.taken % PARTITIONS }, (error) => {
+    const isTaken = this.producer.enqueue(TOPIC, { value, partition: this.taken % PARTITIONS }, (error) => {
       if (error) this.failures.push(error);
       else this.acknowledged += 1;
     });
@@ -86,26 +111,59 @@ function within(what: string, peak: number, bound: number, one: number): void {
   assert.ok(peak <= bound + one, `${what}: ${peak}, and ${bound} is the bound`);
 }
 
-test("is slowed down, nothing grows beyond its bound on any node, nothing is lost or out of order", async () => {
-  const limits = { proposedBytesMax: PROPOSED_BYTES, tailCacheBytesMax: TAIL_CACHE_BYTES };
-  const bed = new Testbed({ seed: 11, nodes: 3, faults: [], limits });
-  const { cluster } = bed;
-  const { runtime } = cluster.client(bed.random.fork());
-  const peaks = new Peaks();
-  const story = async () => {
-    await sleep(runtime, 3_000);
-    const client = await connect([...cluster.bootstrap], { runtime });
-    await client.admin.createTopic(TOPIC, { partitions: PARTITIONS, replicas: 3 });
-    const settings = { batchBytesMax: BATCH_BYTES, bufferBytesMax: BUFFER_BYTES, deliveryTimeoutMs: 120_000 };
-    const producer = client.producer(settings);
-    const offering = new Offering(runtime, producer);
-    for (const id of cluster.ids) cluster.diskOf(id).faults.slowness = 60;
-    let ends = false;
-    const looking = (async () => {
-      for (; !ends; await sleep(runtime, LOOK_MS)) peaks.look(producer, cluster);
-    })();
-    // The topic is known from here on.
-    await producer.send(TOPIC, { value: "", partition: 0 });
+function holdsBoundsOfNodes({ proposed, pending, tail }: Peaks): void {
+  assert.ok(proposed <= PROPOSED_BYTES + BATCH_BYTES + OVERHEAD_BYTES, `${proposed} bytes proposed`);
+  const waitingBytes = FOLLOWED_BYTES + MESSAGE_BYTES;
+  assert.ok(pending <= waitingBytes, `${pending} bytes wait for a disk`);
+  assert.ok(tail <= LIMITS.tailCacheBytesMax + waitingBytes, `${tail} bytes of entries in memory`);
+}
+
+/** Runs a story with a simulated cluster whose disks and limits are given. */
+async function withCluster<T>(seed: number, story: (bed: Testbed, runtime: Runtime) => Promise<T>): Promise<T> {
+  const bed = new Testbed({ seed, nodes: 3, faults: [], limits: LIMITS });
+  const { runtime } = bed.cluster.client(bed.random.fork());
+  try {
+    bed.startNodes();
+    const running = new Promise<T>((resolve, reject) => {
+      bed.scheduler.after(0, () => void story(bed, runtime).then(resolve, reject));
+    });
+    await bed.until("the story ends", 600_000, running);
+    assert.is(bed.violation, undefined);
+    return await running;
+  } finally {
+    bed.close();
+  }
+}
+
+/** Nodes that have begun, a topic, and a producer that knows it. */
+async function begin({ cluster }: Testbed, runtime: Runtime) {
+  await sleep(runtime, 3_000);
+  const client = await connect([...cluster.bootstrap], { runtime });
+  await client.admin.createTopic(TOPIC, { partitions: PARTITIONS, replicas: 3 });
+  const settings = { batchBytesMax: BATCH_BYTES, bufferBytesMax: BUFFER_BYTES, deliveryTimeoutMs: 120_000 };
+  const producer = client.producer(settings);
+  await producer.send(TOPIC, { value: "", partition: 0 });
+  return { client, offering: new Offering(runtime, producer), peaks: new Peaks(runtime, producer, cluster) };
+}
+
+/** Nothing is lost, doubled or out of order. */
+async function isWhole(client: Client, { failures, taken, acknowledged }: Offering): Promise<void> {
+  const read: number[][] = Array.from({ length: PARTITIONS }, () => []);
+  for await (const record of client.consumer({ topics: [TOPIC], from: "earliest", until: "end" })) {
+    if (record.value.length > 0) read[record.partition]!.push(Number.parseInt(record.text()));
+  }
+  assert.equal(failures, []);
+  assert.is(acknowledged, taken);
+  for (const [partition, numbers] of read.entries()) {
+    const wanted = Array.from({ length: Math.ceil((taken - partition) / PARTITIONS) }, (_, at) => at);
+    assert.equal(numbers, wanted.map((at) => at * PARTITIONS + partition));
+  }
+}
+
+test("is slowed down, nothing grows beyond its bound anywhere, nothing is lost or out of order", () =>
+  withCluster(11, async (bed, runtime) => {
+    const { client, offering, peaks } = await begin(bed, runtime);
+    for (const id of bed.cluster.ids) bed.cluster.diskOf(id).faults.slowness = 60;
     // What the disks take: as much as can be offered, and what comes of it.
     await offering.offerFor(2_000, Infinity);
     const before = offering.acknowledged;
@@ -116,48 +174,36 @@ test("is slowed down, nothing grows beyond its bound on any node, nothing is los
     await offering.offerFor(5_000, perSecond * 10);
     const waitedShare = offering.waitedMs / 5_000;
     const acknowledgedShare = (offering.acknowledged - acknowledged) / (perSecond * 5);
-    await producer.close();
-    ends = true;
-    await looking;
-    const read: number[][] = Array.from({ length: PARTITIONS }, () => []);
-    for await (const record of client.consumer({ topics: [TOPIC], from: "earliest", until: "end" })) {
-      if (record.value.length > 0) read[record.partition]!.push(Number.parseInt(record.text()));
-    }
-    await client.close();
-    return { waitedShare, acknowledgedShare, offering, read };
-  };
-  try {
-    bed.startNodes();
-    const running = new Promise<Awaited<ReturnType<typeof story>>>((resolve, reject) => {
-      bed.scheduler.after(0, () => void story().then(resolve, reject));
-    });
-    await bed.until("the story ends", 600_000, running);
-    assert.is(bed.violation, undefined);
-    const { offering, read, waitedShare, acknowledgedShare } = await running;
-    // The producer: it waited most of the time, for the disks were kept busy.
-    assert.ok(waitedShare > 0.6, `waited for ${waitedShare} of the time`);
+    await offering.producer.close();
+    await peaks.stop();
+    assert.ok(waitedShare > 0.6, `the producer waited for ${waitedShare} of the time`);
     assert.ok(acknowledgedShare > 0.8, `acknowledged ${acknowledgedShare} of what the disks took before`);
-    // Nothing is lost, doubled or out of order.
-    assert.equal(offering.failures, []);
-    assert.is(offering.acknowledged, offering.taken);
-    for (const [partition, numbers] of read.entries()) {
-      const wanted = Array.from({ length: Math.ceil((offering.taken - partition) / PARTITIONS) }, (_, at) => at);
-      assert.equal(numbers, wanted.map((at) => at * PARTITIONS + partition));
-    }
-    // Every bound was reached, and none passed by more than the one thing that is taken below it.
     within("buffered by the producer", peaks.buffered, BUFFER_BYTES, VALUE_BYTES + OVERHEAD_BYTES);
     within("proposed on a node", peaks.proposed, PROPOSED_BYTES, BATCH_BYTES + OVERHEAD_BYTES);
-    // What a node takes from the others is bounded by what these propose, and by how far it lags behind a majority.
-    const { inFlightBytesMax } = DEFAULT_RAFT_LIMITS;
-    const lagBytes = PARTITIONS * inFlightBytesMax;
-    assert.ok(peaks.pending <= 3 * PROPOSED_BYTES + lagBytes, `${peaks.pending} bytes wait for a disk`);
-    assert.ok(
-      peaks.tail <= TAIL_CACHE_BYTES + 3 * PROPOSED_BYTES + lagBytes,
-      `${peaks.tail} bytes of entries in memory`,
-    );
-  } finally {
-    bed.close();
-  }
-});
+    holdsBoundsOfNodes(peaks);
+    await isWhole(client, offering);
+    await client.close();
+  }));
+
+test("of one node, which the others leave behind: it keeps no more than its bound, and has all in the end", () =>
+  withCluster(12, async (bed, runtime) => {
+    const { cluster } = bed;
+    const { client, offering, peaks } = await begin(bed, runtime);
+    cluster.diskOf(1).faults.slowness = 2_000;
+    await offering.offerFor(5_000, Infinity);
+    await offering.producer.close();
+    const stored = offering.acknowledged * VALUE_BYTES;
+    const behind = peaks.pending;
+    assert.ok(stored > 4 * (FOLLOWED_BYTES + MESSAGE_BYTES), `the others took ${stored} bytes`);
+    assert.ok(behind > FOLLOWED_BYTES, `only ${behind} bytes ever waited for the slow disk`);
+    cluster.diskOf(1).faults.slowness = 1;
+    const ends = () => [...cluster.nodeOf(1)!.partitions.all()].map(({ replica }) => replica.highWatermark);
+    const total = () => ends().reduce((sum, end) => sum + end, 0);
+    while (total() < offering.taken + 1) await sleep(runtime, 50);
+    await peaks.stop();
+    holdsBoundsOfNodes(peaks);
+    await isWhole(client, offering);
+    await client.close();
+  }));
 
 test.run();

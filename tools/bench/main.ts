@@ -37,6 +37,7 @@ interface BenchFlags {
   readonly rounds: number;
   readonly seeds: number;
   readonly diskMb: number;
+  readonly slowed: number;
   readonly times: number;
   readonly only?: string;
   readonly out?: string;
@@ -85,7 +86,8 @@ cli.command("<name>", `one of ${Object.keys(BENCHES).join(", ")}`)
   .option("--gib <n>", "backlog: how much waits; three times that goes to the disk", { default: 8 })
   .option("--flips <n>", "repair: bytes of one node's log that are flipped", { default: 200 })
   .option("--seeds <n>", "simulator: how many, after 25 that are not measured", { default: 60 })
-  .option("--disk-mb <n>", "slow-disk: megabytes a second that each node's disk takes", { default: 20 })
+  .option("--disk-mb <n>", "slow-disk: megabytes a second that a slowed node's disk takes", { default: 20 })
+  .option("--slowed <n>", "slow-disk: how many of the three nodes", { default: 3 })
   .option("--times <n>", "slow-disk: of that, so much is offered", { default: 10 })
   .option("--rounds <n>", "peers: how often each is measured", { default: 3 })
   .option("--only <names>", "peers: raftline, rabbitmq, nats, kafka; comma between them")

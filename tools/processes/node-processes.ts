@@ -31,7 +31,7 @@ export interface ProcessesOptions {
 export interface NodeProgram {
   /** Relative to tools/, without its ending. */
   readonly name: string;
-  readonly args: (config: string) => readonly string[];
+  readonly args: (config: string, id: number) => readonly string[];
 }
 
 const REAL_NODE: NodeProgram = {
@@ -151,7 +151,9 @@ export class NodeProcesses {
   #spawn(id: number): void {
     // The pipe on standard input is how a child hears that its parent is gone, however it went.
     const { name, args } = this.#program;
-    const child = spawnProgram(name, args(`${this.folder}/node-${id}.yaml`), { stdio: ["pipe", "ignore", "inherit"] });
+    const child = spawnProgram(name, args(`${this.folder}/node-${id}.yaml`, id), {
+      stdio: ["pipe", "ignore", "inherit"],
+    });
     child.stdin?.on("error", () => {});
     const exited = new Promise<void>((resolve) => {
       child.once("exit", () => {
