@@ -2,7 +2,6 @@
 import type { DiskFile } from "../runtime/disk.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { BlockBuilder } from "./block-builder.ts";
-import { keptBytes } from "./compaction-plan.ts";
 import { FileIndex } from "./file-index.ts";
 import { type FileSet, randomIdentity } from "./file-set.ts";
 import { encodeFileHeader, FILE_HEADER_BYTES } from "./file-header.ts";
@@ -65,7 +64,6 @@ export class CompactedFile {
     const items = [...index.deltas()].map((delta) => ({ delta, runs: delta.runs }));
     const { bytes, runs } = encodeFooter(sealedFacts(file), items, file.damage);
     await handle.write([bytes], file.end);
-    file.keptBytes = keptBytes(file, index.deltas());
     file.sizeBytes = file.end + bytes.length;
     await handle.truncate(file.sizeBytes);
     const { logIdentity } = this.#files;

@@ -2,6 +2,7 @@
 import type { LogLimits } from "./limits.ts";
 import { FILE_HEADER_BYTES } from "./file-header.ts";
 import type { GroupDelta } from "./file-index.ts";
+import type { GroupTable } from "./group-table.ts";
 import type { WalFile } from "./wal-file.ts";
 
 type Bounds = Pick<
@@ -49,9 +50,15 @@ export function isWorthClosing(file: WalFile, { compactBelowShare, compactFreesB
     file.liveBytes < (file.end - FILE_HEADER_BYTES) * compactBelowShare;
 }
 
-/** Of a compacted file as it was written: all that is not entries. Each compaction of it would write that again. */
-export function keptBytes({ end }: WalFile, deltas: Iterable<GroupDelta>): number {
-  let bytes = end - FILE_HEADER_BYTES;
-  for (const { entries } of deltas) bytes -= entries?.bytes ?? 0;
+/**
+ * Of a compacted file as it was written: all that is not entries, nor checkpoints that later ones stand for. Each compaction of
+ * it would write that again.
+ */
+export function keptBytes(file: WalFile, deltas: Iterable<GroupDelta>, groups: GroupTable): number {
+  let bytes = file.end - FILE_HEADER_BYTES;
+  for (const { group, entries, checkpoint } of deltas) {
+    bytes -= entries?.bytes ?? 0;
+    if (checkpoint && groups.get(group)?.sealedCheckpoint?.file !== file) bytes -= checkpoint.state.length;
+  }
   return Math.max(0, bytes);
 }

@@ -9,6 +9,7 @@ import type { Runtime } from "../runtime/runtime.ts";
 import { sleep } from "../runtime/sleep.ts";
 import type { Entry } from "../records/entry.ts";
 import { CompactedFile } from "./compacted-file.ts";
+import { keptBytes } from "./compaction-plan.ts";
 import type { GroupDelta } from "./file-index.ts";
 import type { FileSet } from "./file-set.ts";
 import { readSealedSummary } from "./folder.ts";
@@ -90,7 +91,8 @@ export class Compaction {
     await handles.with(file, async (handle) => {
       const summary = await readSealedSummary(handle, file);
       if (!summary) throw this.#unfit(file, "its index is damaged");
-      for (const records of blocksOf(summary.deltas, limits.blockBytesMax)) await target.add(records);
+      const kept = summary.deltas.flatMap(({ delta }) => recordsOf(delta, this.#isSuperseded(delta, file)));
+      for (const records of blocksOf(kept, limits.blockBytesMax)) await target.add(records);
       if (ranges.size === 0) return;
       const gathered = new Gathered();
       const window = new ScanWindow(handle, limits.scanBytes);
@@ -113,6 +115,11 @@ export class Compaction {
       throw error;
     });
     runtime.log.write("debug", "a WAL file was compacted", { file: file.name, liveBytes: file.liveBytes });
+  }
+
+  /** Whether a later file has its successor, or the group's end: whoever opens the log comes to that. */
+  #isSuperseded({ group }: GroupDelta, file: WalFile): boolean {
+    return this.#options.groups.get(group)?.sealedCheckpoint?.file !== file;
   }
 
   /** What was in blocks that are damaged is missing now. @throws {DamagedGroupError} */
@@ -161,7 +168,9 @@ export class Compaction {
       const place = runs.get(state.group);
       const entries = index.get(state.group)?.entries;
       if (place && entries) state.moved(from, file, entries, place);
+      state.checkpointMoved(from, file);
     }
+    file.keptBytes = keptBytes(file, index.deltas(), groups);
     const left = replaced.find(({ extents }) => extents > 0);
     if (left) throw new Error(`${left.name} was compacted, and ${left.extents} groups still have entries in it`);
     files.files.splice(files.files.indexOf(replaced[0]!), replaced.length, file);
@@ -200,11 +209,11 @@ class Gathered {
   }
 }
 
-/** What a file says of groups beside their entries, as records again, in blocks of a bounded size; at least one. */
-function blocksOf(deltas: readonly { readonly delta: GroupDelta }[], bytesMax: number): LogRecord[][] {
+/** In blocks of a bounded size; at least one. */
+function blocksOf(records: readonly LogRecord[], bytesMax: number): LogRecord[][] {
   const blocks: LogRecord[][] = [[]];
   let bytes = 0;
-  for (const record of deltas.flatMap(({ delta }) => recordsOf(delta))) {
+  for (const record of records) {
     bytes += RECORD_BYTES + (record.checkpoint?.state.length ?? 0);
     if (bytes > bytesMax && blocks.at(-1)!.length > 0) {
       blocks.push([]);
@@ -215,8 +224,10 @@ function blocksOf(deltas: readonly { readonly delta: GroupDelta }[], bytesMax: n
   return blocks;
 }
 
-function recordsOf(delta: GroupDelta): LogRecord[] {
-  const { group, reset, truncateFrom, checkpoint, hardState, trim, repaired, suspect } = delta;
+/** What a file says of a group beside its entries, as records again; `isSuperseded`: without the checkpoint. */
+function recordsOf(delta: GroupDelta, isSuperseded: boolean): LogRecord[] {
+  const { group, reset, truncateFrom, hardState, trim, repaired, suspect } = delta;
+  const checkpoint = isSuperseded ? undefined : delta.checkpoint;
   const removal = delta.remove ? [{ ...EMPTY_RECORD, group, remove: true }] : [];
   if (delta.gone) return removal;
   return [

@@ -18,6 +18,11 @@ export interface Extent {
   runs: RunsPlace | undefined;
 }
 
+export interface SealedCheckpoint {
+  readonly file: WalFile;
+  readonly bytes: number;
+}
+
 export interface RunsPlace {
   readonly position: number;
   /** How many. */
@@ -46,6 +51,8 @@ export class GroupState implements GroupLog {
   suspect = false;
   /** Something was destroyed since its last entries: it may have cut them, and put others in their place. */
   unsure = false;
+  /** Its last checkpoint in a sealed file: there it is twice, so those before it are not needed any more. */
+  sealedCheckpoint: SealedCheckpoint | undefined = undefined;
   /** Numbers of the files that hold the latest of each: when one is freed they are written again. */
   readonly heldBy = { hardState: 0, checkpoint: 0, start: 0 };
   readonly extents: Extent[] = [];
@@ -86,6 +93,14 @@ export class GroupState implements GroupLog {
 
   get newestTimestampMs(): number {
     return this.extents.reduce((newest, extent) => Math.max(newest, extent.maxTimestampMs), 0);
+  }
+
+  /** A file that is sealed has a checkpoint; undefined: the group is gone. */
+  setSealedCheckpoint(next: SealedCheckpoint | undefined): void {
+    const before = this.sealedCheckpoint;
+    if (before && next && before.file.number > next.file.number) return;
+    if (before) before.file.keptBytes = Math.max(0, before.file.keptBytes - before.bytes);
+    this.sealedCheckpoint = next;
   }
 
   /** The log is empty and starts where this says. */
@@ -156,6 +171,12 @@ export class GroupState implements GroupLog {
       file.extents++;
     }
     this.lastIndex = lastIndex;
+  }
+
+  /** What `from` says of the group, `to` says now. */
+  checkpointMoved(from: ReadonlySet<WalFile>, to: WalFile): void {
+    const { sealedCheckpoint } = this;
+    if (sealedCheckpoint && from.has(sealedCheckpoint.file)) this.sealedCheckpoint = { ...sealedCheckpoint, file: to };
   }
 
   /** What was left of the entries in `from`, which follow each other, is in `to` now. */

@@ -41,7 +41,7 @@ export class GroupTable {
     this.#applyAfter(state, record, file);
   }
 
-  /** The net effect of a whole file: the same as that of all its records, one by one. */
+  /** The net effect of a whole file, which is sealed: the same as that of all its records, one by one. */
   applyDelta(delta: GroupDelta, file: WalFile, runs: RunsPlace | undefined): void {
     if (delta.remove) this.#forget(delta.group);
     if (delta.gone) return;
@@ -52,11 +52,19 @@ export class GroupTable {
       for (const [index, term] of delta.terms) state.addTerm(index, term);
     }
     this.#applyAfter(state, delta, file);
+    this.sealed(delta, file);
     for (const range of delta.damage) state.addDamage(range);
   }
 
+  /** The file has its index now, and with it each checkpoint a second time. */
+  sealed({ group, checkpoint }: GroupDelta, file: WalFile): void {
+    if (checkpoint) this.#groups.get(group)?.setSealedCheckpoint({ file, bytes: checkpoint.state.length });
+  }
+
   #forget(group: GroupId): void {
-    this.#groups.get(group)?.dropAll();
+    const state = this.#groups.get(group);
+    state?.dropAll();
+    state?.setSealedCheckpoint(undefined);
     this.#groups.delete(group);
   }
 

@@ -135,7 +135,9 @@ class Replay {
     }
     if (file.damage.some(({ group }) => group === undefined)) this.#groups.loseUnknown();
     for (const { delta, runs } of summary.deltas) this.#groups.applyDelta(delta, file, runs);
-    if (file.compactedBlocks > 0) file.keptBytes = keptBytes(file, summary.deltas.map(({ delta }) => delta));
+    if (file.compactedBlocks > 0) {
+      file.keptBytes = keptBytes(file, summary.deltas.map(({ delta }) => delta), this.#groups);
+    }
     this.#sequence = trailer.nextSequence;
   }
 

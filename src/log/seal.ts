@@ -44,7 +44,8 @@ async function sealFile(runtime: Runtime, file: WalFile, groups: GroupTable): Pr
     const extent = groups.get(group)?.extents.find((extent) => extent.file === file);
     if (extent) extent.runs = place;
   }
-  if (file.compactedBlocks > 0) file.keptBytes = keptBytes(file, index.deltas());
+  for (const delta of index.deltas()) groups.sealed(delta, file);
+  if (file.compactedBlocks > 0) file.keptBytes = keptBytes(file, index.deltas(), groups);
   file.index = undefined;
   file.writable = undefined;
   await handle.close();

@@ -198,6 +198,53 @@ test("what a compacted file has to keep is no reason to compact it again, nor af
   })());
 });
 
+test("a checkpoint is not written anew when a later sealed file has its successor, and what was is compacted again", async () => {
+  const machine = new Machine(8);
+  const stateOf = (index: number) => `state ${index};`.repeat(1_200);
+  /** Which checkpoints' states are anywhere on the disk. */
+  const onDisk = () => {
+    const found = new Set<number>();
+    for (const path of filesOf(machine)) {
+      for (const [, index] of Buffer.from(machine.disk.bytes(path)).toString("latin1").matchAll(/state (\d+);/g)) {
+        found.add(Number(index));
+      }
+    }
+    return [...found].sort((a, b) => a - b);
+  };
+  /** Group 1 keeps its few entries, group 3 none of its many; group 2 has checkpoints. */
+  const work = async (log: Log, from: number, to: number) => {
+    for (let index = from; index <= to; index++) {
+      const many = writeOf(3, { entries: entriesOf(3, index, index, 1, 300) });
+      const few = writeOf(1, { entries: entriesOf(1, index / 10, index / 10, 1) });
+      const checkpoint = checkpointOf(index, 1, stateOf(index));
+      await durable(log, many, ...(index % 10 === 0 ? [few, writeOf(2, { checkpoint })] : []));
+    }
+    log.trim(3, to, to - 1);
+    for (let round = 0; round < 5; round++) await settle(machine, log);
+  };
+  await machine.run((async () => {
+    const log = await machine.open();
+    await work(log, 1, 400);
+    const first = onDisk();
+    assert.is(first.at(-1), 400);
+    assert.ok(first.length <= 6, `of forty: ${first}`);
+    await work(log, 401, 800);
+    const second = onDisk();
+    assert.is(second.at(-1), 800);
+    assert.ok(second.every((index) => index > 600), `what was compacted first has none any more: ${second}`);
+    assert.is(log.group(2)!.checkpoint!.index, 800);
+    await log.close();
+  })());
+  machine.disk.crash({ survival: "none" });
+  await machine.run((async () => {
+    const log = await machine.open();
+    assert.equal(log.report.damage, []);
+    assert.is(new TextDecoder().decode(log.group(2)!.checkpoint!.state), stateOf(800));
+    assert.is((await contentOf(log, 1)).split(" ").length, 80);
+    await log.close();
+  })());
+});
+
 test("the file that is being written is closed when most of it is dead", async () => {
   const machine = new Machine(6);
   await machine.run((async () => {
