@@ -9,6 +9,8 @@ export interface Block {
   /** Header and table, then the entries, then padding. Valid until the next block is built. */
   readonly chunks: Uint8Array[];
   readonly bytes: number;
+  /** Without padding. */
+  readonly filledBytes: number;
   readonly position: number;
   readonly oldestFile: number;
   /** Positions are right only at `position`. */
@@ -54,9 +56,9 @@ export class BlockBuilder {
     const chunks = [table.written()];
     this.#gather(records, chunks);
     const bytes = blockBytes(header);
-    const padding = bytes - table.length - dataBytes;
-    if (padding > 0) chunks.push(PADDING.subarray(0, padding));
-    return { chunks, bytes, position, oldestFile, records: placed };
+    const filledBytes = table.length + dataBytes;
+    if (filledBytes < bytes) chunks.push(PADDING.subarray(0, bytes - filledBytes));
+    return { chunks, bytes, filledBytes, position, oldestFile, records: placed };
   }
 
   /** Zeros, to be written behind a block. */

@@ -3,7 +3,8 @@
  *
  * One write is under way at a time, and behind the last block a file holds zeros (a hole, or zeros that were written).
  * So only the very last block can be torn, and what is missing of it reads as zeros, in whole sectors. Anything else
- * that does not match its checksum was durable once and is damaged: that is told, and never cut away.
+ * that does not match its checksum was durable once and is damaged: that is told, and never cut away. (A block that has such
+ * sectors by nature is never the last one that counts: blank-sector.ts.)
  */
 import { Buffer } from "node:buffer";
 import { Entry, readU32 } from "../records/entry.ts";
@@ -18,15 +19,13 @@ import {
   decodeBlockHeader,
   decodeTable,
 } from "./block.ts";
+import { SECTOR_BYTES } from "./blank-sector.ts";
 import { FormatError, isZero } from "./bytes.ts";
 import { FILE_HEADER_BYTES } from "./file-header.ts";
 import { LIST_ITEM_BYTES, type PlacedRecord, type PlacedRun } from "./record.ts";
 import type { ScanWindow } from "./scan-window.ts";
 import type { GroupId, IndexRange } from "./types.ts";
 import type { WalFile } from "./wal-file.ts";
-
-/** The smallest piece that a disk writes whole. */
-const SECTOR_BYTES = 512;
 
 export interface ScanVisitor {
   /** A block's records, in order. */

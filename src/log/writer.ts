@@ -5,6 +5,7 @@
 import { DiskError } from "../runtime/disk.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { inBackground } from "./background.ts";
+import { hasBlankSector } from "./blank-sector.ts";
 import { type Block, BlockBuilder } from "./block-builder.ts";
 import type { FileSet } from "./file-set.ts";
 import type { GroupTable } from "./group-table.ts";
@@ -142,17 +143,22 @@ export class Writer {
     const late = taken[0]?.late;
     const records: LogRecord[] = late ? [...late()] : [];
     for (const { record } of taken) if (record) records.push(record);
-    if (records.length > 0 || late) await this.#write(records);
+    if (records.length > 0 || late) {
+      const isClear = await this.#write(records);
+      if (!isClear) await this.#write([]);
+    }
     for (const { bytes, onDurable } of taken) {
       this.#pendingBytes -= bytes;
       onDurable?.();
     }
   }
 
-  async #write(records: readonly LogRecord[]): Promise<void> {
+  /** False: it counts only when another block follows. One without records has nothing that could be lost. */
+  async #write(records: readonly LogRecord[]): Promise<boolean> {
     for (;;) {
       const block = await this.#place(records);
       const file = this.#files.current;
+      const isClear = records.length === 0 || !hasBlankSector(block.chunks, block.position, block.filledBytes);
       const { clock } = this.#runtime;
       try {
         this.#latency.begin(clock.monotonicMs());
@@ -166,7 +172,7 @@ export class Writer {
         continue;
       }
       this.#written(file, block);
-      return;
+      return isClear;
     }
   }
 

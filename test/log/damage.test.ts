@@ -260,6 +260,36 @@ test("damage in the last block is told from a torn write", async () => {
   assert.is(again, "1:1 2:1 3:1 4:2 5:2 6:2");
 });
 
+test("a last write that has sectors of zeros by nature is not taken for torn when it is damaged; a torn one is cut", async () => {
+  const zeros = entryOf(1, 6, 1, 3000);
+  assert.ok(Buffer.from(zeros.bytes).includes(Buffer.alloc(1_024)), "it has sectors of zeros, wherever it lies");
+  const { files } = await written(async (log) => {
+    await durable(log, writeOf(1, { entries: entriesOf(1, 1, 5, 1) }));
+    await durable(log, writeOf(1, { entries: [zeros, entryOf(1, 7, 1, 3000)] }));
+  });
+  const at = Buffer.from(files.get(FIRST)!).indexOf(zeros.bytes);
+  for (const position of [4, 120, 2_990]) {
+    const machine = await machineWith(files);
+    machine.disk.flipBit(FIRST, at + position, 2);
+    await machine.run((async () => {
+      const log = await machine.open();
+      assert.is(log.report.cut, undefined);
+      assert.equal(log.group(1)!.damage, [{ first: 6, last: 6 }], `byte ${position}`);
+      await log.close();
+    })());
+  }
+  // The same write, of which a sector never came, and nothing after it.
+  const torn = await machineWith(files);
+  const sector = Math.ceil((at + zeros.byteLength) / 512) * 512;
+  torn.disk.zero(FIRST, sector, torn.disk.bytes(FIRST).length - sector);
+  await torn.run((async () => {
+    const log = await torn.open();
+    assert.equal(log.report.damage, []);
+    assert.is(log.group(1)!.lastIndex, 5);
+    await log.close();
+  })());
+});
+
 test("a sector that reads as zeros before the last block is damage, and nothing is cut", async () => {
   const { files } = await written(async (log) => {
     await durable(log, writeOf(1, { entries: entriesOf(1, 1, 1, 1, 3000) }));

@@ -2,11 +2,17 @@
 import { Entry, EntryKind, RecordFormat } from "../../src/records/entry.ts";
 import type { Checkpoint, GroupId, GroupWrite, Log } from "../../src/log/types.ts";
 
-/** An entry whose payload tells group, index and term, repeated up to `bytes`; one record. */
+const BEFORE_ZEROS_BYTES = 100;
+
+/**
+ * An entry whose payload tells group, index and term, repeated up to `bytes`; one record. Of every third large one most is
+ * zeros: whole sectors, as a torn write leaves them.
+ */
 export function entryOf(group: GroupId, index: number, term: number, bytes = 40): Entry {
   const text = `${group}/${index}/${term};`;
   const payload = new Uint8Array(bytes);
-  for (let at = 0; at < bytes; at++) payload[at] = text.charCodeAt(at % text.length);
+  const end = index % 3 === 0 && bytes >= 2_000 ? BEFORE_ZEROS_BYTES : bytes;
+  for (let at = 0; at < end; at++) payload[at] = text.charCodeAt(at % text.length);
   const entry = Entry.create({
     kind: EntryKind.batch,
     format: RecordFormat.cbor,

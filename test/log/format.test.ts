@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { hasBlankSector } from "../../src/log/blank-sector.ts";
 import { BlockBuilder } from "../../src/log/block-builder.ts";
 import { BLOCK_HEADER_BYTES, decodeBlockHeader, decodeTable } from "../../src/log/block.ts";
 import { ByteReader, ByteWriter, FormatError } from "../../src/log/bytes.ts";
@@ -222,6 +223,26 @@ test("numbers above 2^53 - 1 are refused", () => {
   out.u64(Number.MAX_SAFE_INTEGER);
   assert.is(new ByteReader(out.written()).u64(), Number.MAX_SAFE_INTEGER);
   assert.throws(() => new ByteReader(new Uint8Array(8).fill(255)).u64(), /exceeds/);
+});
+
+test("a sector of zeros is found wherever it lies in a block, across chunks and at its end, and nowhere else", () => {
+  const anyBlock = fc.record({
+    position: fc.integer({ min: 0, max: 2_000 }),
+    lengths: fc.array(fc.integer({ min: 0, max: 1_500 }), { minLength: 1, maxLength: 6 }),
+    written: fc.array(fc.nat(8_000), { maxLength: 20 }),
+  });
+  fc.assert(fc.property(anyBlock, ({ position, lengths, written }) => {
+    const all = new Uint8Array(lengths.reduce((sum, length) => sum + length, 0));
+    for (const at of written) if (at < all.length) all[at] = 1;
+    let from = 0;
+    const chunks = lengths.map((length) => all.subarray(from, from += length));
+    let isBlank = false;
+    for (let sector = Math.floor(position / 512) * 512; sector < position + all.length; sector += 512) {
+      const part = all.subarray(Math.max(0, sector - position), sector + 512 - position);
+      isBlank ||= part.every((byte) => byte === 0);
+    }
+    assert.is(hasBlankSector([...chunks, new Uint8Array(7)], position, all.length), isBlank);
+  }));
 });
 
 test.run();

@@ -83,7 +83,7 @@ async function refusalOf(machine: Machine): Promise<LogError> {
 }
 
 test("is opened as if nothing had happened, told, and has its header again: of whatever file, in whatever way", async () => {
-  for (const seed of [4, 9]) {
+  for (const seed of [4, 7]) {
     const { files, text, begun, compacted } = await written((log) =>
       new Workload(new SeededRandom(seed)).run(log, 400)
     );
