@@ -4,7 +4,8 @@
  */
 import type { Disk, DiskFile } from "../runtime/disk.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import type { Identity } from "./block.ts";
+import { hasBlankSector } from "./blank-sector.ts";
+import { BLOCK_HEADER_BYTES, decodeBlockHeader, type Identity } from "./block.ts";
 import { keptBytes } from "./compaction-plan.ts";
 import { FileIndex } from "./file-index.ts";
 import { createFile, randomIdentity } from "./file-set.ts";
@@ -25,6 +26,8 @@ export interface Recovered {
   readonly logIdentity: Identity;
   readonly groups: GroupTable;
   readonly nextSequence: number;
+  /** The last block has a sector of zeros by nature: another one is to follow at once (blank-sector.ts). */
+  readonly endsBlank: boolean;
   readonly reserveBytes: number;
   readonly report: RecoveryReport;
 }
@@ -79,6 +82,7 @@ class Replay {
   readonly #rebuilt: string[] = [];
   readonly #rebuiltHeaders: readonly string[];
   #cut: RecoveryReport["cut"] = undefined;
+  #endsBlank = false;
   #blocks = 0;
   #bytes = 0;
   /** Sequence of the next block; undefined until the first file has told. */
@@ -124,7 +128,8 @@ class Replay {
       rebuiltHeaders: this.#rebuiltHeaders,
     };
     const nextSequence = this.#sequence ?? 1;
-    return { files, prepared, logIdentity, groups: this.#groups, nextSequence, reserveBytes, report };
+    const endsBlank = this.#endsBlank;
+    return { files, prepared, logIdentity, groups: this.#groups, nextSequence, endsBlank, reserveBytes, report };
   }
 
   #sealed(file: WalFile, trailer: Trailer, summary: Summary): void {
@@ -208,8 +213,10 @@ class Replay {
       await handle.truncate(Math.max(result.end, this.#limits.fileBytes));
     }
     await writeAgain(handle, 0, FILE_HEADER_BYTES);
-    await writeAgain(handle, result.lastBlock, result.end);
+    const last = await writeAgain(handle, result.lastBlock, result.end);
     await handle.sync();
+    // The next one may have been made ready, and has none yet.
+    if (last) this.#endsBlank = isBlank(last, result.lastBlock, file.identity);
     file.sizeBytes = await handle.sizeBytes();
   }
 
@@ -236,12 +243,21 @@ class Replay {
   }
 }
 
-async function writeAgain(handle: DiskFile, from: number, to: number): Promise<void> {
-  if (from === to) return;
+/** What it has written. */
+async function writeAgain(handle: DiskFile, from: number, to: number): Promise<Uint8Array | undefined> {
+  if (from === to) return undefined;
   const bytes = new Uint8Array(to - from);
   // What cannot be read was told as damage, and is on the disk, such as it is.
-  if (await readOrUndefined(handle, bytes, from) === undefined) return;
+  if (await readOrUndefined(handle, bytes, from) === undefined) return undefined;
   await handle.write([bytes], from);
+  return bytes;
+}
+
+/** Whether the block at `position` has something that could be taken for torn. */
+function isBlank(block: Uint8Array, position: number, identity: Identity): boolean {
+  const header = decodeBlockHeader(block, 0, identity);
+  if (!header || header.records === 0) return false;
+  return hasBlankSector([block], position, BLOCK_HEADER_BYTES + header.tableBytes + header.dataBytes);
 }
 
 /** Durable when it resolves. */

@@ -94,12 +94,17 @@ export class Writer {
     inBackground(this.#runtime, "the log cannot be written", Promise.resolve().then(() => this.#run()));
   }
 
+  /** Writes a block without records: a block behind the last one proves that that was durable. */
+  proveLast(): void {
+    this.queueLate(() => [], () => {});
+    this.flush();
+  }
+
   /** Goes on in the next file, so that the current one can be sealed and given back. */
   roll(): void {
     if (this.#rollDue) return;
     this.#rollDue = true;
-    this.queueLate(() => [], () => {});
-    this.flush();
+    this.proveLast();
   }
 
   /** Resolves when nothing is queued and nothing under way. */

@@ -278,6 +278,18 @@ test("a last write that has sectors of zeros by nature is not taken for torn whe
       await log.close();
     })());
   }
+  // Killed before the block behind it was written: the next start writes one before it counts.
+  const alone = await machineWith(files);
+  const end = Buffer.from(files.get(FIRST)!).indexOf(entryOf(1, 7, 1, 3000).bytes) + entryOf(1, 7, 1, 3000).byteLength;
+  alone.disk.zero(FIRST, end, alone.disk.bytes(FIRST).length - end);
+  for (const [sequence, scanned] of [[1, 2], [2, 3], [3, 3]] as const) {
+    await alone.run((async () => {
+      const log = await alone.open();
+      assert.is(log.report.scannedBlocks, scanned, `start ${sequence}`);
+      assert.is(log.group(1)!.lastIndex, 7);
+      await log.close();
+    })());
+  }
   // The same write, of which a sector never came, and nothing after it.
   const torn = await machineWith(files);
   const sector = Math.ceil((at + zeros.byteLength) / 512) * 512;
