@@ -22,6 +22,17 @@ async function codeOf(work: Promise<unknown>): Promise<string> {
   }
 }
 
+disk("tells a write that finds no space by its code, of whatever size and access", async () => {
+  for (const access of ["buffered", "durable"] as const) {
+    // Whatever is written to it, the system answers as a full disk does.
+    const file = await real.open("/dev/full", "write", access);
+    for (const bytes of [100, 8_192, 100_000]) {
+      assert.is(await codeOf(file.write([new Uint8Array(bytes)], 0)), "DISK_FULL", `${bytes} bytes, ${access}`);
+    }
+    await file.close();
+  }
+});
+
 disk("writes chunks one after the other, more of them than one writev takes, and reads them back", async () => {
   const file = await real.open(`${folder}/chunks`, "create");
   const chunks = Array.from({ length: 3_000 }, (_, i) => new Uint8Array(i % 50).fill(i & 0xff));
