@@ -28,23 +28,32 @@ export function damage(folder: string, everyBytes: number): number {
   return flips;
 }
 
-/** Flips a bit in each of a group's entries that lie in sealed files. */
-export async function damageGroup({ log, config }: RaftlineNode, group: GroupId): Promise<number> {
+/**
+ * Flips a bit in each of these groups' entries that lie in sealed files; how many of the groups have any there. The same
+ * bytes may be an entry of several groups (those without a payload): then it is flipped in all of them.
+ */
+export async function damageGroups({ log, config }: RaftlineNode, groups: readonly GroupId[]): Promise<number> {
   const folder = `${config.dataFolder}/log`;
-  const { firstIndex, lastIndex } = log.group(group)!;
-  const entries = await log.read(group, firstIndex, lastIndex, 1024 * 1024);
+  const entriesOf = await Promise.all(groups.map((group) => {
+    const { firstIndex, lastIndex } = log.group(group)!;
+    return log.read(group, firstIndex, lastIndex, 1024 * 1024);
+  }));
+  const damaged = new Set<GroupId>();
   const names = fs.readdirSync(folder).filter((name) => name.startsWith("wal-")).sort().slice(0, -2);
-  let flips = 0;
   for (const name of names) {
     const bytes = fs.readFileSync(`${folder}/${name}`);
-    const fd = fs.openSync(`${folder}/${name}`, "r+");
-    for (const entry of entries) {
-      const at = bytes.indexOf(entry.bytes);
-      if (at < 0) continue;
-      fs.writeSync(fd, Uint8Array.of(bytes[at + 8]! ^ 4), 0, 1, at + 8);
-      flips++;
+    const places = new Set<number>();
+    for (const [position, group] of groups.entries()) {
+      for (const entry of entriesOf[position]!) {
+        for (let at = bytes.indexOf(entry.bytes); at >= 0; at = bytes.indexOf(entry.bytes, at + 1)) {
+          places.add(at + 8);
+          damaged.add(group);
+        }
+      }
     }
+    const fd = fs.openSync(`${folder}/${name}`, "r+");
+    for (const at of places) fs.writeSync(fd, Uint8Array.of(bytes[at]! ^ 4), 0, 1, at);
     fs.closeSync(fd);
   }
-  return flips;
+  return damaged.size;
 }
