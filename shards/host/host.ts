@@ -237,8 +237,7 @@ export class Host implements ReplicaHost {
     const hosted = this.#groups.get(group);
     if (!hosted) return this.#early.keep(group, message, this.nowMs());
     if (message.to !== this.nodeId || this.#isTooMuch(hosted, message)) return;
-    if (message.type === "snapshot") hosted.replica.incoming = state;
-    hosted.replica.step(message, this.nowMs());
+    hosted.replica.step(message, this.nowMs(), state);
   }
 
   /** Of small groups (metadata, coordinators) nothing is too much. What is left out is lost, as on the way: Raft repeats it. */

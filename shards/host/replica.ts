@@ -81,7 +81,8 @@ export class Replica implements Timed {
   /** Bytes and entries applied since the last checkpoint. */
   appliedBytes = 0;
   appliedEntries = 0;
-  incoming: IncomingState | undefined;
+  /** Of the snapshot that the core has accepted. */
+  #incoming: IncomingState | undefined;
   readonly #host: ReplicaHost;
   readonly #finishing: Finishing[] = [];
   /** Read barriers asked of the core, by their context. */
@@ -148,8 +149,11 @@ export class Replica implements Timed {
     if (raft.role !== role || raft.leader !== leader || raft.hasReady()) this.#host.wake(this);
   }
 
-  step(message: Message<Entry>, nowMs: number): void {
+  /** `state`: a snapshot's. It is kept if the core accepts the snapshot: of two in one turn it may refuse the later one. */
+  step(message: Message<Entry>, nowMs: number, state?: IncomingState): void {
+    const before = this.raft.accepted;
     this.raft.step(message, nowMs);
+    if (this.raft.accepted !== before) this.#incoming = state;
     this.#host.told(this);
   }
 
@@ -288,9 +292,9 @@ export class Replica implements Timed {
     const { group } = this;
     const { snapshot, hardState, truncateFrom, entries } = ready;
     if (!snapshot) return { group, hardState, truncateFrom, entries, checkpoint: undefined, resetLog: false };
-    const incoming = this.incoming;
+    const incoming = this.#incoming;
     if (incoming?.index !== snapshot.index) throw new Error(`group ${this.group}: a snapshot without its state`);
-    this.incoming = undefined;
+    this.#incoming = undefined;
     this.#nextOffset = incoming.nextOffset;
     this.machine.restore(incoming.state, incoming.nextOffset);
     return {

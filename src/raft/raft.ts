@@ -83,6 +83,11 @@ export class Raft<E extends RaftEntry> {
     return this.#core.applied;
   }
 
+  /** The snapshot that was accepted last and that no Ready has told of yet. */
+  get accepted(): SnapshotMeta | undefined {
+    return this.#core.restored;
+  }
+
   /** Up to here the log is on this replica's disk. A leader may have applied more. */
   get durable(): number {
     return this.#core.ledger.durableIndex;
