@@ -55,7 +55,8 @@ export class DirectWrites {
     for (let at = position; at < end;) {
       const stop = Math.min(end, alignDown(at, this.#sectorBytes) + WINDOW_BYTES_MAX);
       const restartAt = source.mark();
-      const from = await this.#fill(source, at, stop);
+      const filling = this.#fill(source, at, stop);
+      const from = filling instanceof Promise ? await filling : filling;
       try {
         await this.#writeWindow(from);
       } catch (error) {
@@ -97,31 +98,40 @@ export class DirectWrites {
     else this.#supported = false;
   }
 
-  /** Puts the sectors that hold `from` to `to` into memory. Returns where the first of them begins. */
-  async #fill(source: ChunkReader, from: number, to: number): Promise<number> {
-    const first = alignDown(from, this.#sectorBytes);
-    const last = alignUp(to, this.#sectorBytes);
-    const head = await this.#present(first, from);
-    const tail = await this.#present(to, last);
+  /**
+   * Puts the sectors that hold `from` to `to` into memory. Returns where the first of them begins; at once where a log
+   * grows, whose last sector is in memory already: a small record waits for each promise on its way.
+   */
+  #fill(source: ChunkReader, from: number, to: number): number | Promise<number> {
+    const head = this.#present(alignDown(from, this.#sectorBytes), from);
+    const tail = this.#present(to, alignUp(to, this.#sectorBytes));
+    if (!(head instanceof Promise) && !(tail instanceof Promise)) return this.#put(source, from, to, head, tail);
+    return Promise.all([head, tail]).then(([before, after]) => this.#put(source, from, to, before, after));
+  }
+
+  #put(source: ChunkReader, from: number, to: number, head: Uint8Array, tail: Uint8Array): number {
+    const first = from - head.length;
+    const byteLength = to + tail.length - first;
     const memory = this.#memory ??= this.#pool.take(WINDOW_BYTES_FIRST);
-    memory.grow(last - first);
+    memory.grow(byteLength);
     memory.bytes.set(head, 0);
     source.copy(memory.bytes, from - first, to - first);
     memory.bytes.set(tail, to - first);
     this.#windowAt = first;
-    this.#windowBytes = last - first;
+    this.#windowBytes = byteLength;
     return first;
   }
 
   /** The file's own bytes from `from` to `to`, less than a sector of them. */
-  async #present(from: number, to: number): Promise<Uint8Array> {
+  #present(from: number, to: number): Uint8Array | Promise<Uint8Array> {
     const bytes = new Uint8Array(to - from);
     const known = Math.min(to, this.#dataEnd);
     if (known <= from) return bytes;
     const at = from - this.#windowAt;
-    if (at >= 0 && known - this.#windowAt <= this.#windowBytes) {
-      bytes.set(this.#memory!.bytes.subarray(at, known - this.#windowAt));
-    } else await this.#calls.read(bytes.subarray(0, known - from), from);
+    if (at < 0 || known - this.#windowAt > this.#windowBytes) {
+      return this.#calls.read(bytes.subarray(0, known - from), from).then(() => bytes);
+    }
+    bytes.set(this.#memory!.bytes.subarray(at, known - this.#windowAt));
     return bytes;
   }
 
