@@ -9,12 +9,13 @@ import { decodeFileHeader, encodeFileHeader, FILE_HEADER_BYTES, fileName } from 
 import { FileIndex } from "./file-index.ts";
 import { type HeaderAgain, headerAgain } from "./header-again.ts";
 import { decodeRuns, decodeSummary, placeBytes, type Summary, type Trailer, TRAILER_BYTES } from "./footer.ts";
-import { listFolder, readTrailer, splitReplaced } from "./folder.ts";
+import { listFolder, splitReplaced } from "./folder.ts";
 import { GroupTable } from "./group-table.ts";
 import { DEFAULT_LOG_LIMITS } from "./limits.ts";
 import { compactedScan, scanBlocks, type ScanOptions } from "./scan.ts";
 import { ScanWindow } from "./scan-window.ts";
 import { type GroupId, type GroupLog, type IndexRange, LogError, type LogErrorCode } from "./types.ts";
+import { readTrailer } from "./trailer.ts";
 import { WalFile } from "./wal-file.ts";
 
 /** Something that is not as it should be. `TORN`: a write that was not finished and never acknowledged, as a crash leaves it. */
@@ -127,7 +128,7 @@ class Examiner {
     file.compactedBlocks = header.compactedBlocks;
     file.firstNumber = header.firstNumber;
     file.sizeBytes = sizeBytes;
-    const trailer = await readTrailer(handle, file, header.identity);
+    const trailer = await readTrailer(handle, file.sizeBytes, header.identity);
     return { file, handle, trailer, firstSequence: trailer?.firstSequence ?? await firstSequenceOf(handle, file) };
   }
 

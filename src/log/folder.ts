@@ -4,10 +4,11 @@ import { BLOCK_HEADER_BYTES, decodeBlockHeader, type Identity } from "./block.ts
 import { FormatError, isZero } from "./bytes.ts";
 import { decodeFileHeader, FILE_HEADER_BYTES, fileName, fileNumber, NO_HEADER_ADVICE } from "./file-header.ts";
 import { type HeaderAgain, headerAgain } from "./header-again.ts";
-import { decodeSummary, decodeTrailer, type Summary, type Trailer, TRAILER_BYTES } from "./footer.ts";
+import { decodeSummary, type Summary, type Trailer } from "./footer.ts";
 import { RESERVE_NAME } from "./space.ts";
 import { readOrUndefined, readWhatCanBe } from "./scan-window.ts";
 import { LogError } from "./types.ts";
+import { readTrailer } from "./trailer.ts";
 import { WalFile } from "./wal-file.ts";
 
 /** Names that are not the log's own, but may lie beside it: see folder-lock.ts. */
@@ -145,7 +146,7 @@ async function inspectFile(
   file.firstNumber = header.firstNumber;
   file.sizeBytes = await handle.sizeBytes();
   const { logIdentity } = header;
-  const trailer = await readTrailer(handle, file, header.identity);
+  const trailer = await readTrailer(handle, file.sizeBytes, header.identity);
   const firstSequence = behind.length < BLOCK_HEADER_BYTES || file.compactedBlocks > 0
     ? undefined
     : decodeBlockHeader(behind, 0, header.identity)?.sequence;
@@ -179,15 +180,6 @@ async function readHeader(
   }
 }
 
-/** Undefined if it is damaged, or the file was not sealed. */
-export async function readTrailer(handle: DiskFile, file: WalFile, identity: Identity): Promise<Trailer | undefined> {
-  const at = file.sizeBytes - TRAILER_BYTES;
-  if (at < FILE_HEADER_BYTES) return undefined;
-  const bytes = new Uint8Array(TRAILER_BYTES);
-  const count = await readOrUndefined(handle, bytes, at) ?? 0;
-  return decodeTrailer(bytes.subarray(0, count), identity);
-}
-
 async function readSummary(handle: DiskFile, trailer: Trailer, name: string): Promise<Summary | undefined> {
   const bytes = new Uint8Array(trailer.summaryBytes);
   const count = await readOrUndefined(handle, bytes, trailer.summaryPosition) ?? 0;
@@ -201,7 +193,7 @@ async function readSummary(handle: DiskFile, trailer: Trailer, name: string): Pr
 
 /** Undefined if it is damaged. */
 export async function readSealedSummary(handle: DiskFile, file: WalFile): Promise<Summary | undefined> {
-  const trailer = await readTrailer(handle, file, file.identity);
+  const trailer = await readTrailer(handle, file.sizeBytes, file.identity);
   return trailer && await readSummary(handle, trailer, file.name);
 }
 

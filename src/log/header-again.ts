@@ -3,17 +3,15 @@
  * under a checksum. Nothing is lost then; without either nobody can tell what the rest of the file is.
  */
 import type { DiskFile } from "../runtime/disk.ts";
-import { readU32 } from "../records/entry.ts";
-import { BLOCK_HEADER_BYTES, blockBytes, decodeBlockHeader, type Identity } from "./block.ts";
+import { BLOCK_HEADER_BYTES, blockBytes, decodeBlockHeader } from "./block.ts";
 import { FILE_HEADER_BYTES, type FileHeader } from "./file-header.ts";
-import { decodeTrailer, type Trailer, TRAILER_BYTES } from "./footer.ts";
+import type { Trailer } from "./footer.ts";
 import { DEFAULT_LOG_LIMITS } from "./limits.ts";
 import { findBlock } from "./scan.ts";
 import { readOrUndefined, ScanWindow } from "./scan-window.ts";
+import { identityIn, readTrailer } from "./trailer.ts";
 import { WalFile } from "./wal-file.ts";
 
-/** Where the identity stands in a block's header, and in a trailer. */
-const IDENTITY_AT = 8;
 const SCAN_BYTES = 64 * 1024;
 
 /** All but whose log it is: the other files tell. */
@@ -24,23 +22,12 @@ export type HeaderAgain = Omit<FileHeader, "logIdentity">;
  * are destroyed, too, or it never had any. @throws {DiskError}
  */
 export async function headerAgain(file: DiskFile, number: number, before: number): Promise<HeaderAgain | undefined> {
-  const trailer = await trailerOf(file);
+  const trailer = await readTrailer(file, await file.sizeBytes());
   if (trailer) return await sealedHeader(file, number, before, trailer);
   const bytes = new Uint8Array(BLOCK_HEADER_BYTES);
   if (await readOrUndefined(file, bytes, FILE_HEADER_BYTES) !== bytes.length) return undefined;
   const first = decodeBlockHeader(bytes, 0, identityIn(bytes));
   return first && { number, identity: first.identity, compactedBlocks: 0, firstNumber: number };
-}
-
-async function trailerOf(file: DiskFile): Promise<Trailer | undefined> {
-  const at = await file.sizeBytes() - TRAILER_BYTES;
-  const bytes = new Uint8Array(TRAILER_BYTES);
-  if (at < FILE_HEADER_BYTES || await readOrUndefined(file, bytes, at) !== bytes.length) return undefined;
-  return decodeTrailer(bytes, identityIn(bytes));
-}
-
-function identityIn(bytes: Uint8Array): Identity {
-  return { low: readU32(bytes, IDENTITY_AT), high: readU32(bytes, IDENTITY_AT + 4) };
 }
 
 /**

@@ -27,7 +27,10 @@ export interface RepairsOptions {
   readonly kept: (group: GroupId) => Checkpoint | undefined;
   /** Ends what runs of the group on this node, without giving its bytes back. */
   readonly retire: (group: GroupId) => void;
-  /** The group's log is empty, or begins behind what was kept, and may begin; or there is nothing to repair any more: this node holds it no longer. */
+  /**
+   * The group's log is empty, or begins behind what was kept, and may begin; or there is nothing to repair any more: this node
+   * holds it no longer.
+   */
   readonly repaired: (group: GroupId) => void;
 }
 

@@ -7,7 +7,6 @@ export class EntryTail<E extends RaftEntry> {
   #entries: (E | undefined)[] = [];
   #head = 0;
   #firstIndex: number;
-  #bytes = 0;
 
   /** `nextIndex`: index of the entry that will be pushed first. */
   constructor(nextIndex: number, entries: readonly E[] = []) {
@@ -24,10 +23,6 @@ export class EntryTail<E extends RaftEntry> {
     return this.#firstIndex + this.#entries.length - this.#head;
   }
 
-  get bytes(): number {
-    return this.#bytes;
-  }
-
   get(index: number): E | undefined {
     return index < this.#firstIndex ? undefined : this.#entries[this.#head + index - this.#firstIndex];
   }
@@ -35,7 +30,6 @@ export class EntryTail<E extends RaftEntry> {
   push(entry: E): void {
     if (entry.index !== this.nextIndex) throw new InvariantError(`entry ${entry.index} where ${this.nextIndex} is due`);
     this.#entries.push(entry);
-    this.#bytes += entry.byteLength;
   }
 
   /** The same entry, its bytes elsewhere. */
@@ -66,13 +60,12 @@ export class EntryTail<E extends RaftEntry> {
 
   truncateFrom(index: number): void {
     if (index <= this.#firstIndex) return this.reset(index);
-    while (this.nextIndex > index) this.#bytes -= this.#entries.pop()!.byteLength;
+    while (this.nextIndex > index) this.#entries.pop();
   }
 
   /** Drops entries up to and with `index`. */
   evictTo(index: number): void {
     while (this.#firstIndex <= index && this.#head < this.#entries.length) {
-      this.#bytes -= this.#entries[this.#head]!.byteLength;
       this.#entries[this.#head] = undefined;
       this.#head += 1;
       this.#firstIndex += 1;
@@ -86,6 +79,5 @@ export class EntryTail<E extends RaftEntry> {
     this.#entries = [];
     this.#head = 0;
     this.#firstIndex = nextIndex;
-    this.#bytes = 0;
   }
 }

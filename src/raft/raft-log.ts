@@ -66,11 +66,6 @@ export class RaftLog<E extends RaftEntry> {
     return this.term(this.#lastIndex) ?? 0;
   }
 
-  /** Bytes of the entries in memory. */
-  get tailBytes(): number {
-    return this.#tail.bytes;
-  }
-
   /** Index of the first entry in memory; of the next one when there is none. */
   get tailFirstIndex(): number {
     return this.#tail.firstIndex;

@@ -3,11 +3,11 @@ import * as assert from "uvu/assert";
 import { blockBytes } from "../../src/log/block.ts";
 import { examineLog } from "../../src/log/examine.ts";
 import { FILE_HEADER_BYTES, fileName } from "../../src/log/file-header.ts";
-import { type Log, LogError } from "../../src/log/types.ts";
+import type { Log } from "../../src/log/types.ts";
 import { readU32 } from "../../src/records/entry.ts";
 import { SeededRandom } from "../../tools/simulator/random.ts";
 import { durable, entriesOf, writeOf } from "./entries.ts";
-import { FOLDER, Machine, SMALL } from "./machine.ts";
+import { FOLDER, Machine, refusal, SMALL } from "./machine.ts";
 import { describeLog } from "./model.ts";
 import { Workload } from "./workload.ts";
 
@@ -70,16 +70,6 @@ function positionsOfBlocks(bytes: Uint8Array): number[] {
     at += blockBytes({ tableBytes: readU32(bytes, at + 24), dataBytes: readU32(bytes, at + 32) });
   }
   return positions;
-}
-
-async function refusalOf(machine: Machine): Promise<LogError> {
-  try {
-    await machine.run(machine.open());
-  } catch (error) {
-    if (error instanceof LogError) return error;
-    throw error;
-  }
-  throw new Error("it was opened");
 }
 
 test("is opened as if nothing had happened, told, and has its header again: of whatever file, in whatever way", async () => {
@@ -177,7 +167,7 @@ test("of which nothing else can be told is refused, with its name, and what to d
   for (const [how, code] of [["zeroed", "CORRUPT"], ["noise", "FOREIGN_FILE"]] as const) {
     const machine = await machineWith(files);
     destroy(machine, path, how, FILE_HEADER_BYTES + 48);
-    const error = await refusalOf(machine);
+    const error = await refusal(machine);
     assert.equal([error.code, error.file], [code, path.slice(FOLDER.length + 1)]);
     if (code === "CORRUPT") assert.match(error.message, /move its whole data folder away/);
   }

@@ -2,7 +2,7 @@
 import type { LogSink, Runtime } from "../../src/runtime/runtime.ts";
 import { openLog } from "../../src/log/log.ts";
 import type { LogLimits } from "../../src/log/limits.ts";
-import type { Log } from "../../src/log/types.ts";
+import { type Log, LogError } from "../../src/log/types.ts";
 import { SimulatedDisk } from "../../tools/simulator/disk.ts";
 import { SeededRandom } from "../../tools/simulator/random.ts";
 import { Scheduler } from "../../tools/simulator/scheduler.ts";
@@ -92,4 +92,15 @@ export class Machine {
     if (failure) throw failure.error;
     return result;
   }
+}
+
+/** Why its log does not open. */
+export async function refusal(machine: Machine): Promise<LogError> {
+  try {
+    await machine.run(machine.open());
+  } catch (error) {
+    if (error instanceof LogError) return error;
+    throw error;
+  }
+  throw new Error("it was opened");
 }

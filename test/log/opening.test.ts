@@ -2,10 +2,10 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { DiskError } from "../../src/runtime/disk.ts";
 import { encodeFileHeader } from "../../src/log/file-header.ts";
-import { LogError } from "../../src/log/types.ts";
+import type { LogError } from "../../src/log/types.ts";
 import { SeededRandom } from "../../tools/simulator/random.ts";
 import { contentOf, durable, entriesOf, writeOf } from "./entries.ts";
-import { FOLDER, Machine } from "./machine.ts";
+import { FOLDER, Machine, refusal } from "./machine.ts";
 import { Workload } from "./workload.ts";
 
 const test = suite("opening a log");
@@ -22,16 +22,6 @@ async function machineWithLog(seed = 1): Promise<Machine> {
     await log.close();
   })());
   return machine;
-}
-
-async function refusal(machine: Machine): Promise<LogError> {
-  try {
-    await machine.run(machine.open());
-  } catch (error) {
-    if (error instanceof LogError) return error;
-    throw error;
-  }
-  throw new Error("it was opened");
 }
 
 test("a new folder becomes an empty log", async () => {

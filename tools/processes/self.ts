@@ -18,7 +18,7 @@ export function programPath(name: string): string {
  * it comes, V8 marks the whole heap after every 45 MB that outlived two scavenges. So old space may grow fourfold between
  * two marks (`bench publish`: half the processor time a record; tenfold was no faster). Under load it is the bytes outside
  * of the heap that call for scavenges, five a second whatever the young generation's size: a small one stops a quiet
- * broker for 0.7 ms at a time where one of 16 MB stops it for 3, and takes 40 MB less of a node with a backlog.
+ * broker for 0.7 ms at a time where one of 16 MB stops it for 3.
  */
 const COLLECTOR = ["--max-semi-space-size=2", "--heap-growing-percent=300"];
 
