@@ -78,6 +78,7 @@ class Examiner {
   readonly #files: ExaminedFile[] = [];
   readonly #findings: Finding[] = [];
   readonly #groups = new GroupTable();
+  #numberBefore = 0;
   #sequence: number | undefined;
 
   constructor(disk: Disk, folder: string) {
@@ -199,6 +200,13 @@ class Examiner {
     if (result.tornBytes > 0) this.#found("TORN", file.name, result.end, result.tornBytes, "a write was not finished");
     if (!trailer) await this.#checkEnd(opened, result.end + result.tornBytes);
     const { firstSequence, nextSequence } = trailer ?? result;
+    if (
+      trailer && this.#numberBefore === file.firstNumber - 1 && trailer.firstSequence > (this.#sequence ?? Infinity)
+    ) {
+      this.#found("CORRUPT", file.name, 0, 0, "blocks before its first one are missing");
+    }
+    this.#numberBefore = file.number;
+    this.#numberBefore = file.number;
     this.#sequence = nextSequence > 0 ? nextSequence : this.#sequence;
     const state = file.compactedBlocks > 0
       ? "compacted"
@@ -215,7 +223,8 @@ class Examiner {
     if (file.compactedBlocks > 0) return compactedScan(file, searchBytes);
     const { firstSequence, nextSequence: untilSequence } = trailer ??
       { firstSequence: this.#sequence, nextSequence: following };
-    return { firstSequence, untilSequence, durable: untilSequence !== undefined, searchBytes };
+    const durable = untilSequence !== undefined;
+    return { firstSequence, untilSequence, durable, blocksEnd: trailer?.blocksEnd, searchBytes };
   }
 
   /** The index of a sealed file; each part of it has a checksum. */

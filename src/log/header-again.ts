@@ -42,7 +42,10 @@ async function sealedHeader(
 ): Promise<HeaderAgain> {
   const { first, last, isWhole } = await walk(file, new WalFile("", number, identity), blocksEnd);
   const stands = before > 0 && before < number - 1;
-  const isCompacted = stands || (first > 0 && first < firstSequence) || (isWhole && last !== nextSequence - 1);
+  // Its own first block is there, then; that the last one is not means that it was lost when the file was sealed.
+  const isPlain = first > 1 && first === firstSequence;
+  const isOther = (first > 0 && first < firstSequence) || (isWhole && last !== nextSequence - 1);
+  const isCompacted = stands || (isOther && !isPlain);
   if (!isCompacted) return { number, identity, compactedBlocks: 0, firstNumber: number };
   const firstNumber = before > 0 ? before + 1 : Math.max(1, Math.min(number, oldestFile));
   // One more than can be counted: so that whoever reads the blocks misses it.

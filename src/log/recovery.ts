@@ -109,8 +109,9 @@ class Replay {
     const prepared = files.length > 1 && files.at(-1)!.firstSequence === 0 ? files.pop() : undefined;
     const last = files.at(-1)!;
     const { oldestFile } = last;
-    // The block that its seal vouched for is lost: goes on in the next file.
+    // The block that its seal vouched for is lost: goes on in the next file, and leaves the lost one's number out.
     if (last.sealed) last.closed = true;
+    const lostNumbers = last.sealed ? 1 : 0;
     if (files[0]!.firstNumber > Math.max(1, oldestFile)) throw missing(Math.max(1, oldestFile), "it is still needed");
     // What an earlier run no longer needed and had no time to delete.
     for (let first = files[0]!; first.number < oldestFile; first = files[0]!) {
@@ -127,7 +128,7 @@ class Replay {
       rebuiltIndexes: this.#rebuilt,
       rebuiltHeaders: this.#rebuiltHeaders,
     };
-    const nextSequence = this.#sequence ?? 1;
+    const nextSequence = (this.#sequence ?? 1) + lostNumbers;
     const endsBlank = this.#endsBlank;
     return { files, prepared, logIdentity, groups: this.#groups, nextSequence, endsBlank, reserveBytes, report };
   }
@@ -169,6 +170,7 @@ class Replay {
       firstSequence: this.#sequence,
       untilSequence: following,
       durable: later.some((next) => next.hasBytes),
+      blocksEnd: trailer?.blocksEnd,
       searchBytes,
     }, this.#visitor(file, index));
     this.#settle(file, result);
@@ -194,10 +196,13 @@ class Replay {
     file.oldestFile = result.oldestFile;
     file.closed = result.closed;
     // Nothing but damage: it counts as a file with blocks, and not as the next one made ready.
-    if (file.closed && file.firstSequence === 0) file.firstSequence = file.nextSequence = this.#sequence ?? 1;
+    if (file.closed && file.firstSequence === 0) {
+      file.firstSequence = this.#sequence ?? 1;
+      file.nextSequence = file.firstSequence + 1;
+    }
     this.#blocks += result.blocks;
     this.#bytes += end - FILE_HEADER_BYTES;
-    if (result.nextSequence > 0) this.#sequence = result.nextSequence;
+    if (file.nextSequence > 0) this.#sequence = file.nextSequence;
     if (tornBytes > 0) this.#cut = { file: file.name, position: end, bytes: tornBytes };
   }
 

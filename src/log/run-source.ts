@@ -6,7 +6,7 @@ import { decodeRuns, placeBytes } from "./footer.ts";
 import type { LogLimits } from "./limits.ts";
 import type { ReadHandles } from "./read-handles.ts";
 import { RunTable } from "./run-table.ts";
-import { compactedScan, scanBlocks } from "./scan.ts";
+import { scanBlocks, sealedScan } from "./scan.ts";
 import { readOrUndefined, ScanWindow } from "./scan-window.ts";
 import type { GroupId } from "./types.ts";
 import type { WalFile } from "./wal-file.ts";
@@ -61,18 +61,17 @@ export class RunSource {
     this.#log.write("warn", "the index of a WAL file is damaged and is made again", { file: file.name, group });
     const index = new FileIndex(this.#limits);
     const { scanBytes, searchBytes } = this.#limits;
-    const { firstSequence, nextSequence: untilSequence } = file;
-    const options = file.compactedBlocks > 0
-      ? compactedScan(file, searchBytes)
-      : { firstSequence, untilSequence, durable: true, searchBytes };
-    await this.#handles.with(file, (handle) =>
-      scanBlocks(new ScanWindow(handle, scanBytes), file, options, {
-        records: (records) => {
-          for (const record of records) index.apply(record);
-        },
-        lostEntries: () => {},
-        lostBytes: () => {},
-      }));
+    await this.#handles.with(
+      file,
+      (handle) =>
+        scanBlocks(new ScanWindow(handle, scanBytes), file, sealedScan(file, searchBytes), {
+          records: (records) => {
+            for (const record of records) index.apply(record);
+          },
+          lostEntries: () => {},
+          lostBytes: () => {},
+        }),
+    );
     return index.get(group)?.runs ?? new RunTable();
   }
 }

@@ -45,6 +45,8 @@ export interface ScanOptions {
   readonly untilSequence: number | undefined;
   /** All blocks were durable, although nobody knows how many there were: the next file had been begun. */
   readonly durable: boolean;
+  /** Where the blocks end, if something knows: a footer is behind it. */
+  readonly blocksEnd: number | undefined;
   /** How far behind the last block another one is looked for. */
   readonly searchBytes: number;
 }
@@ -56,6 +58,7 @@ export interface ScanResult {
   readonly end: number;
   /** 0: the file has no block. */
   readonly firstSequence: number;
+  /** Behind damage at the end, of which nobody knows how many blocks it was, one number is left out: so it is not forgotten. */
   readonly nextSequence: number;
   readonly oldestFile: number;
   readonly blocks: number;
@@ -67,7 +70,14 @@ export interface ScanResult {
 
 /** A compacted file's blocks: numbered from 1, and durable before it had a header. */
 export function compactedScan({ compactedBlocks }: WalFile, searchBytes: number): ScanOptions {
-  return { firstSequence: 1, untilSequence: compactedBlocks + 1, durable: true, searchBytes };
+  return { firstSequence: 1, untilSequence: compactedBlocks + 1, durable: true, blocksEnd: undefined, searchBytes };
+}
+
+/** All that a sealed file has. */
+export function sealedScan(file: WalFile, searchBytes: number): ScanOptions {
+  if (file.compactedBlocks > 0) return compactedScan(file, searchBytes);
+  const { firstSequence, nextSequence: untilSequence, end: blocksEnd } = file;
+  return { firstSequence, untilSequence, durable: true, blocksEnd, searchBytes };
 }
 
 /** @throws {DiskError} */
@@ -86,6 +96,7 @@ class Scan {
   readonly #visitor: ScanVisitor;
   readonly #until: number | undefined;
   readonly #durable: boolean;
+  readonly #blocksEnd: number | undefined;
   readonly #searchBytes: number;
   #expected: number | undefined;
   #position = FILE_HEADER_BYTES;
@@ -103,6 +114,7 @@ class Scan {
     this.#expected = options.firstSequence;
     this.#until = options.untilSequence;
     this.#durable = options.durable || options.untilSequence !== undefined;
+    this.#blocksEnd = options.blocksEnd;
     this.#searchBytes = options.searchBytes;
   }
 
@@ -232,7 +244,7 @@ class Scan {
       this.#expected = next.sequence;
       return true;
     }
-    const endOfBytes = await this.#endOfBytes(position);
+    const endOfBytes = this.#blocksEnd ?? await this.#endOfBytes(position);
     const clean = endOfBytes === position && this.#until === undefined;
     if (clean || (!this.#durable && await this.#missesSector(position, BLOCK_HEADER_BYTES, Infinity))) {
       this.#torn = endOfBytes - position;
@@ -240,7 +252,9 @@ class Scan {
     }
     this.#visitor.lostBytes(position, endOfBytes - position);
     this.#position = Math.max(position, Math.ceil(endOfBytes / BLOCK_ALIGN_BYTES) * BLOCK_ALIGN_BYTES);
+    // At least one block is gone. Its number stays unused: whoever reads this file again must miss it, too.
     if (this.#until !== undefined) this.#expected = this.#until;
+    else if (this.#expected !== undefined) this.#expected++;
     this.#closed = true;
     return false;
   }

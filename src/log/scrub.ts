@@ -16,7 +16,7 @@ import type { GroupState } from "./group-state.ts";
 import type { GroupTable } from "./group-table.ts";
 import type { LogLimits } from "./limits.ts";
 import { FileMovedError, type ReadHandles } from "./read-handles.ts";
-import { compactedScan, scanBlocks } from "./scan.ts";
+import { scanBlocks, sealedScan } from "./scan.ts";
 import { readOrUndefined, ScanWindow } from "./scan-window.ts";
 import { sealedFacts } from "./seal.ts";
 import { type GroupId, LogError } from "./types.ts";
@@ -89,11 +89,7 @@ export class Scrub {
     const index = new FileIndex(limits);
     await handles.with(file, async (handle) => {
       const window = new ScanWindow(new PacedFile(handle, (bytes) => this.#pace(bytes)), limits.scanBytes);
-      const { firstSequence, nextSequence: untilSequence } = file;
-      const options = file.compactedBlocks > 0
-        ? compactedScan(file, limits.searchBytes)
-        : { firstSequence, untilSequence, durable: true, searchBytes: limits.searchBytes };
-      await scanBlocks(window, file, options, {
+      await scanBlocks(window, file, sealedScan(file, limits.searchBytes), {
         records: (records) => {
           for (const record of records) index.apply(record);
         },

@@ -2,6 +2,8 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { BLOCK_HEADER_BYTES, blockBytes } from "../../src/log/block.ts";
 import { FILE_HEADER_BYTES } from "../../src/log/file-header.ts";
+import { decodeTrailer, TRAILER_BYTES } from "../../src/log/footer.ts";
+import { identityIn } from "../../src/log/trailer.ts";
 import { type Log, LogError } from "../../src/log/types.ts";
 import { readU32 } from "../../src/records/entry.ts";
 import { SeededRandom } from "../../tools/simulator/random.ts";
@@ -39,6 +41,13 @@ function positionOfSecondBlock(machine: Machine): number {
   const bytes = machine.disk.bytes(FIRST);
   const [tableBytes, dataBytes] = [24, 32].map((at) => readU32(bytes, FILE_HEADER_BYTES + at));
   return FILE_HEADER_BYTES + blockBytes({ tableBytes: tableBytes!, dataBytes: dataBytes! });
+}
+
+/** A copy in which a bit of each of these bytes is another. */
+function flipped(bytes: Uint8Array, ...positions: readonly number[]): Uint8Array {
+  const changed = bytes.slice();
+  for (const position of positions) changed[position]! ^= 2;
+  return changed;
 }
 
 async function failureOf(work: Promise<unknown>): Promise<LogError> {
@@ -238,10 +247,10 @@ test("damage in the last block is told from a torn write", async () => {
     await durable(log, writeOf(1, { entries: entriesOf(1, 4, 4, 1, 3000) }));
   });
   const at = Buffer.from(files.get(FIRST)!).indexOf(entryOf(1, 4, 1, 3000).bytes);
-  const flipped = await machineWith(files);
-  flipped.disk.flipBit(FIRST, at + 1500, 0);
-  await flipped.run((async () => {
-    const log = await flipped.open();
+  const rotten = await machineWith(files);
+  rotten.disk.flipBit(FIRST, at + 1500, 0);
+  await rotten.run((async () => {
+    const log = await rotten.open();
     assert.equal(log.group(1)!.damage, [{ first: 4, last: 4 }]);
     assert.is(log.report.cut, undefined);
     await log.close();
@@ -335,6 +344,45 @@ test("an older block behind the last one is not taken for a newer one", async ()
     assert.is(log.report.damage.length, 1);
     assert.is(await contentOf(log, 1), "1:1 2:2");
   })());
+});
+
+test("a destroyed last block is not forgotten once others follow it: nor by a crash, nor without index and trailer", async () => {
+  const { files } = await written(async (log) => {
+    await durable(log, writeOf(1, { entries: entriesOf(1, 1, 3, 1) }));
+    await durable(log, writeOf(1, { entries: entriesOf(1, 4, 5, 1) }));
+  });
+  const machine = await machineWith(files);
+  const second = positionOfSecondBlock(machine);
+  machine.disk.put(FIRST, flipped(files.get(FIRST)!, second + 12));
+  await machine.run((async () => {
+    const log = await machine.open();
+    assert.is(log.group(1)!.suspect, true);
+    await durable(log, writeOf(2, { entries: entriesOf(2, 1, 5, 1) }));
+    await new Promise<void>((resolve) => machine.scheduler.after(100, resolve));
+    await log.close();
+  })());
+  const sealed = machine.disk.bytes(FIRST).slice();
+  const trailer = sealed.length - TRAILER_BYTES;
+  const { summaryPosition } = decodeTrailer(sealed.subarray(trailer), identityIn(sealed.subarray(trailer)))!;
+  const damaged: [name: string, bytes: Uint8Array][] = [
+    ["nothing more", sealed],
+    ["the summary", flipped(sealed, summaryPosition)],
+    ["the trailer", flipped(sealed, trailer)],
+    ["summary and trailer", flipped(sealed, summaryPosition, trailer)],
+    ["killed before it was sealed", flipped(files.get(FIRST)!, second + 12)],
+  ];
+  for (const [name, bytes] of damaged) {
+    machine.disk.put(FIRST, bytes);
+    for (let opened = 1; opened <= 2; opened++) {
+      await machine.run((async () => {
+        const log = await machine.open();
+        assert.is(log.group(1)!.suspect, true, `${name}, opened ${opened} times`);
+        assert.ok(log.report.damage.length > 0, name);
+        assert.is(await contentOf(log, 2), "1:1 2:1 3:1 4:1 5:1", name);
+        await log.close();
+      })());
+    }
+  }
 });
 
 test("the damaged index of a sealed file is made again from its blocks", async () => {

@@ -62,6 +62,7 @@ const REGRESSIONS: readonly (readonly [seed: number, found: string])[] = [
     63221,
     "a replica that began late, after a move of the others, was taken to have forgotten: with a lost disk two of three",
   ],
+  [82456, "a file's destroyed last block was forgotten when its index was destroyed, too, and made again"],
   [81487, "of two snapshots in one turn the core took the first, and the state kept for it was the second's"],
 ];
 
