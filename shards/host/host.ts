@@ -455,8 +455,10 @@ export class Host implements ReplicaHost {
   }
 
   /** What the disk may have forgotten was given again by the leader: the log, and the node, may know it as whole. */
-  #watchVouched({ group, raft }: Replica): void {
-    if (!raft.vouched || !this.#unvouched.delete(group)) return;
+  #watchVouched(replica: Replica): void {
+    const { group, raft } = replica;
+    // One that was retired in this turn says nothing of the one that began anew in its place.
+    if (!raft.vouched || this.#groups.get(group)?.replica !== replica || !this.#unvouched.delete(group)) return;
     if (this.#options.log.group(group)?.suspect) this.#options.log.repaired(group);
     this.#options.onVouched(group);
   }
