@@ -206,7 +206,6 @@ class Examiner {
       this.#found("CORRUPT", file.name, 0, 0, "blocks before its first one are missing");
     }
     this.#numberBefore = file.number;
-    this.#numberBefore = file.number;
     this.#sequence = nextSequence > 0 ? nextSequence : this.#sequence;
     const state = file.compactedBlocks > 0
       ? "compacted"
