@@ -36,6 +36,8 @@ export class Cluster {
   #refreshing: Promise<void> | undefined;
   #refreshTimer: Timer | undefined;
   #refreshDelayMs = 0;
+  /** The last refresh brought what was needed; if not, the node that answered may be the one that does not know. */
+  #satisfied = true;
   #revision = 0;
   #closed = false;
   #lastNumber = 0;
@@ -201,8 +203,8 @@ export class Cluster {
       const reason = error instanceof Error ? error.message : String(error);
       this.runtime.log.write("debug", "no node answered a metadata request", { reason });
     }
-    const satisfied = routes.every((route) => route.leader !== 0 || this.topic(route.topic) === undefined);
-    this.#refreshDelayMs = satisfied
+    this.#satisfied = routes.every((route) => route.leader !== 0 || this.topic(route.topic) === undefined);
+    this.#refreshDelayMs = this.#satisfied
       ? REFRESH_MS_FIRST
       : Math.min(REFRESH_MS_MAX, Math.max(20, this.#refreshDelayMs * 2));
   }
@@ -235,7 +237,7 @@ export class Cluster {
 
   /**
    * Asks nodes in turn, the next one early if one is slow, and takes the first answer. Nodes with an open connection
-   * come first, then the known ones, then the addresses the client was given.
+   * come first (unless what they said last did not help), then the known ones, then the addresses the client was given.
    */
   #firstAnswer<T>(ask: (connection: RpcClient) => Promise<T>, avoid = 0): Promise<T> {
     if (this.#closed) return Promise.reject(closedError());
@@ -272,7 +274,7 @@ export class Cluster {
 
   #candidates(avoid: number): (() => Promise<RpcClient>)[] {
     const nodes = this.#shuffled(this.#connections.nodeIds.filter((id) => id !== avoid));
-    const isOpen = (id: number) => this.#connections.current(id, "read") !== undefined;
+    const isOpen = (id: number) => this.#satisfied && this.#connections.current(id, "read") !== undefined;
     const ordered = [...nodes.filter(isOpen), ...nodes.filter((id) => !isOpen(id))];
     const dials = this.#shuffled([...this.#bootstrap]).map((address) => async () =>
       this.#connections.adopt(await this.#connections.dial(address), "read")

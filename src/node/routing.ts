@@ -13,6 +13,8 @@ const UNKNOWN: Leader = { node: 0, term: 0 };
 export class Routing {
   readonly #self: NodeId;
   readonly #leaders = new Map<number, Leader>();
+  /** The newest that another node said of itself: what is left when a replica here knew no better, and goes. */
+  readonly #claims = new Map<number, Leader>();
   readonly #onOwn: (claim: LeadershipClaim) => void;
 
   /** `onOwn` is called when this node begins or ceases to lead a shard: the others are to hear of it. */
@@ -37,9 +39,8 @@ export class Routing {
   /** What another node says of itself; a newer term wins, whoever tells it. */
   claimed(node: NodeId, claims: readonly LeadershipClaim[]): void {
     for (const { shard, term, leading } of claims) {
-      const before = this.leaderOf(shard);
-      if (leading && term >= before.term) this.#leaders.set(shard, { node, term });
-      else if (!leading && before.node === node && before.term === term) this.#leaders.set(shard, { node: 0, term });
+      take(this.#leaders, shard, { node, term }, leading);
+      take(this.#claims, shard, { node, term }, leading);
     }
   }
 
@@ -56,9 +57,18 @@ export class Routing {
   left(shard: number): void {
     const { node, term } = this.leaderOf(shard);
     if (node === this.#self) this.observe(shard, term, 0);
+    const claim = this.#claims.get(shard);
+    if (claim && claim.term >= term) this.#leaders.set(shard, claim);
   }
 
   forget(shard: number): void {
     this.#leaders.delete(shard);
+    this.#claims.delete(shard);
   }
+}
+
+function take(leaders: Map<number, Leader>, shard: number, { node, term }: Leader, leading: boolean): void {
+  const before = leaders.get(shard) ?? UNKNOWN;
+  if (leading && term >= before.term) leaders.set(shard, { node, term });
+  else if (!leading && before.node === node && before.term === term) leaders.set(shard, { node: 0, term });
 }

@@ -65,6 +65,17 @@ connecting("works on when the node it began with stays dead", async () => {
   assert.equal(await world.run(client.admin.listTopics()), []);
 });
 
+connecting("asks another node when the one it began with knows no leader", async () => {
+  const world = new FakeWorld();
+  const cluster = await FakeCluster.start(world);
+  const [shard] = cluster.createTopic("t", 1);
+  shard!.leader = 2;
+  cluster.clueless = 1;
+  const client = await world.run(connect("n1:7401", { runtime: world.runtime("c") }));
+  await world.run(client.producer({ deliveryTimeoutMs: 2_000 }).send("t", { value: "0" }));
+  assert.equal(shard!.values(), ["0"]);
+});
+
 connecting("waits for a node to come up, and gives up in the end", async () => {
   const world = new FakeWorld();
   const connected = connect("n1:7401", { runtime: world.runtime("c"), connectTimeoutMs: 3_000 });

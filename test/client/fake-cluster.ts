@@ -62,6 +62,8 @@ export class FakeCluster {
   /** Fetches begin this many entries before the asked one. */
   earlierEntries = 0;
   bytesFetched = 0;
+  /** A node that knows no leader of anything. */
+  clueless = 0;
   /** A node that says it belongs to another cluster. */
   foreigner = 0;
   secret: string | undefined;
@@ -140,7 +142,7 @@ export class FakeCluster {
         return exchange.ok("metadata", {
           revision: 1,
           nodes: Array.from({ length: this.#nodes }, (_, i) => ({ id: i + 1, host: `n${i + 1}`, port: 7401 })),
-          topics: (request.topics ?? [...this.topics.keys()]).map((name) => this.#describe(name)),
+          topics: (request.topics ?? [...this.topics.keys()]).map((name) => this.#describe(name, node)),
         });
       case "producerId":
         return exchange.ok("producerId", { producerId: ++this.#producersMade, epoch: 0 });
@@ -161,11 +163,12 @@ export class FakeCluster {
     }
   }
 
-  #describe(name: string): TopicMetadata {
+  #describe(name: string, node: number): TopicMetadata {
     const shards = this.topics.get(name);
     if (shards === undefined) return { name, code: "UNKNOWN_TOPIC", topicId: 0, settings: {}, partitions: [] };
     const partitions = shards.map(({ id, leader, term }) => {
       const stale = this.staleLeaders.get(id);
+      if (node === this.clueless) return { shard: id, leader: 0, leaderTerm: term };
       return { shard: id, leader: stale ?? leader, leaderTerm: stale === undefined ? term : 1 };
     });
     return { name, code: "", topicId: this.#topicIds.get(name)!, settings: {}, partitions };

@@ -42,4 +42,23 @@ routing("a replica that leaves takes with it only what it said itself", () => {
   assert.equal(table.leaderOf(9), { node: 2, term: 2 });
 });
 
+routing("a replica that was cut off and leaves does not hide who leads", () => {
+  const table = new Routing(1, () => {});
+  table.claimed(2, [{ shard: 9, term: 4, leading: true }, { shard: 8, term: 4, leading: true }]);
+  table.observe(9, 4, 0);
+  assert.equal(table.leaderOf(9), { node: 0, term: 4 });
+  table.left(9);
+  assert.equal(table.leaderOf(9), { node: 2, term: 4 });
+  table.observe(8, 4, 0);
+  table.claimed(2, [{ shard: 8, term: 4, leading: false }]);
+  table.left(8);
+  assert.equal(table.leaderOf(8), { node: 0, term: 4 });
+  table.observe(9, 5, 3);
+  table.left(9);
+  assert.equal(table.leaderOf(9), { node: 3, term: 5 });
+  table.forget(9);
+  table.left(9);
+  assert.equal(table.leaderOf(9), { node: 0, term: 0 });
+});
+
 routing.run();

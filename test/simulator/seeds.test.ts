@@ -63,6 +63,10 @@ const REGRESSIONS: readonly (readonly [seed: number, found: string])[] = [
     "a replica that began late, after a move of the others, was taken to have forgotten: with a lost disk two of three",
   ],
   [82456, "a file's destroyed last block was forgotten when its index was destroyed, too, and made again"],
+  [
+    87107,
+    "a replica that was cut off and left hid who leads: its node said that nobody does, and clients asked no other",
+  ],
   [85900, "a damaged replica that began anew was vouched for by the word of the one that it replaced in the same turn"],
   [81487, "of two snapshots in one turn the core took the first, and the state kept for it was the second's"],
 ];
