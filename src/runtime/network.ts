@@ -26,6 +26,11 @@ export interface Listener {
 export interface Connection {
   readonly remote: Address;
   onData: (chunk: Uint8Array) => void;
+  /**
+   * Where the owner wants what comes next, if it has a place for it: a connection that can put bytes there gives `onData`
+   * views of that memory, which is the owner's, and asks again after each. Not empty. Other chunks are fresh memory.
+   */
+  onRoom: (() => Uint8Array) | undefined;
   /** All that was written has gone to the system: `bufferedBytes` is 0. */
   onDrain: () => void;
   onClose: (error?: Error) => void;

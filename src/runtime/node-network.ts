@@ -43,7 +43,8 @@ function listen(address: Address, onConnection: (connection: Connection) => void
 
 function connect(address: Address, timeoutMs: number): Promise<Connection> {
   return new Promise((resolve, reject) => {
-    const socket = net.connect({ host: address.host, port: address.port, noDelay: true });
+    const arrival = new Arrival();
+    const socket = net.connect({ host: address.host, port: address.port, noDelay: true, onread: arrival });
     const timer = setTimeout(() => {
       socket.destroy();
       reject(new NetworkError("TIMED_OUT", `no connection to ${format(address)} within ${timeoutMs} ms`));
@@ -56,12 +57,27 @@ function connect(address: Address, timeoutMs: number): Promise<Connection> {
     socket.once("connect", () => {
       clearTimeout(timer);
       socket.off("error", failed);
-      resolve(new NodeConnection(socket));
+      resolve(new NodeConnection(socket, arrival));
     });
   });
 }
 
+/** How bytes come in on a connection that was made here: into memory that its owner chose (`onread` of `net.connect`). */
+class Arrival {
+  connection: NodeConnection | undefined;
+
+  readonly buffer = (): Uint8Array => this.connection?.onRoom?.() ?? new Uint8Array(FRESH_BYTES);
+
+  readonly callback = (count: number, memory: Uint8Array): boolean => {
+    this.connection?.onData(memory.subarray(0, count));
+    return true;
+  };
+}
+
 const ignore = () => {};
+
+/** Of memory for one read that nobody has chosen other memory for. */
+const FRESH_BYTES = 16 * 1024;
 
 /** Below it, copying is cheaper than a vector of buffers through the stream and the system. */
 const TOGETHER_BYTES_MAX = 4_096;
@@ -69,15 +85,18 @@ const TOGETHER_BYTES_MAX = 4_096;
 class NodeConnection implements Connection {
   readonly remote: Address;
   onData: (chunk: Uint8Array) => void = ignore;
+  onRoom: (() => Uint8Array) | undefined;
   onDrain: () => void = ignore;
   onClose: (error?: Error) => void = ignore;
   readonly #socket: net.Socket;
   #error: Error | undefined;
 
-  constructor(socket: net.Socket) {
+  /** `arrival`: how its bytes come, unless as the socket's data. */
+  constructor(socket: net.Socket, arrival?: Arrival) {
     this.#socket = socket;
     this.remote = { host: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 };
-    socket.on("data", (chunk: Uint8Array) => this.onData(chunk));
+    if (arrival) arrival.connection = this;
+    else socket.on("data", (chunk: Uint8Array) => this.onData(chunk));
     socket.on("error", (error) => {
       this.#error = toNetworkError(`the connection with ${format(this.remote)} broke`, error);
     });

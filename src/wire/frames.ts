@@ -81,9 +81,17 @@ export function decodeFrame(bytes: Uint8Array, guard: CborGuard): { head: unknow
 /** `frameBytes`: of the whole frame on the wire. Head and body may be views into the connection's chunks. */
 export type OnFrame = (head: unknown[], body: Uint8Array, frameBytes: number) => void;
 
+/** Of the memory that frames begin in, where the reader says where bytes go. */
+const LANDING_BYTES = 64 * 1024;
+/** What is left of a frame goes straight to its place if it is more than this; else other frames may come with it. */
+const STRAIGHT_BYTES_MIN = 16 * 1024;
+
 /**
  * Cuts a byte stream into frames. A frame that lies whole in a chunk is a view of it; a longer one is copied once
  * into a buffer of its exact size. For strangers that buffer grows with what really arrives: at most twice that.
+ *
+ * A connection that puts bytes where it is told (`Connection.onRoom`) asks `room`: what is left of a long frame then comes
+ * straight into the buffer it is collected in, and only a frame's beginning is copied.
  */
 export class FrameReader {
   #limits: FrameLimits;
@@ -102,6 +110,8 @@ export class FrameReader {
   #pushing = false;
   /** Chunks that came while paused, oldest first. */
   #waiting: Uint8Array[] = [];
+  /** Memory that `room` gives out again and again: what is in it is copied. */
+  #landing: Uint8Array | undefined;
 
   constructor(limits: FrameLimits, onFrame: OnFrame) {
     this.#limits = limits;
@@ -141,14 +151,50 @@ export class FrameReader {
     this.#partial = NO_BODY;
   }
 
+  /** Where the next bytes of the stream may be put, before they are pushed. */
+  room(): Uint8Array {
+    if (!this.#paused && this.#waiting.length === 0 && this.#filled > 0) {
+      if (this.#wanted - this.#filled >= STRAIGHT_BYTES_MIN) {
+        this.#reserve(this.#filled + 1);
+        return this.#partial.subarray(this.#filled);
+      }
+    }
+    return this.#landing ??= new Uint8Array(LANDING_BYTES);
+  }
+
   /**
-   * Takes the next bytes of the stream. The chunk is the reader's from now on.
+   * Takes the next bytes of the stream. The chunk is the reader's from now on, unless it is a view of what `room` gave.
    * @throws {WireError} The stream cannot be continued after one.
    */
   push(chunk: Uint8Array): void {
     if (this.#closed || chunk.length === 0) return;
-    this.#waiting.push(chunk);
+    const isLent = chunk.buffer === this.#landing?.buffer || chunk.buffer === this.#partial.buffer;
+    if (!isLent) this.#waiting.push(chunk);
+    else if (this.#paused || this.#pushing || this.#waiting.length > 0) this.#waiting.push(new Uint8Array(chunk));
+    else return this.#takeLent(chunk);
     if (!this.#pushing) this.#drain();
+  }
+
+  #takeLent(chunk: Uint8Array): void {
+    this.#pushing = true;
+    try {
+      const used = chunk.buffer === this.#partial.buffer ? this.#advance(chunk.length) : this.#consume(chunk, true);
+      if (used < chunk.length && !this.#closed) this.#waiting.push(new Uint8Array(chunk.subarray(used)));
+    } catch (error) {
+      this.close();
+      throw error;
+    } finally {
+      this.#pushing = false;
+    }
+    // A handler may have paused and resumed, or have pushed more.
+    if (this.#waiting.length > 0) this.#drain();
+  }
+
+  /** So many bytes are in their place already. */
+  #advance(bytes: number): number {
+    this.#filled += bytes;
+    this.#deliverIfWhole();
+    return bytes;
   }
 
   #drain(): void {
@@ -170,7 +216,7 @@ export class FrameReader {
   }
 
   /** Delivers what is whole in `chunk` until it ends, or a handler pauses or closes; returns the bytes used. */
-  #consume(chunk: Uint8Array): number {
+  #consume(chunk: Uint8Array, isLent = false): number {
     let at = 0;
     while (at < chunk.length && !this.#paused && !this.#closed) {
       if (this.#wanted < 0) {
@@ -179,7 +225,8 @@ export class FrameReader {
       }
       if (this.#filled === 0 && this.#wanted <= chunk.length - at) {
         const end = at + this.#wanted;
-        this.#deliver(chunk.subarray(at, end));
+        const frame = chunk.subarray(at, end);
+        this.#deliver(isLent ? Buffer.from(frame) : frame);
         at = end;
         continue;
       }
@@ -209,13 +256,16 @@ export class FrameReader {
     this.#reserve(this.#filled + take);
     this.#partial.set(chunk.subarray(from, from + take), this.#filled);
     this.#filled += take;
-    if (this.#filled === this.#wanted) {
-      const whole = this.#partial;
-      this.#partial = NO_BODY;
-      this.#filled = 0;
-      this.#deliver(whole);
-    }
+    this.#deliverIfWhole();
     return from + take;
+  }
+
+  #deliverIfWhole(): void {
+    if (this.#filled < this.#wanted) return;
+    const whole = this.#partial;
+    this.#partial = NO_BODY;
+    this.#filled = 0;
+    this.#deliver(whole);
   }
 
   /** Invariant: room reserved ≤ max(what may be reserved eagerly, twice what has arrived). */

@@ -127,6 +127,7 @@ export class PeerLink {
     this.#state = "greeting";
     this.#connection = connection;
     const reader = new FrameReader(HELLO_LIMITS, (head) => this.#onAnswer(head));
+    connection.onRoom = () => reader.room();
     connection.onData = (chunk) => {
       if (attempt !== this.#attempt) return;
       try {

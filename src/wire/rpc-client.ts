@@ -50,6 +50,7 @@ export class RpcClient {
     this.#runtime = runtime;
     this.#connection = connection;
     this.#reader = new FrameReader(RESPONSE_LIMITS, (head, body) => this.#onFrame(head, body));
+    connection.onRoom = () => this.#reader.room();
     connection.onData = (chunk) => this.#onData(chunk);
     connection.onDrain = () => {};
     connection.onClose = (error) => this.#end(brokenBy(this.address, error));

@@ -51,6 +51,28 @@ network("carries bytes in order, in both directions, and says when all has gone"
   await close();
 });
 
+network("puts what comes where the owner of a connection wants it", async () => {
+  const { near, far, close } = await pair();
+  const memory = new Uint8Array(3_000_000);
+  let filled = 0;
+  const sent = Uint8Array.from({ length: 2_000_000 }, (_, i) => i % 251);
+  near.onRoom = () => memory.subarray(filled, filled + 50_000);
+  const all = new Promise<void>((resolve) => {
+    near.onData = (chunk) => {
+      // The first bytes may have come before anybody could say where to.
+      if (chunk.buffer !== memory.buffer) memory.set(chunk, filled);
+      else assert.is(chunk.byteOffset, filled);
+      filled += chunk.length;
+      if (filled === sent.length) resolve();
+    };
+  });
+  far.write([sent]);
+  await all;
+  assert.ok(Buffer.from(memory.buffer, 0, filled).equals(sent));
+  near.close();
+  await close();
+});
+
 network("a closed connection ends after what was written; the other end hears of it once", async () => {
   const { near, far, close } = await pair();
   let bytes = 0;

@@ -170,6 +170,7 @@ class FakeConnection implements Connection {
   readonly remote: Address;
   other: FakeConnection | undefined;
   onData: (chunk: Uint8Array) => void = () => {};
+  onRoom: (() => Uint8Array) | undefined;
   onDrain: () => void = () => {};
   onClose: (error?: Error) => void = () => {};
   bufferedBytes = 0;
@@ -247,11 +248,13 @@ class FakeConnection implements Connection {
         if (this.#ending) this.break(undefined);
         return;
       }
-      const size = Math.min(chunk.length, 1 + Math.floor(this.#world.random() * this.#world.chunkBytesMax));
+      const room = other.onRoom?.();
+      const sizeMax = Math.min(chunk.length, room?.length ?? Infinity);
+      const size = Math.min(sizeMax, 1 + Math.floor(this.#world.random() * this.#world.chunkBytesMax));
       if (size === chunk.length) this.#queue.shift();
       else this.#queue[0] = chunk.subarray(size);
       this.bufferedBytes -= size;
-      if (!other.#ended) other.onData(chunk.slice(0, size));
+      if (!other.#ended) other.onData(put(chunk.subarray(0, size), room));
       if (this.bufferedBytes === 0) this.onDrain();
       if (this.#queue.length > 0 || this.#ending) this.#move();
     });
@@ -260,4 +263,10 @@ class FakeConnection implements Connection {
 
 function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
+}
+
+function put(bytes: Uint8Array, room: Uint8Array | undefined): Uint8Array {
+  if (!room) return bytes.slice();
+  room.set(bytes);
+  return room.subarray(0, bytes.length);
 }

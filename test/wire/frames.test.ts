@@ -42,6 +42,21 @@ function readAll(chunks: readonly Uint8Array[], limits: FrameLimits = REQUEST_LI
   return frames;
 }
 
+/** As a connection does that puts bytes where it is told, at most `sizes` at a time. */
+function readInRooms(bytes: Uint8Array, sizes: readonly number[], limits: FrameLimits = REQUEST_LIMITS): Frame[] {
+  const frames: [unknown[], Uint8Array, number][] = [];
+  const reader = new FrameReader(limits, (...frame) => frames.push(frame));
+  for (let at = 0, i = 0; at < bytes.length; i++) {
+    const room = reader.room();
+    const part = bytes.subarray(at, at + Math.min(room.length, sizes[i % sizes.length]!));
+    room.set(part);
+    reader.push(room.subarray(0, part.length));
+    at += part.length;
+  }
+  // Only now: what came first must not have been overwritten since.
+  return frames.map(([head, body, frameBytes]) => ({ head, body: [...body], frameBytes }));
+}
+
 function codeOf(act: () => unknown): string {
   try {
     act();
@@ -78,13 +93,15 @@ frames("come out as they went in, however the stream is cut", () => {
   fc.assert(
     fc.property(fc.array(frame, { maxLength: 6 }), sizes, fc.boolean(), (sent, cuts, trusted) => {
       const encoded = sent.map((one) => joined(encodeFrame(one.head, one.body ?? undefined)));
-      const received = readAll(cut(joined(encoded), cuts), trusted ? PEER_LIMITS : REQUEST_LIMITS);
+      const limits = trusted ? PEER_LIMITS : REQUEST_LIMITS;
+      const received = readAll(cut(joined(encoded), cuts), limits);
       const expected = sent.map((one, i) => ({
         head: one.head.map((item) => isPlain(item) ? { ...item } : item),
         body: [...joined(one.body ?? [])],
         frameBytes: encoded[i]!.length,
       }));
       assert.equal(received, expected);
+      assert.equal(readInRooms(joined(encoded), cuts, limits), expected);
     }),
     { numRuns: 300 },
   );
@@ -121,6 +138,33 @@ frames("are views of the chunk they came in", () => {
   let seen: Uint8Array | undefined;
   new FrameReader(REQUEST_LIMITS, (_head, body) => seen = body).push(chunk);
   assert.is(seen!.buffer, chunk.buffer);
+});
+
+frames("that are long are put where they stay, behind short ones and before them", () => {
+  const lengths = [10, 300_000, 70_000, 3, 20_000, 65_530, 5];
+  const sent = lengths.map((length, id) => joined(encodeFrame([id], [new Uint8Array(length).fill(id)])));
+  for (const sizes of [[100_000], [65_536], [1_000], [60_000, 7]]) {
+    const received = readInRooms(joined(sent), sizes);
+    assert.equal(received.map(({ head, body }) => [head, body.length]), lengths.map((length, id) => [[id], length]));
+    assert.ok(received.every(({ body }, id) => body.every((byte) => byte === id)));
+  }
+});
+
+frames("wait where they were put in its room, while the reader is paused", () => {
+  const seen: unknown[] = [];
+  const one: FrameReader = new FrameReader(REQUEST_LIMITS, ([id]) => {
+    seen.push(id);
+    if (id === 1) one.pause();
+  });
+  for (const id of [1, 2, 3]) {
+    const room = one.room();
+    const bytes = joined(encodeFrame([id], [new Uint8Array(20)]));
+    room.set(bytes);
+    one.push(room.subarray(0, bytes.length));
+  }
+  assert.equal(seen, [1]);
+  one.resume();
+  assert.equal(seen, [1, 2, 3]);
 });
 
 frames("are encoded as one CBOR array", () => {

@@ -219,6 +219,7 @@ class End implements Connection {
   readonly machine: MachineId;
   remote: Address = { host: "", port: 0 };
   onData: (chunk: Uint8Array) => void = ignore;
+  onRoom: (() => Uint8Array) | undefined;
   onDrain: () => void = ignore;
   onClose: (error?: Error) => void = ignore;
   other!: End;
@@ -325,6 +326,18 @@ class End implements Connection {
     });
   }
 
+  /** Into the owner's memory, if it has a place. */
+  #take(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length && !this.closed;) {
+      const room = this.onRoom?.();
+      if (!room) return this.onData(bytes);
+      const part = bytes.subarray(at, at + room.length);
+      room.set(part);
+      this.onData(room.subarray(0, part.length));
+      at += part.length;
+    }
+  }
+
   /** What comes due in one instant comes as one, as from a socket's buffer. */
   #arrived(): InFlight {
     const first = this.#queue.shift()!;
@@ -361,7 +374,7 @@ class End implements Connection {
     const { other } = this;
     if (bytes === undefined) return other.#ended();
     this.#queuedBytes -= bytes.length;
-    if (!other.closed) other.#tell(() => other.onData(bytes));
+    if (!other.closed) other.#tell(() => other.#take(bytes));
     if (this.#queuedBytes === 0 && !this.closed) this.#tell(() => this.onDrain());
   }
 
