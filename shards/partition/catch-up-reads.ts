@@ -6,6 +6,7 @@
 import type { GroupId, Log } from "../../src/log/types.ts";
 import type { Entry } from "../../src/records/entry.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
+import { type Lease, ReadMemory, type Slab } from "./read-memory.ts";
 import { sleep } from "../../src/runtime/sleep.ts";
 
 /** Fetched at a time. */
@@ -21,6 +22,7 @@ interface Piece {
   readonly group: GroupId;
   readonly fromIndex: number;
   readonly entries: Promise<readonly Entry[]>;
+  readonly slab: Slab;
   /** When they are here. */
   loaded: readonly Entry[] | undefined;
 }
@@ -37,8 +39,9 @@ export class CatchUpReads {
   readonly #log: Log;
   /** While it is busy: when the next piece may be read, monotonic ms. */
   #nextMs = 0;
-  /** Used longest ago first. */
+  /** Used longest ago first. Each holds its slab. */
   readonly #pieces = new Set<Piece>();
+  readonly #memory = new ReadMemory();
 
   constructor(options: CatchUpOptions) {
     this.#options = options;
@@ -47,9 +50,10 @@ export class CatchUpReads {
 
   /**
    * Whole entries from the one that holds `offset` on, up to `toIndex`, at least one if there is any, until `bytesMax`.
+   * With a `lease` they are good until it ends, and their memory is used again then.
    * @throws {LogError}
    */
-  async read(group: GroupId, offset: number, toIndex: number, bytesMax: number): Promise<Entry[]> {
+  async read(group: GroupId, offset: number, toIndex: number, bytesMax: number, lease?: Lease): Promise<Entry[]> {
     let piece = this.#pieceWith(group, offset);
     if (!piece) {
       const index = await this.#log.seekOffset(group, offset);
@@ -58,6 +62,8 @@ export class CatchUpReads {
     }
     for (;;) {
       this.#touch(piece);
+      if (lease) lease.hold(piece.slab);
+      else piece.slab.keep();
       const entries = await piece.entries;
       const first = entries.findIndex((entry) => entry.nextOffset > offset);
       const next = entries.at(-1)!.index + 1;
@@ -96,21 +102,32 @@ export class CatchUpReads {
 
   #pieceFrom(group: GroupId, fromIndex: number, toIndex: number): Piece {
     for (const piece of this.#pieces) if (piece.group === group && piece.fromIndex === fromIndex) return piece;
-    const entries = this.#readPiece(group, fromIndex, toIndex);
-    const piece: Piece = { group, fromIndex, entries, loaded: undefined };
-    entries.then((loaded) => piece.loaded = loaded, () => this.#pieces.delete(piece));
+    const slab = this.#memory.slab();
+    const entries = this.#readPiece(group, fromIndex, toIndex, slab);
+    const piece: Piece = { group, fromIndex, entries, slab, loaded: undefined };
+    entries.then((loaded) => piece.loaded = loaded, () => this.#drop(piece));
     this.#pieces.add(piece);
     return piece;
   }
 
-  async #readPiece(group: GroupId, fromIndex: number, toIndex: number): Promise<readonly Entry[]> {
-    const { runtime, isBusy } = this.#options;
-    const nowMs = runtime.clock.monotonicMs();
-    if (isBusy()) {
-      this.#nextMs = Math.max(this.#nextMs, nowMs) + PIECE_BYTES * 1000 / BUSY_BYTES_PER_SECOND;
-      if (this.#nextMs - nowMs >= 1) await sleep(runtime, this.#nextMs - nowMs);
+  async #readPiece(group: GroupId, fromIndex: number, toIndex: number, slab: Slab): Promise<readonly Entry[]> {
+    // Bytes may come from the disk when nobody wants the piece any more.
+    slab.hold();
+    try {
+      await this.#turn();
+      return await this.#log.read(group, fromIndex, toIndex, PIECE_BYTES, (byteLength) => slab.take(byteLength));
+    } finally {
+      slab.letGo();
     }
-    return await this.#log.read(group, fromIndex, toIndex, PIECE_BYTES);
+  }
+
+  /** While producers wait, this resolves only so often. */
+  async #turn(): Promise<void> {
+    const { runtime, isBusy } = this.#options;
+    if (!isBusy()) return;
+    const nowMs = runtime.clock.monotonicMs();
+    this.#nextMs = Math.max(this.#nextMs, nowMs) + PIECE_BYTES * 1000 / BUSY_BYTES_PER_SECOND;
+    if (this.#nextMs - nowMs >= 1) await sleep(runtime, this.#nextMs - nowMs);
   }
 
   /** Nobody waits for it yet: what goes wrong with it, its reader will hear when it reads. */
@@ -131,8 +148,12 @@ export class CatchUpReads {
   #evict(): void {
     for (const oldest of this.#pieces) {
       if (this.#pieces.size <= KEPT_PIECES_MAX) return;
-      this.#pieces.delete(oldest);
+      this.#drop(oldest);
     }
+  }
+
+  #drop(piece: Piece): void {
+    if (this.#pieces.delete(piece)) piece.slab.letGo();
   }
 }
 

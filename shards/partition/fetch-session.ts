@@ -9,6 +9,7 @@ import type { Runtime, Timer } from "../../src/runtime/runtime.ts";
 import type { FetchPart, FetchRequest } from "../../src/wire/protocol.ts";
 import type { FetchResult } from "../../src/wire/responses.ts";
 import type { Exchange } from "../../src/wire/rpc-session.ts";
+import { Lease } from "./read-memory.ts";
 import { codeOfReadFailure } from "./read-failures.ts";
 
 /** What a fetch needs of a partition. */
@@ -19,7 +20,7 @@ export interface FetchSource {
   /** Node id of the leader; 0 if not known. */
   readonly leaderHint: number;
   /** See `Partition`. */
-  read(offset: number, bytesMax: number): readonly Entry[] | Promise<readonly Entry[]>;
+  read(offset: number, bytesMax: number, lease: Lease): readonly Entry[] | Promise<readonly Entry[]>;
   watchTail(wake: () => void): () => void;
 }
 
@@ -49,6 +50,8 @@ interface Found {
 
 interface Looked {
   readonly found: Found[];
+  /** Of what was found, until it is sent. */
+  readonly lease: Lease;
   bytes: number;
 }
 
@@ -130,13 +133,14 @@ export class FetchSession {
     while (this.#missed) {
       this.#missed = false;
       for (let poll = this.#next(); poll !== undefined; poll = this.#next()) {
-        const looking = this.#look({ found: [], bytes: 0 }, poll.exchange.request.bytesMax);
-        const { found, bytes } = looking instanceof Promise ? await looking : looking;
+        const looking = this.#look({ found: [], lease: new Lease(), bytes: 0 }, poll.exchange.request.bytesMax);
+        const { found, lease, bytes } = looking instanceof Promise ? await looking : looking;
         if (!this.#isEnough(poll, found, bytes)) {
+          lease.end();
           for (const { asked } of found) this.#due.add(asked);
           break;
         }
-        this.#answer(poll, found);
+        this.#answer(poll, found, lease);
       }
     }
     this.#gathering = false;
@@ -151,7 +155,7 @@ export class FetchSession {
     for (const asked of this.#due) {
       if (looked.bytes > 0 && looked.bytes >= bytesMax) break;
       this.#due.delete(asked);
-      const result = this.#lookAt(asked, bytesMax - looked.bytes);
+      const result = this.#lookAt(asked, bytesMax - looked.bytes, looked.lease);
       if (result instanceof Promise) {
         return result.then((later) => this.#look(this.#take(looked, asked, later), bytesMax));
       }
@@ -170,7 +174,7 @@ export class FetchSession {
   }
 
   /** Undefined: nothing, and somebody watches. */
-  #lookAt(asked: Asked, bytesLeft: number): Soon<FetchResult | undefined> {
+  #lookAt(asked: Asked, bytesLeft: number, lease: Lease): Soon<FetchResult | undefined> {
     const { shard, offset, bytesMax } = asked.part;
     const source = this.#options.sourceOf(shard);
     if (!source) return { shard, offset, ...NOWHERE, ...this.#options.missing(shard) };
@@ -183,7 +187,7 @@ export class FetchSession {
       asked.unwatch = source.watchTail(() => this.#wake(asked));
       return undefined;
     }
-    const read = source.read(offset, Math.max(1, Math.min(bytesMax, bytesLeft)));
+    const read = source.read(offset, Math.max(1, Math.min(bytesMax, bytesLeft)), lease);
     if (!(read instanceof Promise)) return { ...place, chunks: chunksOf(read) };
     return read.then(
       (entries) => ({ ...place, chunks: chunksOf(entries) }),
@@ -196,11 +200,12 @@ export class FetchSession {
     return bytes >= Math.max(1, exchange.request.bytesMin) || found.some(({ result }) => result.code !== "");
   }
 
-  #answer(poll: Poll, found: readonly Found[]): void {
+  #answer(poll: Poll, found: readonly Found[], lease: Lease): void {
     this.#remove(poll);
     const current = found.filter(({ asked }) => this.#asked.get(asked.part.shard) === asked);
     for (const { asked } of current) this.#drop(asked.part.shard);
-    if (poll.exchange.open) poll.exchange.ok("fetch", { parts: current.map(({ result }) => result) });
+    if (!poll.exchange.open) return lease.end();
+    poll.exchange.ok("fetch", { parts: current.map(({ result }) => result) }, () => lease.end());
   }
 
   #remove(poll: Poll): void {

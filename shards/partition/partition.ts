@@ -9,6 +9,7 @@ import type { Host } from "../host/host.ts";
 import type { Replica } from "../host/replica.ts";
 import type { ProposalCode } from "../host/state-machine.ts";
 import type { CatchUpReads } from "./catch-up-reads.ts";
+import type { Lease } from "./read-memory.ts";
 import { encodePartitionCommand, type TrimReason } from "./commands.ts";
 import { LogTrimmer } from "./log-trimmer.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
@@ -145,13 +146,14 @@ export class Partition {
 
   /**
    * Whole committed entries from the one that holds `offset` on, at least one if there is any, until `bytesMax`. From
-   * memory if they are there, else from the log. The caller has checked that the offset is in range.
+   * memory if they are there, else from the log. The caller has checked that the offset is in range. With a `lease` they
+   * are good until it ends.
    */
-  read(offset: number, bytesMax: number): Entry[] | Promise<Entry[]> {
+  read(offset: number, bytesMax: number, lease?: Lease): Entry[] | Promise<Entry[]> {
     const { raft, group } = this.replica;
     const index = this.#tailIndexOf(offset);
     const entries = index === undefined ? undefined : raft.log.slice(index, raft.applied, bytesMax);
-    return entries ?? this.#options.catchUp.read(group, offset, raft.applied, bytesMax);
+    return entries ?? this.#options.catchUp.read(group, offset, raft.applied, bytesMax, lease);
   }
 
   /**

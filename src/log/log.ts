@@ -1,6 +1,7 @@
 /** The log engine: one write-ahead log for all groups of a node, whose files stay as the storage of their entries. */
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Entry } from "../records/entry.ts";
+import { allocate } from "./bytes.ts";
 import { FileSet } from "./file-set.ts";
 import type { GroupState } from "./group-state.ts";
 import type { GroupTable } from "./group-table.ts";
@@ -21,6 +22,7 @@ import {
   type Log,
   LogError,
   type RecoveryReport,
+  type TakeMemory,
 } from "./types.ts";
 import { Writer } from "./writer.ts";
 
@@ -152,7 +154,13 @@ export class LogEngine implements Log {
     this.#writer.flush();
   }
 
-  async read(group: GroupId, fromIndex: number, toIndex: number, bytesMax: number): Promise<Entry[]> {
+  async read(
+    group: GroupId,
+    fromIndex: number,
+    toIndex: number,
+    bytesMax: number,
+    memory: TakeMemory = allocate,
+  ): Promise<Entry[]> {
     this.#assertOpen();
     const state = this.#state(group);
     if (!state || fromIndex > state.lastIndex || toIndex < fromIndex) {
@@ -160,7 +168,11 @@ export class LogEngine implements Log {
     }
     if (fromIndex < state.firstIndex) throw trimmed(group, fromIndex);
     try {
-      return await this.#reader.read(state, fromIndex, Math.min(toIndex, state.lastIndex), bytesMax);
+      return await this.#reader.read(
+        state,
+        { fromIndex, toIndex: Math.min(toIndex, state.lastIndex), bytesMax },
+        memory,
+      );
     } catch (error) {
       // Trimmed while it was read, and its file with it.
       if (fromIndex < state.firstIndex || this.#state(group) !== state) throw trimmed(group, fromIndex);

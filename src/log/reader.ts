@@ -6,6 +6,7 @@
 import PQueue from "p-queue";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Entry } from "../records/entry.ts";
+import { allocate } from "./bytes.ts";
 import type { Extent, GroupState } from "./group-state.ts";
 import type { LogLimits } from "./limits.ts";
 import { FileMovedError, ReadHandles } from "./read-handles.ts";
@@ -13,7 +14,7 @@ import { readPieces, type TakeEntry } from "./run-reader.ts";
 import { RunSource } from "./run-source.ts";
 import { readOrUndefined } from "./scan-window.ts";
 import type { Piece, RunTable } from "./run-table.ts";
-import { type GroupId, LogError } from "./types.ts";
+import { type GroupId, LogError, type TakeMemory } from "./types.ts";
 import type { WalFile } from "./wal-file.ts";
 
 /** A part of a plan: entries of one file. */
@@ -25,7 +26,7 @@ interface Part {
   readonly sealed: Extent["runs"];
 }
 
-interface Wanted {
+export interface Wanted {
   readonly fromIndex: number;
   readonly toIndex: number;
   readonly bytesMax: number;
@@ -47,8 +48,8 @@ export class Reader {
     this.#source = new RunSource(limits, this.handles, runtime.log);
   }
 
-  read(state: GroupState, fromIndex: number, toIndex: number, bytesMax: number): Promise<Entry[]> {
-    return whereverItIs(() => this.#read(state, fromIndex, toIndex, bytesMax));
+  read(state: GroupState, wanted: Wanted, memory: TakeMemory): Promise<Entry[]> {
+    return whereverItIs(() => this.#read(state, wanted, memory));
   }
 
   seekOffset(state: GroupState, offset: number): Promise<number> {
@@ -69,8 +70,9 @@ export class Reader {
     await this.handles.close();
   }
 
-  async #read(state: GroupState, fromIndex: number, toIndex: number, bytesMax: number): Promise<Entry[]> {
+  async #read(state: GroupState, wanted: Wanted, memory: TakeMemory): Promise<Entry[]> {
     const { group } = state;
+    const { fromIndex, toIndex, bytesMax } = wanted;
     const entries: Entry[] = [];
     let bytes = 0;
     const take: TakeEntry = (entry) => {
@@ -78,12 +80,12 @@ export class Reader {
       bytes += entry.byteLength;
       return entry.index < toIndex && bytes < bytesMax;
     };
-    const parts = this.#plan(state, { fromIndex, toIndex, bytesMax });
+    const parts = this.#plan(state, wanted);
     try {
       for (const part of parts) {
         const next = entries.length === 0 ? fromIndex : entries.at(-1)!.index + 1;
         const pieces = await this.#piecesOf(part, group, { fromIndex: next, toIndex, bytesMax: bytesMax - bytes });
-        if (!await this.#readPieces(group, part.file, pieces, next, take)) break;
+        if (!await this.#readPieces(group, part.file, pieces, next, take, memory)) break;
       }
     } catch (error) {
       // What came before the damage is good; who goes on from there meets it.
@@ -183,6 +185,7 @@ export class Reader {
     pieces: readonly Piece[],
     fromIndex: number,
     take: TakeEntry,
+    memory: TakeMemory = allocate,
   ): Promise<boolean> {
     const first = pieces[0];
     if (!first || first.firstIndex > fromIndex || first.lastIndex < fromIndex) throw lost(group, fromIndex);
@@ -190,7 +193,7 @@ export class Reader {
     const reading = this.handles.with(file, (handle) => {
       const read = (into: Uint8Array, position: number) =>
         this.#lane.add(() => readOrUndefined(handle, into, position));
-      return readPieces({ file, group, read, limits }, pieces, fromIndex, take);
+      return readPieces({ file, group, read, memory, limits }, pieces, fromIndex, take);
     });
     this.#underWay.add(reading);
     try {

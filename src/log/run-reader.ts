@@ -1,10 +1,9 @@
 /** Reads entries from pieces of one file: neighbouring pieces in one read, several reads under way at once. */
 import { Entry, ENTRY_HEADER_BYTES, readU64 } from "../records/entry.ts";
 import { RecordsError } from "../records/errors.ts";
-import { allocate } from "./bytes.ts";
 import type { LogLimits } from "./limits.ts";
 import type { Piece } from "./run-table.ts";
-import { type GroupId, LogError } from "./types.ts";
+import { type GroupId, LogError, type TakeMemory } from "./types.ts";
 import type { WalFile } from "./wal-file.ts";
 
 /** Takes entries in order; false: enough. */
@@ -16,6 +15,7 @@ export interface PieceSource {
   readonly group: GroupId;
   /** Fills `into` from the file; undefined where the disk cannot. */
   readonly read: (into: Uint8Array, position: number) => Promise<number | undefined>;
+  readonly memory: TakeMemory;
   readonly limits: Pick<LogLimits, "readBytesMax" | "readGapBytes" | "readsMax">;
 }
 
@@ -57,7 +57,7 @@ interface Reading {
 
 function begin(source: PieceSource, pieces: readonly Piece[]): Reading {
   const { position } = pieces[0]!;
-  const bytes = allocate(endOf(pieces.at(-1)!) - position);
+  const bytes = source.memory(endOf(pieces.at(-1)!) - position);
   const filled = source.read(bytes, position);
   // Whoever comes to it hears of the error; until then it must not count as unhandled.
   filled.catch(() => {});

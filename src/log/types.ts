@@ -87,6 +87,9 @@ export interface Damage {
   readonly lost: IndexRange | undefined;
 }
 
+/** Where a read puts what it reads from the disk: so many bytes, which are its until the entries are not needed any more. */
+export type TakeMemory = (byteLength: number) => Uint8Array;
+
 export interface Log {
   /** All groups found on disk, after recovery. */
   groups(): Iterable<GroupLog>;
@@ -105,10 +108,16 @@ export interface Log {
   readonly pendingBytes: number;
   /**
    * Whole entries from `fromIndex` on, at least one, until `bytesMax` is passed or `toIndex` (inclusive) reached.
-   * Only durable entries. Checksums verified.
+   * Only durable entries. Checksums verified. The entries are views of memory of their own, or of what `memory` gave.
    * @throws {LogError} `TRIMMED` (before the start), `OUT_OF_RANGE` (after the end), `CORRUPT`, `CLOSED`
    */
-  read(group: GroupId, fromIndex: number, toIndex: number, bytesMax: number): Promise<Entry[]>;
+  read(
+    group: GroupId,
+    fromIndex: number,
+    toIndex: number,
+    bytesMax: number,
+    memory?: TakeMemory,
+  ): Promise<Entry[]>;
   /** Index of the entry that holds `offset`, or of a later one if records are missing; for {@link read}. */
   seekOffset(group: GroupId, offset: number): Promise<number>;
   /** Index of the first entry whose max timestamp is at or after `timestampMs`; lastIndex + 1 if none. */

@@ -34,8 +34,11 @@ export interface Connection {
   /** All that was written has gone to the system: `bufferedBytes` is 0. */
   onDrain: () => void;
   onClose: (error?: Error) => void;
-  /** Sends the chunks in order, as one `writev`. By reference: they must not change afterwards. */
-  write(chunks: readonly Uint8Array[]): void;
+  /**
+   * Sends the chunks in order, as one `writev`. By reference: they must not change until `onSent`, which is called once,
+   * when they have gone to the system or never will.
+   */
+  write(chunks: readonly Uint8Array[], onSent?: () => void): void;
   /** Written, not yet taken by the system. */
   readonly bufferedBytes: number;
   /** No more `onData` until `resume`: back-pressure to the sender. */

@@ -108,19 +108,27 @@ class NodeConnection implements Connection {
     return this.#socket.writableLength;
   }
 
-  write(chunks: readonly Uint8Array[]): void {
+  write(chunks: readonly Uint8Array[], onSent?: () => void): void {
     const socket = this.#socket;
-    if (!socket.writable || chunks.length === 0) return;
+    if (!socket.writable || chunks.length === 0) return onSent?.();
+    const written = onSent ? this.#writtenAnd(onSent) : this.#written;
     const last = chunks.length - 1;
     const small = last > 0 ? together(chunks) : undefined;
     if (small) {
-      socket.write(small, this.#written);
+      socket.write(small, written);
       return;
     }
     if (last > 0) socket.cork();
     for (let i = 0; i < last; i++) socket.write(chunks[i]!);
-    socket.write(chunks[last]!, this.#written);
+    socket.write(chunks[last]!, written);
     if (last > 0) socket.uncork();
+  }
+
+  #writtenAnd(onSent: () => void): (error?: Error | null) => void {
+    return (error) => {
+      onSent();
+      this.#written(error);
+    };
   }
 
   readonly #written = (error?: Error | null): void => {

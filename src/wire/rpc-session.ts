@@ -59,9 +59,9 @@ export class Exchange<R extends Request = Request> {
     return !this.#answered && this.session.open;
   }
 
-  /** `type` is the request's own. */
-  ok<T extends R["type"]>(type: T, response: Responses[T]): void {
-    this.#answer(encodeResponse(type, this.#correlationId, response));
+  /** `type` is the request's own. `onSent`: once the response's bytes are not needed any more, sent or not. */
+  ok<T extends R["type"]>(type: T, response: Responses[T], onSent?: () => void): void {
+    this.#answer(encodeResponse(type, this.#correlationId, response), onSent);
   }
 
   fail(code: ErrorCode, message: string, details?: unknown): void {
@@ -74,10 +74,10 @@ export class Exchange<R extends Request = Request> {
     this.fail(error.code as ErrorCode, error.message, error.details);
   }
 
-  #answer(frame: Uint8Array[]): void {
+  #answer(frame: Uint8Array[], onSent?: () => void): void {
     if (this.#answered) throw new Error(`request ${this.#correlationId} (${this.request.type}) was answered twice`);
     this.#answered = true;
-    this.session.answer(frame, this.#frameBytes, LONG_POLLS.has(this.request.type));
+    this.session.answer(frame, this.#frameBytes, LONG_POLLS.has(this.request.type), onSent);
   }
 }
 
@@ -101,6 +101,8 @@ export class RpcSession {
   #openLongPolls = 0;
   #framesRead = 0;
   #out: Uint8Array[] = [];
+  /** Who wants to know when `#out` has gone. */
+  #whenSent: (() => void)[] = [];
   #paused = false;
   #gone = false;
 
@@ -116,6 +118,7 @@ export class RpcSession {
     options.connection.onClose = () => {
       this.#gone = true;
       this.#reader.close();
+      this.#takeWhenSent()?.();
       options.onClosed();
     };
   }
@@ -157,11 +160,12 @@ export class RpcSession {
   }
 
   /** Queues an answer for the end of the turn; the request's bytes no longer count. Used by {@link Exchange}. */
-  answer(frame: Uint8Array[], frameBytes: number, longPoll: boolean): void {
+  answer(frame: Uint8Array[], frameBytes: number, longPoll: boolean, onSent?: () => void): void {
     this.openRequests--;
     this.#inFlightBytes -= frameBytes;
     if (longPoll) this.#openLongPolls--;
-    if (!this.open) return;
+    if (!this.open) return onSent?.();
+    if (onSent) this.#whenSent.push(onSent);
     if (this.#out.length === 0) this.#options.onAnswer();
     for (const chunk of frame) this.#out.push(chunk);
   }
@@ -171,8 +175,17 @@ export class RpcSession {
     const out = this.#out;
     if (!this.open || out.length === 0) return;
     this.#out = [];
-    this.#connection.write(out);
+    this.#connection.write(out, this.#takeWhenSent());
     this.#regulate();
+  }
+
+  #takeWhenSent(): (() => void) | undefined {
+    const whenSent = this.#whenSent;
+    if (whenSent.length === 0) return undefined;
+    this.#whenSent = [];
+    return () => {
+      for (const tell of whenSent) tell();
+    };
   }
 
   /** Reading goes on while both what waits to be done and what waits to be sent are within their bounds. */

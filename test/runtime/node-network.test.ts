@@ -73,6 +73,31 @@ network("puts what comes where the owner of a connection wants it", async () => 
   await close();
 });
 
+network("says of each write that its bytes are not needed any more: sent, or never to be", async () => {
+  const { near, far, close } = await pair();
+  const said: string[] = [];
+  const sent = new Promise<void>((resolve) => {
+    near.write([new Uint8Array(10)], () => said.push("small"));
+    near.write([new Uint8Array(10_000), new Uint8Array(10_000)], () => {
+      said.push("large");
+      resolve();
+    });
+  });
+  await sent;
+  assert.equal(said, ["small", "large"]);
+  far.pause();
+  const gone = new Promise<void>((resolve) => near.onClose = () => resolve());
+  near.write([new Uint8Array(20_000_000)], () => said.push("stuck"));
+  near.write([new Uint8Array(10)], () => said.push("behind it"));
+  near.destroy();
+  await gone;
+  near.write([new Uint8Array(10)], () => said.push("late"));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(said.slice(2).sort(), ["behind it", "late", "stuck"]);
+  far.destroy();
+  await close();
+});
+
 network("a closed connection ends after what was written; the other end hears of it once", async () => {
   const { near, far, close } = await pair();
   let bytes = 0;

@@ -187,8 +187,8 @@ class FakeConnection implements Connection {
     this.remote = remote;
   }
 
-  write(chunks: readonly Uint8Array[]): void {
-    if (this.#ended || this.#ending) return;
+  write(chunks: readonly Uint8Array[], onSent?: () => void): void {
+    if (this.#ended || this.#ending) return onSent?.();
     let bytes = 0;
     for (const chunk of chunks) bytes += chunk.length;
     const joined = new Uint8Array(bytes);
@@ -197,6 +197,7 @@ class FakeConnection implements Connection {
       joined.set(chunk, at);
       at += chunk.length;
     }
+    onSent?.();
     this.bufferedBytes += bytes;
     this.#queue.push(joined);
     this.#move();

@@ -256,10 +256,11 @@ class End implements Connection {
     return this.#queuedBytes;
   }
 
-  write(chunks: readonly Uint8Array[]): void {
-    if (this.closed) return;
+  write(chunks: readonly Uint8Array[], onSent?: () => void): void {
+    if (this.closed) return onSent?.();
     // A copy: a real network has its own, whatever the sender does with its buffers afterwards.
     const bytes = concat(chunks);
+    onSent?.();
     const { cutChance } = this.#network.faults;
     if (cutChance > 0 && this.#random.chance(cutChance)) {
       this.#send(bytes.subarray(0, this.#random.integer(bytes.length + 1)));

@@ -1,9 +1,10 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import type { Log } from "../../../src/log/types.ts";
+import type { Log, TakeMemory } from "../../../src/log/types.ts";
 import type { Runtime } from "../../../src/runtime/runtime.ts";
 import { Entry, EntryKind } from "../../../src/records/entry.ts";
 import { CatchUpReads } from "../../../shards/partition/catch-up-reads.ts";
+import { Lease } from "../../../shards/partition/read-memory.ts";
 
 const test = suite("reads of consumers that are behind");
 
@@ -11,13 +12,15 @@ const test = suite("reads of consumers that are behind");
 class SlowLog {
   readonly entries: Entry[] = [];
   readonly reads: string[] = [];
+  /** What was read into. */
+  readonly memory = new Set<ArrayBufferLike>();
   failing = false;
 
   constructor(count: number) {
     let baseOffset = 0;
     for (let index = 1; index <= count; index++) {
       const recordCount = index % 5 === 0 ? 0 : 10;
-      const entry = Entry.create({ kind: EntryKind.batch, payload: new Uint8Array(100), recordCount });
+      const entry = Entry.create({ kind: EntryKind.batch, payload: new Uint8Array(100).fill(index), recordCount });
       entry.stamp(1, index, baseOffset);
       baseOffset = entry.nextOffset;
       this.entries.push(entry);
@@ -26,11 +29,16 @@ class SlowLog {
 
   get log(): Log {
     const log = {
-      read: async (group: number, from: number, to: number) => {
+      read: async (group: number, from: number, to: number, _bytes: number, memory: TakeMemory) => {
         this.reads.push(`${group}:${from}`);
         await Promise.resolve();
         if (this.failing) throw new Error("the disk fails");
-        return this.entries.slice(from - 1, Math.min(to, from + 9));
+        return this.entries.slice(from - 1, Math.min(to, from + 9)).map((entry) => {
+          const bytes = memory(entry.byteLength);
+          bytes.set(entry.bytes);
+          this.memory.add(bytes.buffer);
+          return Entry.parse(bytes, 0);
+        });
       },
       seekOffset: (_group: number, offset: number) => {
         return Promise.resolve(
@@ -42,11 +50,16 @@ class SlowLog {
   }
 
   /** All offsets from one on, as one reader gets them. */
-  async drain(reads: CatchUpReads, group: number, to: number, bytesMax = 500): Promise<number[]> {
+  async drain(reads: CatchUpReads, group: number, to: number, bytesMax = 500, leased = true): Promise<number[]> {
     const offsets: number[] = [];
     for (let next = 0;;) {
-      const entries = await reads.read(group, next, to, bytesMax);
+      const lease = leased ? new Lease() : undefined;
+      const entries = await reads.read(group, next, to, bytesMax, lease);
       if (entries.length === 0) return offsets;
+      // Others read meanwhile.
+      for (let i = 0; i < 5; i++) await Promise.resolve();
+      for (const entry of entries) assert.equal(entry.bytes, this.entries[entry.index - 1]!.bytes);
+      lease?.end();
       for (const { baseOffset, recordCount } of entries) if (recordCount > 0) offsets.push(baseOffset);
       next = entries.at(-1)!.nextOffset;
     }
@@ -102,6 +115,30 @@ test("many readers at once read no more than they need", async () => {
   const all = await Promise.all(groups.map((group) => slow.drain(reads, group, 50, Infinity)));
   for (const offsets of all) assert.is(offsets.length, 40);
   assert.ok(slow.reads.length <= 40 * 6, `${slow.reads.length} reads`);
+});
+
+test("memory is used again when all that hold it have let go, and only then", async () => {
+  const slow = new SlowLog(500);
+  const reads = readsOf(slow);
+  const held = new Lease();
+  const kept = await reads.read(1, 0, 500, 200, held);
+  const forGood = await reads.read(99, 0, 500, 200);
+  for (let round = 0; round < 3; round++) {
+    await Promise.all([2, 3, 4, 5, 5].map((group) => slow.drain(reads, group, 500)));
+  }
+  assert.ok(slow.reads.length >= 600, `${slow.reads.length} reads`);
+  assert.ok(slow.memory.size < 50, `${slow.memory.size} pieces of memory`);
+  for (const entry of kept) assert.equal(entry.bytes, slow.entries[entry.index - 1]!.bytes);
+  held.end();
+  for (let next = 0, entries = forGood; entries.length > 0; next = entries.at(-1)?.nextOffset ?? 0) {
+    entries = await reads.read(6, next, 500, 500);
+    forGood.push(...entries);
+  }
+  const before = slow.memory.size;
+  for (const group of [7, 8, 9]) await slow.drain(reads, group, 500);
+  assert.ok(slow.memory.size - before < 40, `${slow.memory.size - before} more`);
+  assert.ok(forGood.length > 400);
+  for (const entry of forGood) assert.equal(entry.bytes, slow.entries[entry.index - 1]!.bytes, "no lease: for good");
 });
 
 test("what could not be read is read again", async () => {

@@ -2,6 +2,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { FetchService } from "../../../shards/partition/fetch.ts";
 import type { FetchSource } from "../../../shards/partition/fetch-session.ts";
+import { type Lease, ReadMemory } from "../../../shards/partition/read-memory.ts";
 import type { Entry } from "../../../src/records/entry.ts";
 import { RaftlineError } from "../../../src/wire/errors.ts";
 import { FETCH_PARTS_MAX, FETCH_SESSIONS_MAX } from "../../../src/wire/limits.ts";
@@ -23,8 +24,25 @@ class Source implements FetchSource {
   gate: Promise<void> | undefined;
   readonly watchers = new Set<() => void>();
 
-  read(offset: number, bytesMax: number): Entry[] | Promise<Entry[]> {
+  readonly slab = new ReadMemory().slab();
+  held = 0;
+
+  constructor() {
+    const { slab } = this;
+    const { hold, letGo } = slab;
+    slab.hold = () => {
+      this.held += 1;
+      hold.call(slab);
+    };
+    slab.letGo = () => {
+      this.held -= 1;
+      letGo.call(slab);
+    };
+  }
+
+  read(offset: number, bytesMax: number, lease: Lease): Entry[] | Promise<Entry[]> {
     this.looks++;
+    lease.hold(this.slab);
     const count = Math.max(1, Math.min(this.highWatermark - offset, Math.floor(bytesMax / 10)));
     const entries = Array.from({ length: count }, () => ({ bytes: new Uint8Array(10) }) as Entry);
     return this.gate ? this.gate.then(() => entries) : entries;
@@ -51,6 +69,8 @@ class Fixture {
     missing: () => ({ code: "UNKNOWN_PARTITION", leaderHint: 0 }),
   });
   readonly connection = {} as RpcSession;
+  /** Of each answer: says that it has gone. */
+  readonly sent: (() => void)[] = [];
   isConnected = true;
 
   constructor(...shards: number[]) {
@@ -78,8 +98,9 @@ class Fixture {
       get open() {
         return isOpen();
       },
-      ok: (_type: "fetch", { parts }: FetchResponse) => {
+      ok: (_type: "fetch", { parts }: FetchResponse, onSent?: () => void) => {
         open = false;
+        if (onSent) this.sent.push(onSent);
         const said = parts.map(({ shard, offset, code, chunks }) => {
           return `${shard}@${offset} ${code || chunks.reduce((bytes, chunk) => bytes + chunk.length, 0)}`;
         });
@@ -133,6 +154,29 @@ sessions("what is there is answered within the call, and partitions without news
   f.fetch("b", [[1, 1]]);
   assert.equal(f.take(), ["b: 1@1 20"]);
   assert.is(f.sources.get(2)!.looks, 0);
+});
+
+sessions("what was read is held until its answer has gone, or is not wanted any more", async () => {
+  const f = new Fixture(1, 2);
+  const one = f.sources.get(1)!;
+  one.append(3);
+  f.fetch("a", [[1, 0]], { step: "open" });
+  assert.is(one.held, 1);
+  f.sent.shift()!();
+  assert.is(one.held, 0);
+  f.fetch("b", [[1, 0]], { bytesMin: 1_000 });
+  assert.equal(f.take(), ["a: 1@0 30"], "too little for an answer yet");
+  assert.is(one.held, 0);
+  let open!: () => void;
+  one.gate = new Promise((resolve) => open = resolve);
+  await f.world.pass(1_001);
+  assert.is(one.held, 1);
+  f.isConnected = false;
+  f.service.close();
+  open();
+  await f.world.pass(1);
+  assert.is(one.held, 0);
+  assert.equal(f.take(), []);
 });
 
 sessions("several polls wait, and each brings an answer, the oldest first; at its time even an empty one", async () => {
