@@ -29,7 +29,7 @@ export function createNodeNetwork(): Network {
 
 function listen(address: Address, onConnection: (connection: Connection) => void): Promise<Listener> {
   return new Promise((resolve, reject) => {
-    const server = net.createServer({ noDelay: true }, (socket) => onConnection(new NodeConnection(socket)));
+    const server = net.createServer({ noDelay: true, pauseOnConnect: true }, (socket) => onConnection(accept(socket)));
     server.once("error", (error) => reject(toNetworkError(`cannot listen on ${format(address)}`, error)));
     server.listen({ host: address.host, port: address.port, backlog: 1024 }, () => {
       const { port } = server.address() as net.AddressInfo;
@@ -62,7 +62,30 @@ function connect(address: Address, timeoutMs: number): Promise<Connection> {
   });
 }
 
-/** How bytes come in on a connection that was made here: into memory that its owner chose (`onread` of `net.connect`). */
+/** What a socket stands on. Not in the types; where it is not what both runtimes have today, the socket stays as it is. */
+interface WithHandle {
+  _handle?: object | null;
+}
+
+/** A server's sockets do not take `onread`: one that does takes the place of each, on the same handle. */
+function accept(socket: net.Socket): NodeConnection {
+  const { _handle: handle } = socket as WithHandle;
+  if (!handle) {
+    const connection = new NodeConnection(socket);
+    socket.resume();
+    return connection;
+  }
+  (socket as WithHandle)._handle = null;
+  const arrival = new Arrival();
+  const own = new net.Socket({ handle, onread: arrival, readable: true, writable: true } as net.SocketConstructorOpts);
+  // The server counts the sockets that it made.
+  own.once("close", () => socket.destroy());
+  const connection = new NodeConnection(own, arrival);
+  own.resume();
+  return connection;
+}
+
+/** How bytes come in: into memory that the connection's owner chose (`onread` of `net.connect`). */
 class Arrival {
   connection: NodeConnection | undefined;
 

@@ -81,8 +81,9 @@ export function decodeFrame(bytes: Uint8Array, guard: CborGuard): { head: unknow
 /** `frameBytes`: of the whole frame on the wire. Head and body may be views into the connection's chunks. */
 export type OnFrame = (head: unknown[], body: Uint8Array, frameBytes: number) => void;
 
-/** Of the memory that frames begin in, where the reader says where bytes go. */
-const LANDING_BYTES = 64 * 1024;
+/** Of the memory that frames begin in, where the reader says where bytes go: larger when it was filled. */
+const LANDING_BYTES_FIRST = 4 * 1024;
+const LANDING_BYTES_MAX = 64 * 1024;
 /** What is left of a frame goes straight to its place if it is more than this; else other frames may come with it. */
 const STRAIGHT_BYTES_MIN = 16 * 1024;
 
@@ -159,7 +160,7 @@ export class FrameReader {
         return this.#partial.subarray(this.#filled);
       }
     }
-    return this.#landing ??= new Uint8Array(LANDING_BYTES);
+    return this.#landing ??= new Uint8Array(LANDING_BYTES_FIRST);
   }
 
   /**
@@ -185,6 +186,10 @@ export class FrameReader {
       throw error;
     } finally {
       this.#pushing = false;
+    }
+    const landing = this.#landing;
+    if (landing && chunk.length === landing.length && landing.length < LANDING_BYTES_MAX) {
+      this.#landing = new Uint8Array(landing.length * 4);
     }
     // A handler may have paused and resumed, or have pushed more.
     if (this.#waiting.length > 0) this.#drain();

@@ -157,6 +157,7 @@ class Inbound implements PeerSession {
     this.#handler = handler;
     this.#reader = new FrameReader(HELLO_LIMITS, (head, body) => this.#onFrame(head, body));
     this.#helloTimer = runtime.timers.after(HELLO_MS_MAX, () => this.destroy());
+    connection.onRoom = () => this.#reader.room();
     connection.onData = (chunk) => this.#guarded(() => this.#reader.push(chunk));
     connection.onDrain = () => {};
     connection.onClose = () => this.#end();

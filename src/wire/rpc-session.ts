@@ -113,6 +113,7 @@ export class RpcSession {
     this.openedMs = options.runtime.clock.monotonicMs();
     this.lastFrameMs = this.openedMs;
     this.#reader = new FrameReader(HELLO_LIMITS, (head, body, frameBytes) => this.#onFrame(head, body, frameBytes));
+    options.connection.onRoom = () => this.#reader.room();
     options.connection.onData = (chunk) => this.#read(() => this.#reader.push(chunk));
     options.connection.onDrain = () => this.#regulate();
     options.connection.onClose = () => {
