@@ -87,13 +87,6 @@ async function measure({ empty, full, backlogBytes, onProgress }: Clusters): Pro
   onProgress("publishing in turns, with the backlog and without");
   for (const { client } of [empty, full]) await publishFor(client, WARM_UP_MS);
   const turns = await inTurns(ROUNDS, () => publishFor(empty.client), () => publishFor(full.client));
-  const drains: Drained[] = [];
-  const raw = new RawReads(`${full.processes.dataFolder(1)}/log`);
-  for (let round = 0; round < DRAIN_ROUNDS; round++) {
-    onProgress(`draining, and reading such files by hand: ${round + 1} of ${DRAIN_ROUNDS}`);
-    const fromOffset = Math.floor(records / PARTITIONS * round / DRAIN_ROUNDS);
-    drains.push(await drainAndRead(full.processes, fromOffset, raw));
-  }
   onProgress("publishing in turns, the backlog being drained");
   const draining = await inTurns(
     ROUNDS,
@@ -103,6 +96,16 @@ async function measure({ empty, full, backlogBytes, onProgress }: Clusters): Pro
       return { ...result, bytesPerSecond };
     },
   );
+  // It would take its share of the processors.
+  await empty.client.close();
+  await empty.processes.stop();
+  const drains: Drained[] = [];
+  const raw = new RawReads(`${full.processes.dataFolder(1)}/log`);
+  for (let round = 0; round < DRAIN_ROUNDS; round++) {
+    onProgress(`draining, and reading such files by hand: ${round + 1} of ${DRAIN_ROUNDS}`);
+    const fromOffset = Math.floor(records / PARTITIONS * round / DRAIN_ROUNDS);
+    drains.push(await drainAndRead(full.processes, fromOffset, raw));
+  }
   clearInterval(watching);
   onProgress("killing and starting a node");
   const restartReadyMs = await restart(full.processes);
