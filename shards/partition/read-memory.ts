@@ -9,9 +9,9 @@
 import { allocate } from "../../src/log/bytes.ts";
 
 /** Enough for a piece and the entry that goes beyond it; what does not fit gets memory of its own. */
-const SLAB_BYTES = 1024 * 1024;
+const SLAB_BYTES = 768 * 1024;
 /** Lent at once; beyond it reads get memory of their own. */
-const SLABS_MAX = 64;
+const SLABS_MAX = 48;
 const NOTHING = new Uint8Array(0);
 
 export class Slab {

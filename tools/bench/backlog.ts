@@ -88,6 +88,7 @@ async function measure({ empty, full, backlogBytes, onProgress }: Clusters): Pro
   for (const { client } of [empty, full]) await publishFor(client, WARM_UP_MS);
   const turns = await inTurns(ROUNDS, () => publishFor(empty.client), () => publishFor(full.client));
   onProgress("publishing in turns, the backlog being drained");
+  await whileDraining(full.processes, 0, () => delay(WARM_UP_MS));
   const draining = await inTurns(
     ROUNDS,
     () => publishFor(empty.client),
