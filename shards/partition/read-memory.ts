@@ -5,7 +5,6 @@
  * A slab goes back when all who hold it have let go: who reads from it, and who waits for it to be sent. Of one that
  * somebody keeps for good, the collector takes care.
  */
-
 import { allocate } from "../../src/log/bytes.ts";
 
 /** Enough for a piece and the entry that goes beyond it; what does not fit gets memory of its own. */
