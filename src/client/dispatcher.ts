@@ -28,6 +28,7 @@ const PRODUCER_ID_RETRY_MS = 100;
 /** The node says with these that it did not store the batch. */
 const NOT_STORED: ReadonlySet<string> = new Set([
   "THROTTLED",
+  "DISK_FULL",
   "OUT_OF_ORDER_SEQUENCE",
   "UNKNOWN_PRODUCER_ID",
   "PRODUCER_FENCED",

@@ -200,15 +200,7 @@ export class PartitionQueue {
     const batch = this.#waiting.shift() ?? this.#open!;
     if (batch === this.#open) this.#open = undefined;
     if (batch.sealed && batch.uncertain) this.#identityLost = true;
-    const { deliveryTimeoutMs } = this.#settings;
-    const { topic, partition } = this.route;
-    const last = batch.lastError === undefined ? "no leader was found" : batch.lastError.message;
-    this.#giveUp(
-      batch,
-      new RaftlineError("TIMED_OUT", `not acknowledged by ${topic}/${partition} in ${deliveryTimeoutMs} ms: ${last}`, {
-        cause: batch.lastError,
-      }),
-    );
+    this.#giveUp(batch, this.#expiry(batch));
     this.#settle();
     return true;
   }
@@ -242,6 +234,16 @@ export class PartitionQueue {
       timing,
       allocate: this.#settings.buffers.take,
     });
+  }
+
+  /** Where a full disk refused it every time, the outcome is known, and somebody has something to do about it. */
+  #expiry({ lastError, uncertain }: PendingBatch): RaftlineError {
+    const { deliveryTimeoutMs } = this.#settings;
+    const { topic, partition } = this.route;
+    const code = lastError?.code === "DISK_FULL" && !uncertain ? "DISK_FULL" : "TIMED_OUT";
+    const last = lastError === undefined ? "no leader was found" : lastError.message;
+    const message = `not acknowledged by ${topic}/${partition} in ${deliveryTimeoutMs} ms: ${last}`;
+    return new RaftlineError(code, message, { cause: lastError });
   }
 
   #removeInFlight(batch: PendingBatch): void {

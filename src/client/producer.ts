@@ -19,8 +19,9 @@ export interface ProducerOptions {
   /** Records that are not acknowledged yet; above it `send` waits. Default: 64 MiB. */
   readonly bufferBytesMax?: number;
   /**
-   * How long a record may take, retries included; then `TIMED_OUT`: whether it is stored is not known. A request under
-   * way is awaited, so that it may take one request's time longer. Default: 30,000.
+   * How long a record may take, retries included; then `TIMED_OUT`: whether it is stored is not known, or `DISK_FULL`: it is
+   * not, for the leader's disk was full all the time. A request under way is awaited, so that it may take one request's
+   * time longer. Default: 30,000.
    */
   readonly deliveryTimeoutMs?: number;
   /** Batches that shrink by it are compressed: "lz4" fastest, "deflate" smaller, "zstd" where the runtime has it. Default: "none". */

@@ -123,6 +123,20 @@ queues("gives up what is too old, and what may be stored behind it", () => {
   assert.equal(f.takeAll(SECOND), ["0@2"]);
 });
 
+queues("tells of a full disk what only a full disk has kept from being stored", () => {
+  const f = new Fixture();
+  const [a, b] = f.send("a", "b") as [PendingBatch, PendingBatch];
+  f.fail(a, "DISK_FULL", true);
+  f.fail(b, "UNAVAILABLE", false);
+  f.nowMs = 900;
+  assert.equal(f.queue.take(FIRST), a);
+  assert.equal(f.queue.take(FIRST), b);
+  f.fail(a, "DISK_FULL", true);
+  f.fail(b, "DISK_FULL", true);
+  while (f.queue.expire(1_001));
+  assert.equal(f.results, ["a:DISK_FULL", "b:TIMED_OUT"]);
+});
+
 queues("does not need a new identity for what was never sent", () => {
   const f = new Fixture();
   const [a] = f.send("a") as [PendingBatch];
