@@ -10,6 +10,7 @@ import type { Request } from "../wire/protocol.ts";
 import type { MetadataResponse, Responses } from "../wire/responses.ts";
 import type { RpcClient } from "../wire/rpc-client.ts";
 import { closedError, Connections, type Lane } from "./connections.ts";
+import { FrameMemory } from "./frame-memory.ts";
 import type { ClientSettings } from "./options.ts";
 import { type Route, TopicView } from "./topic-view.ts";
 
@@ -27,6 +28,7 @@ const NODE_ITSELF: ReadonlySet<string> = new Set(["MALFORMED", "INTERNAL"]);
 export class Cluster {
   readonly runtime: Runtime;
   readonly settings: ClientSettings;
+  readonly memory = new FrameMemory();
   readonly #bootstrap: readonly Address[];
   readonly #connections: Connections;
   readonly #topics = new Map<string, TopicView>();
@@ -46,7 +48,7 @@ export class Cluster {
     this.runtime = runtime;
     this.settings = settings;
     this.#bootstrap = bootstrap;
-    this.#connections = new Connections(runtime, settings);
+    this.#connections = new Connections(runtime, settings, this.memory);
     this.#connections.onLost = (nodeId) => this.#lost(nodeId);
   }
 

@@ -4,6 +4,7 @@ import type { Runtime } from "../runtime/runtime.ts";
 import { RaftlineError } from "../wire/errors.ts";
 import { RpcClient } from "../wire/rpc-client.ts";
 import type { NodeAddress } from "../wire/responses.ts";
+import type { FrameMemory } from "./frame-memory.ts";
 import type { ClientSettings } from "./options.ts";
 
 /** "write": batches; "read": all the rest. */
@@ -18,6 +19,7 @@ export class Connections {
 
   readonly #runtime: Runtime;
   readonly #settings: ClientSettings;
+  readonly #memory: FrameMemory;
   readonly #addresses = new Map<number, Address>();
   /** By lane and node; being made, or open. */
   readonly #lanes: Record<Lane, Map<number, Promise<RpcClient>>> = { write: new Map(), read: new Map() };
@@ -25,9 +27,10 @@ export class Connections {
   #clusterId: string | undefined;
   #closed = false;
 
-  constructor(runtime: Runtime, settings: ClientSettings) {
+  constructor(runtime: Runtime, settings: ClientSettings, memory: FrameMemory) {
     this.#runtime = runtime;
     this.#settings = settings;
+    this.#memory = memory;
   }
 
   get clusterId(): string | undefined {
@@ -80,6 +83,7 @@ export class Connections {
       clientName,
       credentials,
       connectTimeoutMs: CONNECT_ATTEMPT_MS,
+      memory: this.#memory.take,
     });
     if (this.#closed) {
       connection.close();

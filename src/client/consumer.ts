@@ -29,6 +29,11 @@ export interface ConsumerOptions extends GroupOptions {
   readonly prefetchBytesMax?: number;
   /** How long a node may hold an empty answer back. Default: 1,000. */
   readonly maxWaitMs?: number;
+  /**
+   * What was given out, batch or record, is good only until the next one is asked for: its memory is used again then. For
+   * whoever keeps nothing, and reads much. Default: false.
+   */
+  readonly reuseMemory?: boolean;
   /** Records were deleted (by retention, or by hand) before they were read: reading goes on at `toOffset`. */
   readonly onTrimmed?: (gap: TrimmedGap) => void;
 }
@@ -64,6 +69,8 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
   readonly #group: GroupPartitions | undefined;
   /** Of a group: whose record is in the caller's hands. It is done with when the next one is asked for. */
   #inHand: PartitionCursor | undefined;
+  /** Where the batch lies that was given out, if its memory is to be used again. */
+  #lent: ArrayBufferLike | undefined;
   readonly #whenProcessed = new Signal();
   #given: Given | undefined;
   #starting: Promise<void> | undefined;
@@ -80,6 +87,7 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
     }
     this.#cluster = cluster;
     this.#options = options;
+    if (options.reuseMemory) cluster.memory.enter();
     this.#group = settings && new GroupPartitions(cluster, settings, options.topics, {
       startsOf: (cursors) => this.#find(cursors, this.#from("earliest")),
       add: (cursors) => this.#add(cursors),
@@ -202,6 +210,7 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
     if (this.#closing === undefined) {
       this.#closing = this.#group === undefined ? Promise.resolve() : this.#group.close();
       this.#fetcher.close();
+      if (this.#options.reuseMemory) this.#cluster.memory.leave();
       this.#tell();
       this.#whenProcessed.tell();
     }
@@ -290,8 +299,10 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
       return undefined;
     }
     for (;;) {
+      if (this.#lent !== undefined) this.#cluster.memory.letGo(this.#lent);
       const cursor = this.#filled.shift();
       const batch = cursor?.next();
+      this.#lent = this.#options.reuseMemory ? cursor?.givenFrom : undefined;
       if (cursor === undefined || batch === undefined) {
         step.done = this.#group === undefined && [...this.#cursors.values()].every((one) => one.finished);
         if (step.done) void this.close();
@@ -339,7 +350,10 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
   }
 
   #add(cursors: readonly PartitionCursor[]): void {
-    for (const cursor of cursors) this.#cursors.set(keyOf(cursor.route.topic, cursor.route.partition), cursor);
+    for (const cursor of cursors) {
+      if (this.#options.reuseMemory) cursor.memory = this.#cluster.memory;
+      this.#cursors.set(keyOf(cursor.route.topic, cursor.route.partition), cursor);
+    }
     this.#fetcher.add(cursors);
   }
 

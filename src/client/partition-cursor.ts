@@ -1,7 +1,13 @@
 /** A consumer's place in one partition: what it has fetched ahead, and what it gave out. */
 import { Entry, EntryKind } from "../records/entry.ts";
 import { ConsumerBatch } from "./consumer-records.ts";
+import type { FrameMemory } from "./frame-memory.ts";
 import type { Route } from "./topic-view.ts";
+
+interface Held {
+  readonly batch: ConsumerBatch;
+  readonly from: ArrayBufferLike;
+}
 
 /**
  * Invariant: `position` ≤ first offset of the first batch held ≤ … ≤ `fetchOffset`. A seek begins a new epoch: what was
@@ -27,7 +33,11 @@ export class PartitionCursor {
   /** No fetch before. */
   retryAtMs = 0;
   failures = 0;
-  readonly #held: ConsumerBatch[] = [];
+  /** Told what of it is held; undefined: what was given out stays as it is. */
+  memory: FrameMemory | undefined;
+  /** Where the batch that `next` gave last lies. */
+  givenFrom: ArrayBufferLike | undefined;
+  readonly #held: Held[] = [];
 
   constructor(route: Route) {
     this.route = route;
@@ -84,16 +94,19 @@ export class PartitionCursor {
 
   /** The next batch to give out; its bytes are no longer held. */
   next(): ConsumerBatch | undefined {
-    const batch = this.#held.shift();
-    if (batch !== undefined) this.heldBytes -= batch.byteLength;
-    return batch;
+    const held = this.#held.shift();
+    if (held !== undefined) this.heldBytes -= held.batch.byteLength;
+    this.givenFrom = held?.from;
+    return held?.batch;
   }
 
   #hold(entry: Entry): void {
     entry.verifyPayload();
     const { topic, partition } = this.route;
     const firstOffset = Math.max(entry.baseOffset, this.fetchOffset);
-    this.#held.push(new ConsumerBatch(topic, partition, entry, firstOffset, this.highWatermark));
+    const from = entry.bytes.buffer;
+    this.memory?.hold(from);
+    this.#held.push({ batch: new ConsumerBatch(topic, partition, entry, firstOffset, this.highWatermark), from });
     this.heldBytes += entry.byteLength;
   }
 }

@@ -81,6 +81,10 @@ export function decodeFrame(bytes: Uint8Array, guard: CborGuard): { head: unknow
 /** `frameBytes`: of the whole frame on the wire. Head and body may be views into the connection's chunks. */
 export type OnFrame = (head: unknown[], body: Uint8Array, frameBytes: number) => void;
 
+function freshMemory(byteLength: number): Uint8Array {
+  return Buffer.allocUnsafeSlow(byteLength);
+}
+
 /** Of the memory that frames begin in, where the reader says where bytes go: larger when it was filled. */
 const LANDING_BYTES_FIRST = 4 * 1024;
 const LANDING_BYTES_MAX = 64 * 1024;
@@ -97,6 +101,7 @@ const STRAIGHT_BYTES_MIN = 16 * 1024;
 export class FrameReader {
   #limits: FrameLimits;
   readonly #onFrame: OnFrame;
+  readonly #memory: (byteLength: number) => Uint8Array;
   #guard: CborGuard;
   /** Bytes of a length that was itself cut. */
   readonly #length = new Uint8Array(FRAME_LENGTH_BYTES);
@@ -114,9 +119,11 @@ export class FrameReader {
   /** Memory that `room` gives out again and again: what is in it is copied. */
   #landing: Uint8Array | undefined;
 
-  constructor(limits: FrameLimits, onFrame: OnFrame) {
+  /** `memory`: for frames that do not lie whole in a chunk, exactly so long. */
+  constructor(limits: FrameLimits, onFrame: OnFrame, memory = freshMemory) {
     this.#limits = limits;
     this.#onFrame = onFrame;
+    this.#memory = memory;
     this.#guard = new CborGuard(limits);
     this.#eagerBytes = limits.eagerBytesMax;
   }
@@ -277,7 +284,7 @@ export class FrameReader {
   #reserve(bytes: number): void {
     if (this.#partial.length >= bytes) return;
     const room = Math.min(this.#wanted, Math.max(bytes * 2, this.#eagerBytes));
-    const larger = Buffer.allocUnsafeSlow(room);
+    const larger = this.#memory(room);
     larger.set(this.#partial.subarray(0, this.#filled));
     this.#partial = larger;
   }

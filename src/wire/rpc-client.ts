@@ -13,6 +13,8 @@ export interface RpcClientOptions {
   readonly credentials: Credentials | null;
   /** For connecting and for the hello, each. */
   readonly connectTimeoutMs: number;
+  /** For long answers, exactly so long; if left out, fresh memory. */
+  readonly memory?: (byteLength: number) => Uint8Array;
 }
 
 interface Pending {
@@ -45,11 +47,16 @@ export class RpcClient {
   /** Frames that were made in a row, written together after it. */
   #out: Uint8Array[] = [];
 
-  private constructor(runtime: Runtime, address: Address, connection: Connection) {
+  private constructor(
+    runtime: Runtime,
+    address: Address,
+    connection: Connection,
+    memory: RpcClientOptions["memory"],
+  ) {
     this.address = address;
     this.#runtime = runtime;
     this.#connection = connection;
-    this.#reader = new FrameReader(RESPONSE_LIMITS, (head, body) => this.#onFrame(head, body));
+    this.#reader = new FrameReader(RESPONSE_LIMITS, (head, body) => this.#onFrame(head, body), memory);
     connection.onRoom = () => this.#reader.room();
     connection.onData = (chunk) => this.#onData(chunk);
     connection.onDrain = () => {};
@@ -65,7 +72,7 @@ export class RpcClient {
       if (!(error instanceof NetworkError)) throw error;
       throw brokenBy(address, error);
     }
-    const client = new RpcClient(runtime, address, connection);
+    const client = new RpcClient(runtime, address, connection, options.memory);
     const { clientName, credentials } = options;
     try {
       client.#hello = await client.request(

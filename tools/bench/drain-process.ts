@@ -15,6 +15,6 @@ setInterval(() => process.stdout.write(`${bytes}\n`), TELL_MS);
 process.stdin.on("end", () => process.exit(0)).resume();
 for (;;) {
   const place = { topics: [topic], from: Number(from), until: "end" } as const;
-  const consumer = client.consumer({ ...place, prefetchBytesMax: 64 * 2 ** 20 });
+  const consumer = client.consumer({ ...place, prefetchBytesMax: 64 * 2 ** 20, reuseMemory: true });
   for await (const batch of consumer.batches()) bytes += batch.byteLength;
 }
