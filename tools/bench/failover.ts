@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type Client, connect } from "../../src/client/client.ts";
 import { temporaryFolder } from "../processes/temporary-folder.ts";
 import { NodeProcesses } from "../processes/node-processes.ts";
-import { pace } from "./limit.ts";
+import { pace } from "./pace.ts";
 import { median } from "./statistics.ts";
 
 const TOPIC = "bench";

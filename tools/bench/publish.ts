@@ -5,7 +5,8 @@
 import type { Client } from "../../src/client/client.ts";
 import type { NodeProcesses } from "../processes/node-processes.ts";
 import { cpuSeconds, rssBytes } from "../processes/usage.ts";
-import { pace, runLimit } from "./limit.ts";
+import { runLimit } from "./limit.ts";
+import { pace } from "./pace.ts";
 import { setTimeout as delay } from "node:timers/promises";
 import { round, Samples } from "./statistics.ts";
 import { withNodes } from "./with-nodes.ts";

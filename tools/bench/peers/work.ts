@@ -2,7 +2,7 @@
 import process from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
 import { cpuSeconds } from "../../processes/usage.ts";
-import { pace } from "../limit.ts";
+import { pace } from "../pace.ts";
 import { Samples } from "../statistics.ts";
 import type { PeerPublisher, PeerSystem } from "./peer.ts";
 
