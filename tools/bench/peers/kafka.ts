@@ -68,6 +68,7 @@ function startNode(folder: string, node: number, ports: readonly number[], clust
     "default.replication.factor=3",
     "min.insync.replicas=2",
     "offsets.topic.replication.factor=3",
+    "offsets.topic.num.partitions=1",
     "group.initial.rebalance.delay.ms=0",
   ];
   const file = `${home}/server.properties`;
@@ -103,7 +104,8 @@ class KafkaSystem implements PeerSystem {
     this.#topic = `bench-${this.fsyncBeforeAck ? "flush-" : ""}${++this.#made}`;
     const configEntries = this.fsyncBeforeAck ? [{ name: "flush.messages", value: "1" }] : [];
     await admin.createTopics({
-      waitForLeaders: true,
+      // Asked too early, kafkajs fails for good: see #whenServed.
+      waitForLeaders: false,
       topics: [{ topic: this.#topic, numPartitions: count, replicationFactor: 3, configEntries }],
     });
     await this.#whenServed(admin, count);

@@ -6,7 +6,11 @@ import { pace } from "../pace.ts";
 import { Samples } from "../statistics.ts";
 import type { PeerPublisher, PeerSystem } from "./peer.ts";
 
-const WARM_UP_MS = 1_500;
+/** Every system has its runtime or its caches to warm: as one that has run for a while. */
+const WARM_UP_MS = 10_000;
+const LATENCY_WARM_UP_RATE = 4_000;
+/** A system that cannot keep up with that is warm all the same. */
+const LATENCY_WARM_UP_WAITING_MAX = 64;
 /** The latest acknowledgement may take this long; then the system is taken for stuck. */
 const STUCK_MS = 30_000;
 
@@ -69,11 +73,12 @@ export async function latencyFor(
   const publisher = await system.publisher({ recordBytes, purpose: "latency" });
   const samples = new Samples();
   let waiting = 0;
-  const warming = pace(rate * 2, () => {
+  const warming = pace(LATENCY_WARM_UP_RATE, () => {
+    if (waiting >= LATENCY_WARM_UP_WAITING_MAX) return;
     waiting += 1;
     publisher.send(0, () => waiting -= 1);
   });
-  await delay(2 * WARM_UP_MS);
+  await delay(WARM_UP_MS);
   clearInterval(warming);
   const settledBy = performance.now() + STUCK_MS;
   while (waiting > 0 && performance.now() < settledBy) await delay(50);
