@@ -103,35 +103,60 @@ export class DirectWrites {
    * grows, whose last sector is in memory already: a small record waits for each promise on its way.
    */
   #fill(source: ChunkReader, from: number, to: number): number | Promise<number> {
-    const head = this.#present(alignDown(from, this.#sectorBytes), from);
-    const tail = this.#present(to, alignUp(to, this.#sectorBytes));
-    if (!(head instanceof Promise) && !(tail instanceof Promise)) return this.#put(source, from, to, head, tail);
-    return Promise.all([head, tail]).then(([before, after]) => this.#put(source, from, to, before, after));
+    const first = alignDown(from, this.#sectorBytes);
+    const end = alignUp(to, this.#sectorBytes);
+    if (to >= this.#dataEnd && this.#inMemory(first, from)) return this.#append(source, first, from, to, end);
+    return Promise.all([this.#present(first, from), this.#present(to, end)])
+      .then(([head, tail]) => this.#put(source, from, to, head, tail));
+  }
+
+  /** Whether the memory holds the file's bytes from `from` to `to`, as far as they are not zeros. */
+  #inMemory(from: number, to: number): boolean {
+    const known = Math.min(to, this.#dataEnd);
+    return known <= from || (from >= this.#windowAt && known <= this.#windowAt + this.#windowBytes);
+  }
+
+  /** Behind all that the file holds: what its last sector has moves to the memory's start, nothing else is kept. */
+  #append(source: ChunkReader, first: number, from: number, to: number, end: number): number {
+    const { bytes } = this.#memoryOf(end - first);
+    const known = Math.max(first, Math.min(from, this.#dataEnd));
+    if (known > first) bytes.copyWithin(0, first - this.#windowAt, known - this.#windowAt);
+    bytes.fill(0, known - first, from - first);
+    source.copy(bytes, from - first, to - first);
+    bytes.fill(0, to - first, end - first);
+    this.#windowAt = first;
+    this.#windowBytes = end - first;
+    return first;
   }
 
   #put(source: ChunkReader, from: number, to: number, head: Uint8Array, tail: Uint8Array): number {
     const first = from - head.length;
     const byteLength = to + tail.length - first;
-    const memory = this.#memory ??= this.#pool.take(WINDOW_BYTES_FIRST);
-    memory.grow(byteLength);
-    memory.bytes.set(head, 0);
-    source.copy(memory.bytes, from - first, to - first);
-    memory.bytes.set(tail, to - first);
+    const { bytes } = this.#memoryOf(byteLength);
+    bytes.set(head, 0);
+    source.copy(bytes, from - first, to - first);
+    bytes.set(tail, to - first);
     this.#windowAt = first;
     this.#windowBytes = byteLength;
     return first;
   }
 
+  #memoryOf(byteLength: number): AlignedMemory {
+    const memory = this.#memory ??= this.#pool.take(WINDOW_BYTES_FIRST);
+    memory.grow(byteLength);
+    return memory;
+  }
+
   /** The file's own bytes from `from` to `to`, less than a sector of them. */
-  #present(from: number, to: number): Uint8Array | Promise<Uint8Array> {
+  async #present(from: number, to: number): Promise<Uint8Array> {
     const bytes = new Uint8Array(to - from);
     const known = Math.min(to, this.#dataEnd);
     if (known <= from) return bytes;
-    const at = from - this.#windowAt;
-    if (at < 0 || known - this.#windowAt > this.#windowBytes) {
-      return this.#calls.read(bytes.subarray(0, known - from), from).then(() => bytes);
+    if (this.#inMemory(from, to)) {
+      bytes.set(this.#memory!.bytes.subarray(from - this.#windowAt, known - this.#windowAt));
+    } else {
+      await this.#calls.read(bytes.subarray(0, known - from), from);
     }
-    bytes.set(this.#memory!.bytes.subarray(at, known - this.#windowAt));
     return bytes;
   }
 
