@@ -71,11 +71,20 @@ async function isReady(id: number): Promise<boolean> {
   return response?.ok === true;
 }
 
+/** A node that was just started may lack the newest when all are stopped: it gets that, but never other records. */
 async function nothingIsLostAndReplicasAgree(): Promise<void> {
   assert.equal(await readAll(), Array.from({ length: sent }, (_, i) => i));
-  await nodes.stop();
-  const { differences, groups } = await compareReplicas(nodes.ids.map((id) => nodes.dataFolder(id)));
-  assert.equal([differences, groups], [[], 4]);
+  const deadlineMs = performance.now() + PATIENCE_MS_MAX;
+  for (;;) {
+    await nodes.stop();
+    const { differences, groups } = await compareReplicas(nodes.ids.map((id) => nodes.dataFolder(id)));
+    assert.is(groups, 4);
+    const isBehind = differences.length > 0 &&
+      differences.every((difference) => difference.endsWith("has more records"));
+    if (!isBehind || performance.now() > deadlineMs) return assert.equal(differences, []);
+    await Promise.all(nodes.ids.map((id) => nodes.restart(id)));
+    await delay(QUIET_MS);
+  }
 }
 
 for (
