@@ -7,79 +7,70 @@ import { temporaryFolder } from "../processes/temporary-folder.ts";
 import { spawnProgram } from "../processes/self.ts";
 import { freePorts } from "../processes/ports.ts";
 import { lengthPrefix } from "./frame-lengths.ts";
+import type { Send } from "./pace.ts";
 
-export class BarePipeline {
-  readonly #folder: string;
-  readonly #children: ChildProcess[] = [];
-  readonly #frame: Uint8Array;
-  readonly #prefix: Uint8Array;
-  /** Of frames not yet acknowledged, in their order. */
-  #waiting: (() => void)[] = [];
-  #acknowledged = 0;
-  #socket: net.Socket | undefined;
-
-  private constructor(frameBytes: number) {
-    this.#folder = temporaryFolder("raftline-limit-");
-    this.#frame = new Uint8Array(frameBytes).fill(7);
-    this.#prefix = lengthPrefix(frameBytes);
-  }
-
-  static async start(frameBytes: number): Promise<BarePipeline> {
-    const pipeline = new BarePipeline(frameBytes);
-    try {
-      await pipeline.#start();
-      return pipeline;
-    } catch (error) {
-      await pipeline.stop();
-      throw error;
-    }
-  }
-
-  /** `done` is called when the frame is on a majority's disks. */
-  send(done: () => void): void {
-    const socket = this.#socket!;
-    this.#waiting.push(done);
-    socket.cork();
-    socket.write(this.#prefix);
-    socket.write(this.#frame);
-    socket.uncork();
-  }
-
-  async stop(): Promise<void> {
-    this.#socket?.destroy();
-    for (const child of this.#children) child.stdin?.end();
-    await Promise.all(
-      this.#children.map((child) =>
-        new Promise((gone) => child.exitCode === null ? child.once("exit", gone) : gone(0))
-      ),
-    );
-    fs.rmSync(this.#folder, { recursive: true, force: true });
-  }
-
-  async #start(): Promise<void> {
+/**
+ * `send` sends one frame of that size, and calls back when it is on a majority's disks. Everything is stopped and removed
+ * when `measure` ends, or a process or connection of the pipeline does.
+ */
+export async function withBarePipeline<T>(frameBytes: number, measure: (send: Send) => Promise<T>): Promise<T> {
+  const folder = temporaryFolder("raftline-limit-");
+  const children: ChildProcess[] = [];
+  let socket: net.Socket | undefined;
+  let fail: (error: Error) => void = () => {};
+  const failure = new Promise<never>((_, reject) => fail = reject);
+  failure.catch(() => {});
+  const run = async () => {
     const ports = await freePorts(3);
-    for (const position of [1, 2]) await this.#startNode(`follower-${position}`, [ports[position]!]);
-    await this.#startNode("leader", ports);
-    this.#socket = net.connect({ port: ports[0]!, host: "127.0.0.1", noDelay: true });
-    await once(this.#socket, "connect");
-    this.#socket.on("data", (bytes: Uint8Array) => this.#onAcknowledged(bytes.length));
+    for (const position of [1, 2]) {
+      children.push(await startNode([`${folder}/follower-${position}`, `${ports[position]}`], fail));
+    }
+    children.push(await startNode([`${folder}/leader`, ...ports.map(String)], fail));
+    socket = net.connect({ port: ports[0]!, host: "127.0.0.1", noDelay: true });
+    socket.on("error", fail);
+    await once(socket, "connect");
+    return await measure(sender(socket, frameBytes));
+  };
+  try {
+    return await Promise.race([run(), failure]);
+  } finally {
+    socket?.destroy();
+    for (const child of children) child.stdin?.end();
+    await Promise.all(
+      children.map((child) => hasEnded(child) ? undefined : once(child, "exit")),
+    );
+    fs.rmSync(folder, { recursive: true, force: true });
   }
+}
 
-  async #startNode(name: string, ports: readonly number[]): Promise<void> {
-    const args = [`${this.#folder}/${name}`, ...ports.map(String)];
-    const child = spawnProgram("bench/limit-node", args, { stdio: ["pipe", "pipe", "inherit"] });
-    this.#children.push(child);
-    await new Promise<void>((resolve, reject) => {
-      child.once("error", reject);
-      child.once("exit", (code) => reject(new Error(`a process of the bare pipeline ended with code ${code}`)));
-      child.stdout!.once("data", () => resolve());
-    });
-  }
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
+}
 
-  #onAcknowledged(frames: number): void {
-    for (let i = 0; i < frames; i++) this.#waiting[this.#acknowledged++]!();
-    if (this.#acknowledged * 2 < this.#waiting.length) return;
-    this.#waiting = this.#waiting.slice(this.#acknowledged);
-    this.#acknowledged = 0;
-  }
+function startNode(args: readonly string[], fail: (error: Error) => void): Promise<ChildProcess> {
+  const child = spawnProgram("bench/limit-node", args, { stdio: ["pipe", "pipe", "inherit"] });
+  child.once("error", fail);
+  child.once("exit", (code) => fail(new Error(`a process of the bare pipeline ended with code ${code}`)));
+  return new Promise((resolve) => child.stdout!.once("data", () => resolve(child)));
+}
+
+/** Answers are counted: each byte acknowledges one more frame, in order. */
+function sender(socket: net.Socket, frameBytes: number): Send {
+  const frame = new Uint8Array(frameBytes).fill(7);
+  const prefix = lengthPrefix(frameBytes);
+  let waiting: (() => void)[] = [];
+  let acknowledged = 0;
+  socket.on("data", (bytes: Uint8Array) => {
+    for (let i = 0; i < bytes.length; i++) waiting[acknowledged++]!();
+    if (acknowledged * 2 < waiting.length) return;
+    waiting = waiting.slice(acknowledged);
+    acknowledged = 0;
+  });
+  return (done) => {
+    waiting.push(done);
+    socket.cork();
+    socket.write(prefix);
+    socket.write(frame);
+    socket.uncork();
+  };
 }

@@ -3,7 +3,7 @@
  * for the machine's own speed changes within a run. Measured as a broker is that has run for a while; what one that has just
  * started does is told beside it.
  */
-import { BarePipeline } from "./bare-pipeline.ts";
+import { withBarePipeline } from "./bare-pipeline.ts";
 import { acknowledgements, type Send } from "./pace.ts";
 import { median, round, type Samples } from "./statistics.ts";
 import { withNodes } from "./with-nodes.ts";
@@ -35,15 +35,13 @@ export interface LatencyResult {
   readonly freshAckMsP99: number;
 }
 
-export async function runLatency({ rate, seconds, recordBytes, onProgress }: LatencyOptions): Promise<LatencyResult> {
-  const pipeline = await BarePipeline.start(recordBytes);
-  try {
-    return await withNodes(async ({ client }) => {
+export function runLatency({ rate, seconds, recordBytes, onProgress }: LatencyOptions): Promise<LatencyResult> {
+  return withBarePipeline(recordBytes, (bare) =>
+    withNodes(async ({ client }) => {
       await client.admin.createTopic("bench", { partitions: 16, replicas: 3 });
       const producer = client.producer();
       const value = new Uint8Array(recordBytes).fill(120);
       const send: Send = (done) => producer.enqueue("bench", { value }, (error) => error ? undefined : done());
-      const bare: Send = (done) => pipeline.send(done);
       onProgress("three nodes that have just started");
       const fresh = await acknowledgements(send, rate, FRESH_SECONDS);
       onProgress(`warming up: ${WARM_UP_RATE} records/s for ${WARM_UP_SECONDS} s each`);
@@ -73,8 +71,5 @@ export async function runLatency({ rate, seconds, recordBytes, onProgress }: Lat
         freshAckMsP50: round(fresh.percentile(50)),
         freshAckMsP99: round(fresh.percentile(99)),
       };
-    });
-  } finally {
-    await pipeline.stop();
-  }
+    }));
 }

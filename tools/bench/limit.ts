@@ -1,6 +1,6 @@
 /** `bench limit`: the machine's own bound, by the bare pipeline of limit-node.ts. */
 import { setTimeout as delay } from "node:timers/promises";
-import { BarePipeline } from "./bare-pipeline.ts";
+import { withBarePipeline } from "./bare-pipeline.ts";
 import { round, Samples } from "./statistics.ts";
 
 export interface LimitOptions {
@@ -21,15 +21,13 @@ export interface LimitResult {
 const WARM_UP_MS = 2_000;
 
 /** Frames of one size, as fast as they go. */
-export async function runLimit(options: LimitOptions): Promise<LimitResult> {
-  const { frameBytes, recordBytes, seconds, framesInFlight } = options;
-  const pipeline = await BarePipeline.start(frameBytes);
-  try {
+export function runLimit({ frameBytes, recordBytes, seconds, framesInFlight }: LimitOptions): Promise<LimitResult> {
+  return withBarePipeline(frameBytes, async (send) => {
     const samples = new Samples();
     let measuring = false;
     const keepSending = () => {
       const sentMs = performance.now();
-      pipeline.send(() => {
+      send(() => {
         if (measuring) samples.add(performance.now() - sentMs);
         keepSending();
       });
@@ -48,7 +46,5 @@ export async function runLimit(options: LimitOptions): Promise<LimitResult> {
       ackMsP50: round(samples.percentile(50)),
       ackMsP99: round(samples.percentile(99)),
     };
-  } finally {
-    await pipeline.stop();
-  }
+  });
 }

@@ -68,7 +68,6 @@ function startNode(folder: string, node: number, ports: readonly number[], clust
     "default.replication.factor=3",
     "min.insync.replicas=2",
     "offsets.topic.replication.factor=3",
-    "offsets.topic.num.partitions=1",
     "group.initial.rebalance.delay.ms=0",
   ];
   const file = `${home}/server.properties`;

@@ -2,7 +2,7 @@
 import process from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
 import { cpuSeconds } from "../../processes/usage.ts";
-import { pace } from "../pace.ts";
+import { acknowledgements, pace } from "../pace.ts";
 import { Samples } from "../statistics.ts";
 import type { PeerPublisher, PeerSystem } from "./peer.ts";
 
@@ -71,7 +71,6 @@ export async function latencyFor(
 ): Promise<Samples> {
   await system.prepare(1);
   const publisher = await system.publisher({ recordBytes, purpose: "latency" });
-  const samples = new Samples();
   let waiting = 0;
   const warming = pace(LATENCY_WARM_UP_RATE, () => {
     if (waiting >= LATENCY_WARM_UP_WAITING_MAX) return;
@@ -82,12 +81,7 @@ export async function latencyFor(
   clearInterval(warming);
   const settledBy = performance.now() + STUCK_MS;
   while (waiting > 0 && performance.now() < settledBy) await delay(50);
-  const pacer = pace(rate, () => {
-    const sentMs = performance.now();
-    publisher.send(0, () => samples.add(performance.now() - sentMs));
-  });
-  await delay(seconds * 1000);
-  clearInterval(pacer);
+  const samples = await acknowledgements((done) => publisher.send(0, done), rate, seconds);
   await publisher.close();
   return samples;
 }
