@@ -53,7 +53,10 @@ export class Compaction {
     this.#stopped = true;
   }
 
-  /** Whether it was done: not on a full disk, nor of what cannot be read. @throws {DiskError} */
+  /**
+   * Whether there may be more to do at once: not when it was stopped or the disk is full. What cannot be read stays, as
+   * `unfit`. @throws {DiskError}
+   */
   async run(replaced: readonly WalFile[]): Promise<boolean> {
     const { runtime, limits, files, barrier } = this.#options;
     const ranges = replaced.map((file) => this.#liveRanges(file));
@@ -70,7 +73,8 @@ export class Compaction {
     } catch (error) {
       await target.close();
       await runtime.disk.remove(target.path);
-      if (!(error instanceof GivenUp) && !(error instanceof DiskError && error.code === "DISK_FULL")) throw error;
+      if (error instanceof Unreadable) return true;
+      if (!(error instanceof Stopped) && !(error instanceof DiskError && error.code === "DISK_FULL")) throw error;
       return false;
     }
   }
@@ -90,7 +94,7 @@ export class Compaction {
     const { runtime, handles, limits } = this.#options;
     await handles.with(file, async (handle) => {
       const summary = await readSealedSummary(handle, file);
-      if (!summary) throw this.#unfit(file, "its index is damaged");
+      if (!summary) throw new LogError("CORRUPT", "its index is damaged", { file: file.name });
       const kept = summary.deltas.flatMap(({ delta }) => recordsOf(delta, this.#isSuperseded(delta, file)));
       for (const records of blocksOf(kept, limits.blockBytesMax)) await target.add(records);
       if (ranges.size === 0) return;
@@ -110,9 +114,9 @@ export class Compaction {
       await flush();
       this.#checkAll(file, ranges, target);
     }).catch((error) => {
-      if (error instanceof DamagedGroupError) this.#options.onDamage(error.group, error.error);
-      if (error instanceof LogError || error instanceof DamagedGroupError) throw this.#unfit(file, error.message);
-      throw error;
+      if (!(error instanceof LogError || error instanceof DamagedGroupError)) throw error;
+      this.#unreadable(file, error);
+      throw new Unreadable(error.message);
     });
     runtime.log.write("debug", "a WAL file was compacted", { file: file.name, liveBytes: file.liveBytes });
   }
@@ -135,20 +139,25 @@ export class Compaction {
 
   #debtMs = 0;
 
-  /** Leaves the disk to others in between. @throws {GivenUp} */
+  /** Leaves the disk to others in between. @throws {Stopped} */
   async #pace(bytes: number): Promise<void> {
     this.#debtMs += bytes * 1000 / this.#options.limits.compactBytesPerSecond;
     if (this.#debtMs >= PACE_MS_MIN) {
       await sleep(this.#options.runtime, this.#debtMs);
       this.#debtMs = 0;
     }
-    if (this.#stopped) throw new GivenUp("the log is being closed");
+    if (this.#stopped) throw new Stopped("the log is being closed");
   }
 
-  #unfit(file: WalFile, why: string): GivenUp {
+  #unreadable(file: WalFile, error: LogError | DamagedGroupError): void {
+    if (error instanceof DamagedGroupError) {
+      // Dropped or trimmed meanwhile: what could not be read is not needed any more.
+      if (!this.#options.groups.get(error.group)?.hasEntriesIn(file)) return;
+      this.#options.onDamage(error.group, error.error);
+    }
     file.unfit = true;
+    const why = error.message;
     this.#options.runtime.log.write("error", "a WAL file is damaged and stays as it is", { file: file.name, why });
-    return new GivenUp(why);
   }
 
   /** From the rename on who looks for the old files waits until the new one is known. */
@@ -181,8 +190,9 @@ export class Compaction {
   }
 }
 
-/** It is not done, and that does no harm. */
-class GivenUp extends Error {}
+/** What is under way is not done, and that does no harm: the log is being closed, or a file cannot be read whole. */
+class Stopped extends Error {}
+class Unreadable extends Error {}
 
 /** Entries by group, until there are enough for a block. */
 class Gathered {

@@ -265,6 +265,10 @@ export class GroupState implements GroupLog {
     if (lastIndex > this.lastIndex) this.addDamage({ first: this.lastIndex + 1, last: lastIndex });
   }
 
+  hasEntriesIn(file: WalFile): boolean {
+    return this.extents.some((extent) => extent.file === file);
+  }
+
   /** The extent that holds `index`; undefined if that entry is lost. */
   extentOf(index: number): Extent | undefined {
     let low = 0;

@@ -64,8 +64,7 @@ export class Reclaimer {
       }
       const files = filesToCompact(this.#files.files, this.#limits);
       if (files.length === 0) return;
-      const done = await this.#compaction.run(files);
-      if (!done && !files.some(({ unfit }) => unfit)) return;
+      if (!await this.#compaction.run(files)) return;
     }
   }
 

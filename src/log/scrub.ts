@@ -12,7 +12,6 @@ import { FileIndex } from "./file-index.ts";
 import type { FileSet } from "./file-set.ts";
 import { encodeFileHeader } from "./file-header.ts";
 import { encodeFooter } from "./footer.ts";
-import type { GroupState } from "./group-state.ts";
 import type { GroupTable } from "./group-table.ts";
 import type { LogLimits } from "./limits.ts";
 import { FileMovedError, type ReadHandles } from "./read-handles.ts";
@@ -114,7 +113,7 @@ export class Scrub {
     runtime.log.write("error", "a WAL file is damaged", { file: file.name, position, bytes, group });
     const states = group === undefined ? [...groups.values()] : [groups.get(group)];
     for (const state of states) {
-      if (!state || !hasEntriesIn(state, file)) continue;
+      if (!state?.hasEntriesIn(file)) continue;
       const message = `entries of group ${state.group} are damaged, from byte ${position} of ${file.name} on`;
       onDamage(state.group, new LogError("CORRUPT", message, { file: file.name, position }));
     }
@@ -140,14 +139,11 @@ export class Scrub {
       if (odd.header) await handle.write([header], 0);
       if (odd.footer) await handle.write([footer], file.end);
       await handle.sync();
+      file.unfit = false;
     } finally {
       await handle.close();
     }
   }
-}
-
-function hasEntriesIn({ extents }: GroupState, file: WalFile): boolean {
-  return extents.some((extent) => extent.file === file);
 }
 
 async function isSame(handle: DiskFile, wanted: Uint8Array, position: number): Promise<boolean> {

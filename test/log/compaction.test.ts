@@ -1,6 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { filesToCompact, isWorthClosing } from "../../src/log/compaction-plan.ts";
+import { examineLog } from "../../src/log/examine.ts";
 import { DEFAULT_LOG_LIMITS } from "../../src/log/limits.ts";
 import type { Log } from "../../src/log/types.ts";
 import { WalFile } from "../../src/log/wal-file.ts";
@@ -36,6 +37,18 @@ async function settle(machine: Machine, log: Log): Promise<void> {
 
 async function allOf(log: Log): Promise<string[]> {
   return await Promise.all(GROUPS.map((group) => contentOf(log, group)));
+}
+
+/** The last one of the group's in the file: only there is it noticed. */
+async function damageEntryOf(machine: Machine, path: string, group: number): Promise<void> {
+  const bytes = machine.disk.bytes(path);
+  for (let position = bytes.length - 1; position > 0; position -= 100) {
+    machine.disk.flipBit(path, position, 1);
+    const { findings } = await examineLog(machine.start().disk, FOLDER);
+    if (findings.some((each) => each.group === group && each.what.includes("entry"))) return;
+    machine.disk.flipBit(path, position, 1);
+  }
+  throw new Error(`no entry of group ${group} in ${path}`);
 }
 
 /** A machine whose log was compacted, and what is in it. */
@@ -168,6 +181,32 @@ test("a damaged sparse file stays as it is", async () => {
     await settle(machine, again);
     assert.ok(filesOf(machine).includes(path!));
     assert.ok(machine.messages.includes("a WAL file is damaged and stays as it is"));
+    await again.close();
+  })());
+  assert.is(machine.fatalReason, undefined);
+});
+
+test("what is dropped while the file with its damage is compacted is not told again, and the file goes", async () => {
+  const machine = new Machine(9);
+  const told: number[] = [];
+  await machine.run((async () => {
+    const log = await machine.open({ ...SLOW, compactFreesBytesMin: Infinity, compactFilesMin: Infinity });
+    await interleaved(log);
+    await settle(machine, log);
+    await log.close();
+    const [path] = filesOf(machine);
+    await damageEntryOf(machine, path!, 2);
+    const again = await machine.open(SLOW, (group) => void told.push(group));
+    for (const group of [3, 4]) again.trim(group, LAST, LAST - 1);
+    await durable(again);
+    await new Promise<void>((resolve) => machine.scheduler.after(20, resolve));
+    assert.ok(filesOf(machine).some((path) => path.endsWith(".tmp")), "it is under way");
+    await again.drop(2, 2);
+    told.length = 0;
+    for (let round = 0; round < 10; round++) await settle(machine, again);
+    assert.equal(told, []);
+    assert.equal((await examineLog(machine.start().disk, FOLDER)).findings, [], "no damage is left");
+    assert.is(await contentOf(again, 1), Array.from({ length: LAST }, (_, at) => `${at + 1}:1`).join(" "));
     await again.close();
   })());
   assert.is(machine.fatalReason, undefined);

@@ -1,6 +1,6 @@
 /** A machine with a simulated disk and simulated time, on which the log runs in tests. */
 import type { LogSink, Runtime } from "../../src/runtime/runtime.ts";
-import { openLog } from "../../src/log/log.ts";
+import { type LogOptions, openLog } from "../../src/log/log.ts";
 import type { LogLimits } from "../../src/log/limits.ts";
 import { type Log, LogError } from "../../src/log/types.ts";
 import { SimulatedDisk } from "../../tools/simulator/disk.ts";
@@ -73,8 +73,8 @@ export class Machine {
     };
   }
 
-  open(limits: Partial<LogLimits> = SMALL): Promise<Log> {
-    return openLog(this.start(), FOLDER, { limits });
+  open(limits: Partial<LogLimits> = SMALL, onDamage: LogOptions["onDamage"] = () => {}): Promise<Log> {
+    return openLog(this.start(), FOLDER, { limits, onDamage });
   }
 
   /** Runs simulated time until `work` is done; undefined if it never will be (the machine crashed). */

@@ -21,7 +21,7 @@ const PARTITIONS = 16;
 const GROUPS = 1_000;
 const CHUNK_RECORDS = 100;
 const CHUNKS_IN_FLIGHT = 32;
-const ROUNDS = 5;
+const ROUNDS = 8;
 const TURN_MS = 3_000;
 const WARM_UP_MS = 4_000;
 /**
@@ -176,7 +176,10 @@ interface Turn {
 
 async function inTurns(rounds: number, a: () => Promise<Published>, b: () => Promise<Published>): Promise<Turn[]> {
   const turns: Turn[] = [];
-  for (let round = 0; round < rounds; round++) turns.push({ a: await a(), b: await b() });
+  for (let round = 0; round < rounds; round++) {
+    // Neither is always the one that finds the disk as the other left it.
+    turns.push(round % 2 === 0 ? { a: await a(), b: await b() } : { b: await b(), a: await a() });
+  }
   return turns;
 }
 

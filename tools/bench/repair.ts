@@ -5,7 +5,7 @@
 import fs from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Client } from "../../src/client/client.ts";
-import { examineLog } from "../../src/log/examine.ts";
+import { type Examination, examineLog } from "../../src/log/examine.ts";
 import { createNodeRuntime } from "../../src/runtime/node-runtime.ts";
 import type { NodeProcesses } from "../processes/node-processes.ts";
 import { fill } from "./fill.ts";
@@ -16,8 +16,9 @@ const PARTITIONS = 16;
 const VICTIM = 1;
 const POLL_MS = 100;
 const REPAIR_MS_MAX = 120_000;
-/** What was dropped is given back, and what was given anew is sealed. */
-const SETTLE_MS = 5_000;
+/** What was dropped is given back, at the speed of compaction, and what was given anew is sealed. */
+const CLEAN_MS_MAX = 60_000;
+const CLEAN_POLL_MS = 500;
 
 export interface RepairOptions {
   readonly flips: number;
@@ -32,7 +33,9 @@ export interface RepairResult {
   readonly lost: number;
   readonly replicasRepaired: number;
   readonly repairMs: number;
-  /** Places that are still damaged at the end. */
+  /** Until no damaged place was on its disk any more, from its start. */
+  readonly cleanMs: number;
+  /** Places that are still damaged at the end, `CLEAN_MS_MAX` later if there were any. */
   readonly left: number;
 }
 
@@ -44,8 +47,7 @@ export function runRepair({ flips, records, onProgress }: RepairOptions): Promis
     const folder = `${processes.dataFolder(VICTIM)}/log`;
     onProgress(`flipping ${flips} bytes`);
     const places = flipBytes(folder, flips);
-    const { disk } = createNodeRuntime({ logLevel: "error" });
-    const { findings } = await examineLog(disk, folder);
+    const { findings } = await examine(folder);
     const found = places.filter(({ file, position }) =>
       findings.some((each) =>
         each.file === file && position >= each.position && position < each.position + each.bytes
@@ -58,11 +60,11 @@ export function runRepair({ flips, records, onProgress }: RepairOptions): Promis
     const replicasRepaired = await repaired(processes);
     const repairMs = Math.round(performance.now() - startedMs);
     const again = await readAll(client);
-    await delay(SETTLE_MS);
+    onProgress("waiting until no damaged place is left");
+    await clean(folder);
+    const cleanMs = Math.round(performance.now() - startedMs);
     await processes.kill(VICTIM);
-    const left = (await examineLog(disk, folder)).findings.filter(({ code }) =>
-      code !== "TORN"
-    ).length;
+    const left = await damagedPlaces(folder);
     return {
       flips,
       found,
@@ -70,6 +72,7 @@ export function runRepair({ flips, records, onProgress }: RepairOptions): Promis
       lost: 2 * records - read - again.read,
       replicasRepaired,
       repairMs,
+      cleanMs,
       left,
     };
   });
@@ -111,6 +114,24 @@ async function readAll(client: Client): Promise<{ served: number; read: number }
     if (value.length !== RECORD_BYTES || value.some((byte) => byte !== 120)) served += 1;
   }
   return { served, read };
+}
+
+function examine(folder: string): Promise<Examination> {
+  return examineLog(createNodeRuntime({ logLevel: "error" }).disk, folder);
+}
+
+async function damagedPlaces(folder: string): Promise<number> {
+  return (await examine(folder)).findings.filter(({ code }) => code !== "TORN").length;
+}
+
+/** While the node works: a file may go while it is looked at, and what is being written may look damaged for a moment. */
+async function clean(folder: string): Promise<void> {
+  const deadlineMs = performance.now() + CLEAN_MS_MAX;
+  while (performance.now() < deadlineMs) {
+    const left = await damagedPlaces(folder).catch(() => undefined);
+    if (left === 0) return;
+    await delay(CLEAN_POLL_MS);
+  }
 }
 
 /** How many replicas began anew, when all of them take part again. */
