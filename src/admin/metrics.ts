@@ -1,6 +1,7 @@
 /** What Prometheus scrapes. Sums by topic, not by partition: the number of series must not follow the partitions. */
 import { Gauge, Registry } from "prom-client";
 import type { RaftlineNode } from "../node/node.ts";
+import type { MemoryUse } from "../runtime/runtime.ts";
 
 export function createMetrics(node: RaftlineNode): Registry {
   const registry = new Registry();
@@ -40,7 +41,26 @@ export function createMetrics(node: RaftlineNode): Registry {
   gauge("tail_cache_bytes", "Bytes of entries kept in memory.", () => node.host.tailBytes);
   byTopic(node, registry);
   byGroup(node, registry);
+  memory(node, registry);
   return registry;
+}
+
+/** By the names that dashboards for Node.js know. */
+function memory(node: RaftlineNode, registry: Registry): void {
+  const gauge = (name: string, help: string, kind: keyof MemoryUse) => {
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(node.runtime.memory()[kind]);
+      },
+    });
+  };
+  gauge("process_resident_memory_bytes", "Memory of this process.", "resident");
+  gauge("nodejs_heap_size_total_bytes", "Heap that is reserved.", "heapReserved");
+  gauge("nodejs_heap_size_used_bytes", "Heap in use, garbage included.", "heapUsed");
+  gauge("nodejs_external_memory_bytes", "Outside of the heap: slabs, frames, batches.", "external");
 }
 
 /** Each partition counts at its leader: the sum over all nodes is the group's. */

@@ -37,6 +37,10 @@ export function createNodeRuntime(options: { readonly logLevel?: LogLevel } = {}
     disk: createNodeDisk(),
     network: createNodeNetwork(),
     log,
+    memory() {
+      const { rss, heapTotal, heapUsed, external } = process.memoryUsage();
+      return { resident: rss, heapReserved: heapTotal, heapUsed, external };
+    },
     fatal(reason, cause): never {
       log.write("error", `fatal: ${reason}`, { cause: cause instanceof Error ? cause.stack : cause });
       process.exit(FATAL_EXIT_CODE);

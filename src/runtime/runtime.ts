@@ -14,11 +14,24 @@ export interface Runtime {
   readonly network: Network;
   /** Where a running node says what happened. Never records, keys or secrets. */
   readonly log: LogSink;
+  /** What this process takes just now, for those who watch it. A simulated node takes none of its own: zeros. */
+  memory(): MemoryUse;
   /**
    * Ends the process: a broken invariant or a disk that cannot be trusted any more (a failed fsync is never
    * retried). Does not return. In the simulator it crashes the simulated node.
    */
   fatal(reason: string, cause?: unknown): never;
+}
+
+/** All in bytes. */
+export interface MemoryUse {
+  /** What the operating system has given this process and it has not given back. */
+  readonly resident: number;
+  readonly heapReserved: number;
+  /** Garbage that is not collected yet is included. */
+  readonly heapUsed: number;
+  /** Outside of the heap: slabs, frames, batches. */
+  readonly external: number;
 }
 
 export interface Clock {

@@ -86,7 +86,14 @@ admin("the cluster and its nodes", async () => {
 
 admin("metrics for Prometheus, and an OpenAPI document that has every route", async () => {
   const metrics = await (await fetch(`${url}/metrics`)).text();
-  for (const name of ["raftline_ready 1", "raftline_partitions ", "raftline_log_pending_bytes "]) {
+  for (
+    const name of [
+      "raftline_ready 1",
+      "raftline_partitions ",
+      "raftline_log_pending_bytes ",
+      "process_resident_memory_bytes ",
+    ]
+  ) {
     assert.ok(metrics.includes(name), name);
   }
   const { body } = await call("/v1/openapi.json");

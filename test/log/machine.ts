@@ -64,6 +64,7 @@ export class Machine {
         connect: () => Promise.reject(new Error("no network")),
       },
       log,
+      memory: () => ({ resident: 0, heapReserved: 0, heapUsed: 0, external: 0 }),
       fatal: (reason, cause) => {
         this.fatalReason = `${reason}: ${cause}`;
         this.disk.kill();

@@ -66,6 +66,7 @@ export class FakeWorld {
       log: {
         write: (level, message, fields) => this.log.push(`${host} ${level} ${message} ${JSON.stringify(fields)}`),
       },
+      memory: () => ({ resident: 0, heapReserved: 0, heapUsed: 0, external: 0 }),
       fatal: (reason, cause) => {
         throw new Error(`fatal on ${host}: ${reason}`, { cause });
       },

@@ -96,6 +96,7 @@ export class SimulatedProcess {
       disk,
       network: network.of(machine),
       log,
+      memory: () => ({ resident: 0, heapReserved: 0, heapUsed: 0, external: 0 }),
       fatal: (reason, cause) => {
         this.kill();
         onFatal(reason, cause);
