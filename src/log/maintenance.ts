@@ -15,6 +15,7 @@ export class Maintenance {
   readonly #lane = new PQueue({ concurrency: 1 });
   readonly #reclaiming = new PQueue({ concurrency: 1 });
   #waiting = false;
+  #closed = false;
 
   constructor(runtime: Runtime, files: FileSet, groups: GroupTable, reclaimer: Reclaimer) {
     this.#runtime = runtime;
@@ -36,11 +37,12 @@ export class Maintenance {
   }
 
   add(work: () => Promise<void>): void {
-    this.#run(this.#lane, work);
+    if (!this.#closed) this.#run(this.#lane, work);
   }
 
-  /** Ends after what is under way. */
+  /** Ends after what is under way. What the writer still writes sets off nothing more. */
   async close(): Promise<void> {
+    this.#closed = true;
     this.#lane.clear();
     await this.#lane.onIdle();
     this.#reclaimer.stop();

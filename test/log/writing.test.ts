@@ -141,4 +141,23 @@ test("entries that lie side by side in one buffer go out as one chunk, small one
   })());
 });
 
+test("closing writes what waits, through many files, and sets off nothing that goes on after it", async () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const machine = new Machine(seed);
+    const reported: number[] = [];
+    await machine.run((async () => {
+      const log = await machine.open();
+      for (let index = 1; index <= 100 + seed; index++) {
+        log.write([writeOf(1, { entries: entriesOf(1, index, index, 1, 2_000) })], () => reported.push(index));
+      }
+      await log.close();
+      const { operations } = machine.disk;
+      await new Promise<void>((resolve) => machine.scheduler.after(1_000, resolve));
+      assert.is(machine.disk.operations, operations, `seed ${seed}`);
+    })());
+    assert.is(machine.fatalReason, undefined, `seed ${seed}`);
+    assert.is(reported.length, 100 + seed);
+  }
+});
+
 test.run();
