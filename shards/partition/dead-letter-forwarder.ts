@@ -11,9 +11,10 @@ import type { GroupResult } from "./groups/apply-group-command.ts";
 import type { DeadLetter } from "./groups/dead-letters.ts";
 import type { QueueState } from "./groups/queue-state.ts";
 import { buildLetter } from "./dead-letter.ts";
-import { PRODUCER_WINDOW_BATCHES } from "./producer-table.ts";
 import type { QueueSource } from "./queue-window.ts";
 
+/** Of one record each. The target recognises them all when they are sent again. */
+const LETTERS_IN_FLIGHT = 12;
 const BACK_OFF_MS_FIRST = 20;
 const BACK_OFF_MS_MAX = 5_000;
 const FAILURES_TOLD = 8;
@@ -87,7 +88,7 @@ export class DeadLetterForwarder {
     });
   }
 
-  /** One window of them; "" when all of it is there. */
+  /** So many of them as may be in flight; "" when all of it is there. */
   async #work(): Promise<string> {
     const { state, submit, office, group } = this.#options;
     const { dead } = state;
@@ -97,7 +98,7 @@ export class DeadLetterForwarder {
     }
     const { producerId, firstSequence } = dead;
     const letters: DeadLetter[] = [];
-    for (let i = 0; i < PRODUCER_WINDOW_BATCHES; i++) {
+    for (let i = 0; i < LETTERS_IN_FLIGHT; i++) {
       const letter = dead.at(firstSequence + i);
       if (letter !== undefined) letters.push(letter);
     }

@@ -1,30 +1,31 @@
 /**
  * What a partition knows of its idempotent producers: the last sequences of each and where they went. A batch that is
  * sent again is recognised and stored once (KIP-98; its window of five batches would have a lone partition wait for its
- * answers).
+ * answers). Batches that follow each other in sequence and in offset are one run: a producer that is alone has one.
  */
 import { Decoder, Encoder } from "cbor-x";
 import type { Entry } from "../../src/records/entry.ts";
+import { PRODUCER_WINDOW_BATCHES } from "../../src/wire/limits.ts";
 
-/** Batches a producer may have in flight to one partition. */
-export const PRODUCER_WINDOW_BATCHES = 12;
+/** A run ends there: its sequences must not come round. */
+const RUN_RECORDS_MAX = 2 ** 30;
 
 /** Producers remembered per partition; the one silent for longest is forgotten first. */
 export const PRODUCERS_MAX = 10_000;
 
 const SEQUENCES = 2 ** 32;
 
-interface StoredBatch {
+interface Run {
   readonly baseSequence: number;
-  readonly recordCount: number;
+  recordCount: number;
   readonly baseOffset: number;
 }
 
 interface Producer {
   epoch: number;
   nextSequence: number;
-  /** The newest last, at most the window. */
-  batches: StoredBatch[];
+  /** The newest last, at most as many as batches in the window. */
+  runs: Run[];
 }
 
 export type SequenceCheck =
@@ -53,10 +54,10 @@ export class ProducerTable {
       return baseSequence === 0 ? NEXT : { kind: "refused", code: "OUT_OF_ORDER_SEQUENCE" };
     }
     if (baseSequence === producer.nextSequence) return NEXT;
-    for (const batch of producer.batches) {
-      if (batch.baseSequence === baseSequence && batch.recordCount === recordCount) {
-        return { kind: "duplicate", baseOffset: batch.baseOffset };
-      }
+    for (let i = producer.runs.length - 1; i >= 0; i--) {
+      const run = producer.runs[i]!;
+      const from = (baseSequence - run.baseSequence + SEQUENCES) % SEQUENCES;
+      if (from + recordCount <= run.recordCount) return { kind: "duplicate", baseOffset: run.baseOffset + from };
     }
     return { kind: "refused", code: "OUT_OF_ORDER_SEQUENCE" };
   }
@@ -67,22 +68,27 @@ export class ProducerTable {
     let producer = this.#producers.get(producerId);
     if (producer) this.#producers.delete(producerId);
     if (!producer || producer.epoch !== producerEpoch) {
-      producer = { epoch: producerEpoch, nextSequence: 0, batches: [] };
+      producer = { epoch: producerEpoch, nextSequence: 0, runs: [] };
+    }
+    const newest = producer.runs.at(-1);
+    if (newest !== undefined && baseSequence === producer.nextSequence && continues(newest, recordCount, baseOffset)) {
+      newest.recordCount += recordCount;
+    } else {
+      producer.runs.push({ baseSequence, recordCount, baseOffset });
+      if (producer.runs.length > PRODUCER_WINDOW_BATCHES) producer.runs.shift();
     }
     producer.nextSequence = (baseSequence + recordCount) % SEQUENCES;
-    producer.batches.push({ baseSequence, recordCount, baseOffset });
-    if (producer.batches.length > PRODUCER_WINDOW_BATCHES) producer.batches.shift();
     this.#producers.set(producerId, producer);
     if (this.#producers.size > PRODUCERS_MAX) this.#forgetOldest();
   }
 
   encode(): Uint8Array {
     return encoder.encode(
-      [...this.#producers].map(([id, { epoch, nextSequence, batches }]) => [
+      [...this.#producers].map(([id, { epoch, nextSequence, runs }]) => [
         id,
         epoch,
         nextSequence,
-        batches.map((batch) => [batch.baseSequence, batch.recordCount, batch.baseOffset]),
+        runs.map((run) => [run.baseSequence, run.recordCount, run.baseOffset]),
       ]),
     );
   }
@@ -91,11 +97,11 @@ export class ProducerTable {
   load(bytes: Uint8Array): void {
     this.#producers.clear();
     const rows = decoder.decode(bytes) as [number, number, number, [number, number, number][]][];
-    for (const [id, epoch, nextSequence, batches] of rows) {
+    for (const [id, epoch, nextSequence, runs] of rows) {
       this.#producers.set(id, {
         epoch,
         nextSequence,
-        batches: batches.map(([baseSequence, recordCount, baseOffset]) => ({ baseSequence, recordCount, baseOffset })),
+        runs: runs.map(([baseSequence, recordCount, baseOffset]) => ({ baseSequence, recordCount, baseOffset })),
       });
     }
   }
@@ -104,4 +110,8 @@ export class ProducerTable {
     const [oldest] = this.#producers.keys();
     if (oldest !== undefined) this.#producers.delete(oldest);
   }
+}
+
+function continues(run: Run, recordCount: number, baseOffset: number): boolean {
+  return baseOffset === run.baseOffset + run.recordCount && run.recordCount + recordCount <= RUN_RECORDS_MAX;
 }

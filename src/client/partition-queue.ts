@@ -6,12 +6,11 @@
 import type { Bytes, Headers } from "../records/batch-writer.ts";
 import { type BatchTiming, sameTiming, UNTIMED } from "../records/timing.ts";
 import { RaftlineError } from "../wire/errors.ts";
+import { PRODUCER_WINDOW_BATCHES } from "../wire/limits.ts";
 import type { BufferPool } from "./buffer-pool.ts";
 import { type Completion, type Identity, PendingBatch, type RecordCallback } from "./pending-batch.ts";
 import type { Route } from "./topic-view.ts";
 
-/** The broker recognises this many of a producer's latest batches. */
-const IN_FLIGHT_BATCHES_MAX = 12;
 const SEQUENCES = 2 ** 32;
 const BACK_OFF_MS_FIRST = 10;
 const BACK_OFF_MS_MAX = 250;
@@ -95,7 +94,7 @@ export class PartitionQueue {
     if (this.#identityLost || this.#gap !== undefined) return false;
     // Counted from the oldest, whatever of the later ones is answered: it must still be in the broker's window.
     const oldest = this.#inFlight[0];
-    return oldest === undefined || next.order - oldest.order < IN_FLIGHT_BATCHES_MAX;
+    return oldest === undefined || next.order - oldest.order < PRODUCER_WINDOW_BATCHES;
   }
 
   /** Whether its batches may be sent under this identity; not under one whose sequences it has lost. */

@@ -1,6 +1,7 @@
 /** A few brokers in a FakeWorld, just right enough to be talked to: one log per shard, shared by all nodes. */
 import { Entry } from "../../src/records/entry.ts";
 import { readBatch } from "../../src/records/batch-reader.ts";
+import { PRODUCER_WINDOW_BATCHES } from "../../src/wire/limits.ts";
 import type { FetchRequest, OffsetsAt, ProducePart, Request } from "../../src/wire/protocol.ts";
 import type { ProduceResult, TopicMetadata } from "../../src/wire/responses.ts";
 import { FetchService } from "../../shards/partition/fetch.ts";
@@ -230,7 +231,10 @@ function store(shard: FakeShard, entry: Entry): { code: string; baseOffset: numb
   if (entry.baseSequence !== producer.nextSequence) return { code: "OUT_OF_ORDER_SEQUENCE", baseOffset: 0 };
   const baseOffset = shard.append(entry);
   producer.nextSequence = (entry.baseSequence + entry.recordCount) % 2 ** 32;
-  producer.batches = [...producer.batches.slice(-11), { baseSequence: entry.baseSequence, baseOffset }];
+  producer.batches = [...producer.batches.slice(1 - PRODUCER_WINDOW_BATCHES), {
+    baseSequence: entry.baseSequence,
+    baseOffset,
+  }];
   shard.producers.set(entry.producerId, producer);
   return { code: "", baseOffset };
 }

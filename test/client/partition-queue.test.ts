@@ -5,6 +5,7 @@ import { PartitionQueue } from "../../src/client/partition-queue.ts";
 import type { PendingBatch } from "../../src/client/pending-batch.ts";
 import { Route } from "../../src/client/topic-view.ts";
 import { RaftlineError } from "../../src/wire/errors.ts";
+import { PRODUCER_WINDOW_BATCHES } from "../../src/wire/limits.ts";
 
 const FIRST = { producerId: 1, epoch: 0 };
 const SECOND = { producerId: 2, epoch: 0 };
@@ -70,12 +71,12 @@ queues("sends nothing new until all in flight is answered, then what failed, in 
 
 queues("counts the broker's window from the oldest batch without an answer", () => {
   const f = new Fixture();
-  const batches = f.send(..."abcdefghijkl");
+  const batches = f.send(...Array.from({ length: PRODUCER_WINDOW_BATCHES }, (_, i) => `${i}`));
   for (const [i, batch] of batches.entries()) if (i > 0) f.queue.stored(batch, i);
   f.add("m");
   assert.equal(f.takeAll(), []);
   f.queue.stored(batches[0]!, 0);
-  assert.equal(f.takeAll(), ["12@1"]);
+  assert.equal(f.takeAll(), [`${PRODUCER_WINDOW_BATCHES}@1`]);
 });
 
 queues("gives the sequences of what is certainly not stored to what follows", () => {
