@@ -6,14 +6,15 @@ import type { ChildProcess } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Client } from "../../src/client/client.ts";
 import { AlignedMemory } from "../../src/runtime/aligned-memory.ts";
 import type { NodeProcesses } from "../processes/node-processes.ts";
 import { spawnProgram } from "../processes/self.ts";
 import { rssBytes } from "../processes/usage.ts";
 import { UsageError } from "../cli/errors.ts";
 import { fill } from "./fill.ts";
-import { median, round, Samples } from "./statistics.ts";
+import { inTurns, type Turn } from "./in-turns.ts";
+import { type Published, publishFor } from "./publish-load.ts";
+import { median, round } from "./statistics.ts";
 import { type BenchCluster, withNodes } from "./with-nodes.ts";
 
 const RECORD_BYTES = 1_000;
@@ -85,15 +86,15 @@ async function measure({ empty, full, backlogBytes, onProgress }: Clusters): Pro
     nodeRssBytesMax = Math.max(nodeRssBytesMax, ...pids.map((pid) => rssBytes(pid) ?? 0));
   }, 250);
   onProgress("publishing in turns, with the backlog and without");
-  for (const { client } of [empty, full]) await publishFor(client, WARM_UP_MS);
-  const turns = await inTurns(ROUNDS, () => publishFor(empty.client), () => publishFor(full.client));
+  for (const cluster of [empty, full]) await publishLive(cluster, WARM_UP_MS);
+  const turns = await inTurns(ROUNDS, () => publishLive(empty), () => publishLive(full));
   onProgress("publishing in turns, the backlog being drained");
   await whileDraining(full.processes, 0, () => delay(WARM_UP_MS));
   const draining = await inTurns(
     ROUNDS,
-    () => publishFor(empty.client),
+    () => publishLive(empty),
     async () => {
-      const { result, bytesPerSecond } = await whileDraining(full.processes, 0, () => publishFor(full.client));
+      const { result, bytesPerSecond } = await whileDraining(full.processes, 0, () => publishLive(full));
       return { ...result, bytesPerSecond };
     },
   );
@@ -112,7 +113,7 @@ async function measure({ empty, full, backlogBytes, onProgress }: Clusters): Pro
   const restartReadyMs = await restart(full.processes);
   const rateOf = (turn: Published) => turn.recordsPerSecond;
   const p99Of = (turn: Published) => turn.samples.percentile(99);
-  const ratio = (of: (turn: Published) => number, all: readonly Turn[]) =>
+  const ratio = (of: (turn: Published) => number, all: readonly Turn<Published, Published>[]) =>
     round(median(all.map(({ a, b }) => of(b) / of(a))));
   return {
     backlogBytes,
@@ -122,7 +123,7 @@ async function measure({ empty, full, backlogBytes, onProgress }: Clusters): Pro
     ackMsP99Ratio: ratio(p99Of, turns),
     publishRatioWhileDraining: ratio(rateOf, draining),
     drainBytesPerSecond: Math.round(median(drains.map((one) => one.drained))),
-    drainBytesPerSecondWhilePublishing: Math.round(median(draining.map(({ b }) => b.bytesPerSecond ?? 0))),
+    drainBytesPerSecondWhilePublishing: Math.round(median(draining.map(({ b }) => b.bytesPerSecond))),
     rawReadBytesPerSecond: Math.round(median(drains.map(({ raw }) => raw))),
     drainRatioToRawRead: round(median(drains.map(({ drained, raw }) => drained / raw))),
     nodeRssBytesMax,
@@ -141,46 +142,15 @@ function refuseIfTooSmall(bytes: number): void {
   );
 }
 
-interface Published {
-  readonly recordsPerSecond: number;
-  readonly samples: Samples;
-  readonly bytesPerSecond?: number;
-}
+const LOAD = {
+  topic: "live",
+  recordBytes: RECORD_BYTES,
+  chunkRecords: CHUNK_RECORDS,
+  chunksInFlight: CHUNKS_IN_FLIGHT,
+};
 
-async function publishFor(client: Client, ms = TURN_MS): Promise<Published> {
-  const producer = client.producer();
-  const value = new Uint8Array(RECORD_BYTES).fill(121);
-  const chunk = Array.from({ length: CHUNK_RECORDS }, () => ({ value }));
-  const samples = new Samples();
-  const startedMs = performance.now();
-  let acknowledged = 0;
-  const worker = async () => {
-    for (let nowMs = startedMs; nowMs < startedMs + ms;) {
-      await producer.sendAll("live", chunk);
-      const doneMs = performance.now();
-      samples.add(doneMs - nowMs);
-      acknowledged += CHUNK_RECORDS;
-      nowMs = doneMs;
-    }
-  };
-  await Promise.all(Array.from({ length: CHUNKS_IN_FLIGHT }, worker));
-  const recordsPerSecond = acknowledged / ((performance.now() - startedMs) / 1000);
-  await producer.close();
-  return { recordsPerSecond, samples };
-}
-
-interface Turn {
-  readonly a: Published;
-  readonly b: Published;
-}
-
-async function inTurns(rounds: number, a: () => Promise<Published>, b: () => Promise<Published>): Promise<Turn[]> {
-  const turns: Turn[] = [];
-  for (let round = 0; round < rounds; round++) {
-    // Neither is always the one that finds the disk as the other left it.
-    turns.push(round % 2 === 0 ? { a: await a(), b: await b() } : { b: await b(), a: await a() });
-  }
-  return turns;
+function publishLive({ client }: BenchCluster, ms = TURN_MS): Promise<Published> {
+  return publishFor(client, LOAD, ms);
 }
 
 /** A consumer process reads from this offset of each partition on meanwhile; how fast, once it has begun. */

@@ -11,6 +11,7 @@ import { runLatency } from "./latency.ts";
 import { runLimit } from "./limit.ts";
 import { type PeersResult, runPeers } from "./peers/run.ts";
 import { writeReport } from "./peers/report.ts";
+import { runPartitions } from "./partitions.ts";
 import { runPublish } from "./publish.ts";
 import { runQueue } from "./queue.ts";
 import { runRepair } from "./repair.ts";
@@ -54,6 +55,7 @@ const PEERS_RECORDS_MAX = 100_000;
 const BENCHES: Readonly<Record<string, (flags: BenchFlags) => Promise<object>>> = {
   limit: (flags) => runLimit({ ...flags, framesInFlight: 64 }),
   publish: (flags) => runPublish({ ...flags, onProgress }),
+  partitions: (flags) => runPartitions({ ...flags, seconds: flags.seconds * 3, onProgress }),
   latency: (flags) => runLatency({ ...flags, rate: flags.rate ?? 200, onProgress }),
   backlog: (flags) => runBacklog({ ...flags, onProgress }),
   drain: (flags) => runDrain({ ...flags, onProgress }),
@@ -73,7 +75,7 @@ const cli = cac("bench");
 cli.command("<name>", `one of ${Object.keys(BENCHES).join(", ")}`)
   .option("--frame-bytes <n>", "limit: bytes of a frame", { default: 65_536 })
   .option("--record-bytes <n>", "Bytes of a record's value", { default: 100 })
-  .option("--partitions <n>", "publish: partitions of the topic", { default: 16 })
+  .option("--partitions <n>", "publish, partitions: of the topic", { default: 16 })
   .option("--seconds <n>", "How long each is measured", { default: 10 })
   .option("--rate <n>", "latency (200), failover (2000): records a second")
   .option("--records <n>", "drain: records of the backlog", { default: 8_000_000 })

@@ -1,23 +1,29 @@
 /**
  * `bench publish`: how fast one client process publishes to three node processes, beside the bare pipeline; and how long an
- * acknowledgement takes at half of that.
+ * acknowledgement takes at half of that, in turns with the bare pipeline at as many bytes a second.
  */
+import process from "node:process";
 import type { Client } from "../../src/client/client.ts";
 import type { NodeProcesses } from "../processes/node-processes.ts";
 import { cpuSeconds, rssBytes } from "../processes/usage.ts";
+import { withBarePipeline } from "./bare-pipeline.ts";
+import { inTurns } from "./in-turns.ts";
 import { runLimit } from "./limit.ts";
-import { pace } from "./pace.ts";
-import { setTimeout as delay } from "node:timers/promises";
-import { round, Samples } from "./statistics.ts";
+import { acknowledgements, type Send } from "./pace.ts";
+import { type Published, publishFor, type PublishLoad } from "./publish-load.ts";
+import { median, round, type Samples } from "./statistics.ts";
 import { withNodes } from "./with-nodes.ts";
 
+const TOPIC = "bench";
 const CHUNK_RECORDS = 1_000;
 const CHUNKS_IN_FLIGHT = 64;
 /** At half of the maximum: what a caller hands over at a time. */
 const PACED_CHUNK_RECORDS = 100;
 const WARM_UP_MS = 2_000;
 /** The runtime compiles for so long what half load goes through: until then it takes processor time from it. */
-const HALF_LOAD_WARM_UP_MS = 20_000;
+const HALF_LOAD_WARM_UP_SECONDS = 20;
+const BARE_WARM_UP_SECONDS = 3;
+const TURNS = 5;
 const FRAME_BYTES_AT_LEAST = 4_096;
 
 export interface PublishOptions {
@@ -34,9 +40,11 @@ export interface PublishResult {
   readonly bytesPerSecond: number;
   readonly ackMsP50: number;
   readonly ackMsP99: number;
-  /** At half of `recordsPerSecond`. */
+  /** At half of `recordsPerSecond`; the medians of the turns. */
   readonly halfLoadAckMsP50: number;
   readonly halfLoadAckMsP99: number;
+  readonly halfLoadLimitAckMsP50: number;
+  readonly halfLoadLimitAckMsP99: number;
   readonly ratioToLimit: number;
   readonly limitRecordsPerSecond: number;
   readonly limitFrameBytes: number;
@@ -49,11 +57,11 @@ export async function runPublish(options: PublishOptions): Promise<PublishResult
   const { partitions, recordBytes, seconds, onProgress } = options;
   onProgress("starting three nodes");
   const measured = await withNodes(async ({ processes, client }) => {
-    await client.admin.createTopic("bench", { partitions, replicas: 3 });
+    await client.admin.createTopic(TOPIC, { partitions, replicas: 3 });
     onProgress("publishing");
-    const full = await publishFor(client, processes, recordBytes, seconds);
-    onProgress("publishing at half of that");
-    return { ...full, half: await publishAt(client, full.recordsPerSecond / 2, recordBytes, seconds) };
+    const full = await atFullLoad(client, processes, recordBytes, seconds);
+    onProgress("publishing at half of that, in turns with the bare pipeline");
+    return { ...full, half: await atHalfLoad(client, full.recordsPerSecond / 2, recordBytes, seconds) };
   });
   onProgress("the bare pipeline");
   const frameBytes = Math.max(FRAME_BYTES_AT_LEAST, Math.round(measured.batchBytes));
@@ -65,8 +73,7 @@ export async function runPublish(options: PublishOptions): Promise<PublishResult
     bytesPerSecond: Math.round(measured.recordsPerSecond * recordBytes),
     ackMsP50: round(measured.samples.percentile(50)),
     ackMsP99: round(measured.samples.percentile(99)),
-    halfLoadAckMsP50: round(measured.half.percentile(50)),
-    halfLoadAckMsP99: round(measured.half.percentile(99)),
+    ...measured.half,
     ratioToLimit: round(measured.recordsPerSecond / limit.recordsPerSecond),
     limitRecordsPerSecond: limit.recordsPerSecond,
     limitFrameBytes: frameBytes,
@@ -76,75 +83,66 @@ export async function runPublish(options: PublishOptions): Promise<PublishResult
   };
 }
 
-interface Measured {
-  readonly recordsPerSecond: number;
-  readonly samples: Samples;
-  readonly batchBytes: number;
+interface Measured extends Published {
   readonly nodeRssBytesMax: number;
   readonly clientCpuPercent: number;
   readonly nodesCpuPercent: number;
 }
 
-async function publishFor(
+async function atFullLoad(
   client: Client,
   processes: NodeProcesses,
   recordBytes: number,
   seconds: number,
 ): Promise<Measured> {
-  const producer = client.producer();
-  const value = new Uint8Array(recordBytes).fill(120);
-  const chunk = Array.from({ length: CHUNK_RECORDS }, () => ({ value }));
-  const samples = new Samples();
-  const startedMs = performance.now();
-  const measureFromMs = startedMs + WARM_UP_MS;
-  const endMs = measureFromMs + seconds * 1000;
-  let acknowledged = 0;
   const pids = processes.ids.map((id) => processes.pidOf(id)!);
-  let rssMax = 0;
+  let nodeRssBytesMax = 0;
   const watching = setInterval(() => {
-    rssMax = Math.max(rssMax, ...pids.map((pid) => rssBytes(pid) ?? 0));
+    nodeRssBytesMax = Math.max(nodeRssBytesMax, ...pids.map((pid) => rssBytes(pid) ?? 0));
   }, 500);
-  const worker = async () => {
-    while (performance.now() < endMs) {
-      const sentMs = performance.now();
-      await producer.sendAll("bench", chunk);
-      const nowMs = performance.now();
-      if (sentMs >= measureFromMs && nowMs <= endMs) samples.add(nowMs - sentMs);
-      if (nowMs >= measureFromMs && nowMs <= endMs) acknowledged += CHUNK_RECORDS;
-    }
-  };
   const usage = usageAfter(pids, WARM_UP_MS);
-  await Promise.all(Array.from({ length: CHUNKS_IN_FLIGHT }, worker));
-  clearInterval(watching);
-  const used = (await usage)();
-  const { batches, bytes } = producer.statistics;
-  await producer.close();
-  return {
-    recordsPerSecond: acknowledged / seconds,
-    samples,
-    batchBytes: batches === 0 ? 0 : bytes / batches,
-    nodeRssBytesMax: rssMax,
-    ...used,
+  const load: PublishLoad = {
+    topic: TOPIC,
+    recordBytes,
+    chunkRecords: CHUNK_RECORDS,
+    chunksInFlight: CHUNKS_IN_FLIGHT,
   };
+  const published = await publishFor(client, load, seconds * 1000, WARM_UP_MS);
+  clearInterval(watching);
+  return { ...published, nodeRssBytesMax, ...(await usage)() };
 }
 
+type HalfLoad = Pick<PublishResult, `halfLoad${string}` & keyof PublishResult>;
+
 /** From handing a chunk over until all of it is acknowledged. */
-async function publishAt(client: Client, rate: number, recordBytes: number, seconds: number): Promise<Samples> {
+async function atHalfLoad(client: Client, rate: number, recordBytes: number, seconds: number): Promise<HalfLoad> {
   const producer = client.producer();
   const value = new Uint8Array(recordBytes).fill(120);
   const chunk = Array.from({ length: PACED_CHUNK_RECORDS }, () => ({ value }));
-  const samples = new Samples();
-  const measureFromMs = performance.now() + HALF_LOAD_WARM_UP_MS;
-  const pacer = pace(rate / PACED_CHUNK_RECORDS, () => {
-    const sentMs = performance.now();
-    void producer.sendAll("bench", chunk).then(() => {
-      if (sentMs >= measureFromMs) samples.add(performance.now() - sentMs);
-    });
+  const send: Send = (done) => void producer.sendAll(TOPIC, chunk).then(done);
+  const chunkRate = rate / PACED_CHUNK_RECORDS;
+  await acknowledgements(send, chunkRate, HALF_LOAD_WARM_UP_SECONDS);
+  const { batches, bytes } = producer.statistics;
+  const frameBytes = Math.max(FRAME_BYTES_AT_LEAST, Math.round(bytes / batches));
+  const frameRate = rate * recordBytes / frameBytes;
+  const turns = await withBarePipeline(frameBytes, async (bare) => {
+    await acknowledgements(bare, frameRate, BARE_WARM_UP_SECONDS);
+    return await inTurns(
+      TURNS,
+      () => acknowledgements(send, chunkRate, seconds / TURNS),
+      () => acknowledgements(bare, frameRate, seconds / TURNS),
+    );
   });
-  await delay(HALF_LOAD_WARM_UP_MS + seconds * 1000);
-  clearInterval(pacer);
   await producer.close();
-  return samples;
+  const percentile = (of: Samples[], percent: number) => round(median(of.map((one) => one.percentile(percent))));
+  const ours = turns.map(({ a }) => a);
+  const limit = turns.map(({ b }) => b);
+  return {
+    halfLoadAckMsP50: percentile(ours, 50),
+    halfLoadAckMsP99: percentile(ours, 99),
+    halfLoadLimitAckMsP50: percentile(limit, 50),
+    halfLoadLimitAckMsP99: percentile(limit, 99),
+  };
 }
 
 /** CPU from `delayMs` on until the returned function is called, in percent of one core. */
