@@ -9,6 +9,7 @@ import type { ProduceResult } from "../wire/responses.ts";
 import type { Cluster } from "./cluster.ts";
 import type { PartitionQueue } from "./partition-queue.ts";
 import type { Identity, PendingBatch } from "./pending-batch.ts";
+import { SilenceWatch } from "./silence-watch.ts";
 
 /** Requests in flight to one node: up to the first number always, up to the second when they are worth it. */
 const REQUESTS_EAGER = 2;
@@ -16,8 +17,6 @@ const REQUESTS_MAX = 5;
 const REQUEST_BYTES_WORTH = 256 * 1024;
 const REQUEST_BYTES_MAX = 4 * 1024 * 1024;
 const IN_FLIGHT_BYTES_MAX = 16 * 1024 * 1024;
-/** A node that has not answered for this long: the others are asked whether it still leads. */
-const SILENT_MS = 500;
 const EXPIRE_SWEEP_MS = 200;
 const TIMEOUT_MS_MIN = 100;
 /** A node that gives up at the timeout gets this long to say so. */
@@ -73,6 +72,7 @@ export class Dispatcher {
   /** Queues that hold batches not in flight; the one sent from last is at the end. */
   readonly #ready = new Set<PartitionQueue>();
   readonly #loads = new Map<number, NodeLoad>();
+  readonly #silence: SilenceWatch;
   readonly #stopWatching: () => void;
   #identity: Identity | undefined;
   #askingIdentity = false;
@@ -85,6 +85,7 @@ export class Dispatcher {
   constructor(cluster: Cluster, settings: DispatcherSettings) {
     this.#cluster = cluster;
     this.#settings = settings;
+    this.#silence = new SilenceWatch(cluster);
     this.#stopWatching = cluster.onChange(() => this.#schedule());
   }
 
@@ -104,6 +105,7 @@ export class Dispatcher {
   close(): void {
     this.#closed = true;
     this.#stopWatching();
+    this.#silence.close();
     this.#sweep?.cancel();
     this.#retry?.cancel();
   }
@@ -122,7 +124,7 @@ export class Dispatcher {
     if (identity === undefined) return void this.#askIdentity();
     const nowMs = this.#nowMs();
     const byNode = new Map<number, PartitionQueue[]>();
-    for (const queue of [...this.#ready]) {
+    for (const queue of this.#ready) {
       if (queue.empty) this.#ready.delete(queue);
       else if (!queue.sendable(nowMs)) this.#wakeAt(queue.retryAtMs, nowMs);
       else if (!queue.accepts(identity)) void this.#askIdentity();
@@ -169,11 +171,12 @@ export class Dispatcher {
     this.batchesSent += sent.length;
     this.bytesSent += bytes;
     const nowMs = this.#nowMs();
-    const oldestMs = Math.min(...sent.map(({ batch }) => batch.createdMs));
+    let oldestMs = Infinity;
+    for (const { batch } of sent) oldestMs = Math.min(oldestMs, batch.createdMs);
     const leftMs = oldestMs + this.#settings.deliveryTimeoutMs - nowMs;
     const timeoutMs = Math.ceil(Math.max(TIMEOUT_MS_MIN, Math.min(this.#cluster.settings.requestTimeoutMs, leftMs)));
     const parts = sent.map(({ queue, batch }) => ({ shard: queue.route.shard, bytes: batch.bytes }));
-    const watch = this.#watchSilence(nodeId, sent);
+    const unanswered = this.#silence.sent(nodeId, nowMs, () => sent.map(({ queue }) => queue.route));
     let results: readonly ProduceResult[];
     try {
       const request = { type: "produce", timeoutMs, parts } as const;
@@ -185,7 +188,7 @@ export class Dispatcher {
       if (!(error instanceof RaftlineError)) throw error;
       results = sent.map(() => ({ code: error.code, baseOffset: 0, leaderHint: 0 }));
     }
-    watch.cancel();
+    this.#silence.answered(unanswered);
     load.requests--;
     load.bytes -= bytes;
     sent.forEach(({ queue, batch }, i) => this.#settle(nodeId, queue, batch, results[i]!));
@@ -194,7 +197,11 @@ export class Dispatcher {
 
   #settle(nodeId: number, queue: PartitionQueue, batch: PendingBatch, result: ProduceResult): void {
     const { code, baseOffset, leaderHint } = result;
-    if (code === "") return queue.stored(batch, baseOffset);
+    if (code === "") {
+      queue.stored(batch, baseOffset);
+      if (queue.empty) this.#ready.delete(queue);
+      return;
+    }
     const { route } = queue;
     const retriable = WRONG_LEADER.has(code) ? true : undefined;
     const message = `${route.topic}/${route.partition} on node ${nodeId}: ${code}`;
@@ -202,24 +209,6 @@ export class Dispatcher {
     const options = retriable === undefined ? {} : { retriable };
     queue.failed(batch, new RaftlineError(code, message, options), NOT_STORED.has(code));
     if (!queue.empty) this.add(queue);
-  }
-
-  #watchSilence(nodeId: number, sent: readonly SentBatch[]): Timer {
-    let cancelled = false;
-    let timer: Timer;
-    const arm = () => {
-      timer = this.#cluster.runtime.timers.after(SILENT_MS, async () => {
-        await this.#cluster.checkSilent(nodeId, sent.map(({ queue }) => queue.route));
-        if (!cancelled && !this.#closed) arm();
-      });
-    };
-    arm();
-    return {
-      cancel: () => {
-        cancelled = true;
-        timer.cancel();
-      },
-    };
   }
 
   /** One producer id serves all partitions, until one of them loses its sequences. */

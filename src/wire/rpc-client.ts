@@ -1,10 +1,11 @@
 /** The client's side of one connection to a node: hello, then pipelined requests matched by correlation ids. */
 import type { Address, Connection } from "../runtime/network.ts";
 import { NetworkError } from "../runtime/network.ts";
-import type { Runtime, Timer } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import { RaftlineError, WireError } from "./errors.ts";
 import { FrameReader } from "./frames.ts";
 import { RESPONSE_LIMITS } from "./limits.ts";
+import { PendingRequests } from "./pending-requests.ts";
 import { type Credentials, encodeRequest, PROTOCOL_VERSION, type Request } from "./protocol.ts";
 import { correlationIdOf, decodeResponse, failureOf, type HelloResponse, type Responses } from "./responses.ts";
 
@@ -15,13 +16,6 @@ export interface RpcClientOptions {
   readonly connectTimeoutMs: number;
   /** For long answers, exactly so long; if left out, fresh memory. */
   readonly memory?: (byteLength: number) => Uint8Array;
-}
-
-interface Pending {
-  readonly type: Request["type"];
-  readonly resolve: (response: never) => void;
-  readonly reject: (error: RaftlineError) => void;
-  readonly timer: Timer;
 }
 
 /**
@@ -37,10 +31,9 @@ export class RpcClient {
   /** Called once, when the connection has ended, whoever ended it. */
   onClose: (error: RaftlineError) => void = () => {};
 
-  readonly #runtime: Runtime;
   readonly #connection: Connection;
   readonly #reader: FrameReader;
-  readonly #pending = new Map<number, Pending>();
+  readonly #pending: PendingRequests;
   #correlationId = 0;
   #ended: RaftlineError | undefined;
   #hello: HelloResponse | undefined;
@@ -54,8 +47,8 @@ export class RpcClient {
     memory: RpcClientOptions["memory"],
   ) {
     this.address = address;
-    this.#runtime = runtime;
     this.#connection = connection;
+    this.#pending = new PendingRequests(runtime, `${address.host}:${address.port}`);
     this.#reader = new FrameReader(RESPONSE_LIMITS, (head, body) => this.#onFrame(head, body), memory);
     connection.onRoom = () => this.#reader.room();
     connection.onData = (chunk) => this.#onData(chunk);
@@ -111,14 +104,7 @@ export class RpcClient {
     // After what the caller does at once, not a turn of the loop later: a turn costs a lone record its wake-up.
     if (this.#out.length === 0) Promise.resolve().then(() => this.#flush());
     for (const chunk of frame) this.#out.push(chunk);
-    return new Promise((resolve, reject) => {
-      const timer = this.#runtime.timers.after(timeoutMs, () => {
-        this.#pending.delete(id);
-        const { host, port } = this.address;
-        reject(new RaftlineError("TIMED_OUT", `${host}:${port} did not answer ${request.type} within ${timeoutMs} ms`));
-      });
-      this.#pending.set(id, { type: request.type, resolve, reject, timer });
-    });
+    return new Promise((resolve, reject) => this.#pending.add(id, { type: request.type, timeoutMs, resolve, reject }));
   }
 
   /** Ends the connection; open requests reject with `CLOSED`. */
@@ -168,10 +154,8 @@ export class RpcClient {
       this.#connection.close();
       return;
     }
-    const pending = this.#pending.get(id);
+    const pending = this.#pending.take(id);
     if (pending === undefined) return;
-    this.#pending.delete(id);
-    pending.timer.cancel();
     try {
       pending.resolve(decodeResponse(pending.type, head, body) as never);
     } catch (error) {
@@ -186,12 +170,7 @@ export class RpcClient {
     this.#ended = error;
     this.#reader.close();
     this.#out = [];
-    const pending = [...this.#pending.values()];
-    this.#pending.clear();
-    for (const { timer, reject } of pending) {
-      timer.cancel();
-      reject(error);
-    }
+    this.#pending.rejectAll(error);
     this.onClose(error);
   }
 }
