@@ -232,6 +232,18 @@ export class Host implements ReplicaHost {
     });
   }
 
+  /** A replica's message to a peer: in the frame that is sent when the turn's work is done. */
+  send(replica: Replica, message: Message<Entry>): void {
+    if (message.type !== "snapshot") return this.#options.sink.queue(replica.group, message, undefined);
+    if (!this.#groups.get(replica.group)?.trimAtCheckpoint) return void this.#sendStart(replica, message);
+    const checkpoint = this.#options.log.group(replica.group)?.checkpoint;
+    // A newer checkpoint may have taken its place: the core has been told, and offers that one next.
+    if (checkpoint?.index !== message.snapshot.index) return replica.raft.snapshotFailed(message.to, this.nowMs());
+    const { index, nextOffset, state } = checkpoint;
+    this.#options.sink.queue(replica.group, message, { index, nextOffset, state });
+    replica.raft.snapshotSent(message.to, this.nowMs());
+  }
+
   /** A message from a peer. */
   deliver(group: GroupId, message: Message<Entry>, state: IncomingState | undefined): void {
     const hosted = this.#groups.get(group);
@@ -372,22 +384,29 @@ export class Host implements ReplicaHost {
     this.#followedBytes = 0;
     const writes: GroupWrite[] = [];
     const writers: Replica[] = [];
-    for (const hosted of dirty) {
-      const { replica } = hosted;
+    for (const { replica } of dirty) {
       replica.dirty = false;
-      for (const write of replica.takeWrites((message) => this.#send(replica, message))) {
-        writes.push(write);
-        writers.push(replica);
-      }
-      this.#checkpointIfDue(hosted, writes);
-      this.#watchLeader(hosted);
-      if (this.#unvouched.size > 0) this.#watchVouched(replica);
-      this.#deadlines.update(replica);
-      this.#tail.keep(replica);
+      replica.takeWrites(writes);
+      while (writers.length < writes.length) writers.push(replica);
     }
-    // The followers first: their way to durability is the longer one.
+    // The followers first: their way to durability is the longer one. And both before all that nobody waits for elsewhere.
     this.#options.sink.flush();
     if (writes.length > 0) this.#write(writes, () => this.#durable(writers));
+    for (const hosted of dirty) this.#goOn(hosted);
+  }
+
+  /** After a turn's messages and writes: what is committed is applied, and the replica looked after. */
+  #goOn(hosted: Hosted): void {
+    const { replica } = hosted;
+    // What another one applied may have ended it.
+    if (this.#groups.get(replica.group) !== hosted) return;
+    replica.apply();
+    this.#checkpointIfDue(hosted);
+    this.#watchLeader(hosted);
+    if (this.#unvouched.size > 0) this.#watchVouched(replica);
+    this.#deadlines.update(replica);
+    this.#tail.keep(replica);
+    if (!replica.closed && replica.raft.hasReady()) this.wake(replica);
   }
 
   /** What a checkpoint stands for is trimmed behind it: a crash between the two must leave one or the other. */
@@ -405,22 +424,11 @@ export class Host implements ReplicaHost {
 
   #durable(writers: readonly Replica[]): void {
     if (this.#closed) return;
-    for (const replica of writers) replica.durable((message) => this.#send(replica, message));
+    for (const replica of writers) replica.durable();
     // Acknowledgements at once, not at the end of the next turn: the disk has batched already.
     this.#options.sink.flush();
     // There need be no next turn: a leader may have applied it before.
     for (const replica of writers) this.#tail.keep(replica);
-  }
-
-  #send(replica: Replica, message: Message<Entry>): void {
-    if (message.type !== "snapshot") return this.#options.sink.queue(replica.group, message, undefined);
-    if (!this.#groups.get(replica.group)?.trimAtCheckpoint) return void this.#sendStart(replica, message);
-    const checkpoint = this.#options.log.group(replica.group)?.checkpoint;
-    // A newer checkpoint may have taken its place: the core has been told, and offers that one next.
-    if (checkpoint?.index !== message.snapshot.index) return replica.raft.snapshotFailed(message.to, this.nowMs());
-    const { index, nextOffset, state } = checkpoint;
-    this.#options.sink.queue(replica.group, message, { index, nextOffset, state });
-    replica.raft.snapshotSent(message.to, this.nowMs());
   }
 
   /** A snapshot at the log's start: the state to it is made when it is asked for. */
@@ -436,11 +444,10 @@ export class Host implements ReplicaHost {
     this.wake(replica);
   }
 
-  #checkpointIfDue(hosted: Hosted, writes: GroupWrite[]): void {
-    const { replica } = hosted;
+  #checkpointIfDue({ replica }: Hosted): void {
     const { checkpointBytes, checkpointEntries } = this.#options.limits;
     if (replica.appliedBytes < checkpointBytes && replica.appliedEntries < checkpointEntries) return;
-    writes.push(replica.checkpoint());
+    this.#write([replica.checkpoint()], () => {});
   }
 
   /** Its followers hear its node, and would wait for it for ever. */
@@ -449,7 +456,8 @@ export class Host implements ReplicaHost {
     if (replica.raft.role !== "leader") return;
     replica.raft.doubt(this.nowMs());
     // What was not handed to the log was not acknowledged either; nothing of it is written any more.
-    replica.takeWrites((message) => this.#send(replica, message));
+    replica.takeWrites([]);
+    replica.apply();
     this.#watchLeader(hosted);
     this.#options.sink.flush();
   }

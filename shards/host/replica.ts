@@ -24,6 +24,8 @@ export interface ReplicaHost {
   heardMs(peer: NodeId): number;
   readonly electionTimeoutMs: number;
   readonly leases: Pick<RaftOptions<Entry>, "clockDriftMax" | "mayHavePromised">;
+  /** A message to a peer, on its way before the turn ends. */
+  send(replica: Replica, message: Message<Entry>): void;
   /** Something is to be done for this replica in the next turn. */
   wake(replica: Replica): void;
   /** It was told something: if that leaves anything to do, it is done in the next turn. */
@@ -200,31 +202,33 @@ export class Replica implements Timed {
   }
 
   /**
-   * Takes what the core has ready. Messages go to `send` as soon as they may; what is to be made durable comes back,
-   * and `durable()` must be called once for each write when it is.
+   * Takes what the core has ready. Messages go to the host as soon as they may; what is to be made durable is added to
+   * `writes`, and `durable()` must be called once for each when it is. Then {@link apply} is due.
    */
-  takeWrites(send: (message: Message<Entry>) => void): GroupWrite[] {
-    const writes: GroupWrite[] = [];
+  takeWrites(writes: GroupWrite[]): void {
     while (this.raft.hasReady() && !this.#closed) {
       const ready = this.raft.takeReady();
-      for (const message of ready.messages) send(message);
+      for (const message of ready.messages) this.#host.send(this, message);
       if (ready.mustPersist) writes.push(this.#toWrite(ready));
       this.#finishing.push({ ready, durable: !ready.mustPersist });
       for (const { context, index } of ready.reads) this.#answerRead(context, index);
       for (const request of ready.loads) this.#load(request.peer, request.term, request.fromIndex, request.bytesMax);
-      this.#finish(send);
+      this.#finish();
       this.#committed = Math.max(this.#committed, ready.committedIndex);
-      this.#apply();
     }
+  }
+
+  /** Applies what is committed, as far as it is at hand. What is to be written was handed on before: others wait for that. */
+  apply(): void {
+    this.#apply();
     this.#watchLeadership();
-    return writes;
   }
 
   /** The oldest write that was not yet durable is. */
-  durable(send: (message: Message<Entry>) => void): void {
+  durable(): void {
     const oldest = this.#finishing.find((item) => !item.durable);
     if (oldest) oldest.durable = true;
-    this.#finish(send);
+    this.#finish();
     this.#host.told(this);
   }
 
@@ -280,10 +284,10 @@ export class Replica implements Timed {
   }
 
   /** What waits for durability is released in the order of the Readys. */
-  #finish(send: (message: Message<Entry>) => void): void {
+  #finish(): void {
     while (this.#finishing[0]?.durable) {
       const { ready } = this.#finishing.shift()!;
-      for (const message of ready.messagesAfterPersist) send(message);
+      for (const message of ready.messagesAfterPersist) this.#host.send(this, message);
       this.raft.persisted(ready.sequence, this.#host.nowMs());
     }
   }
