@@ -86,12 +86,11 @@ export class Writer {
     this.#queue.push({ record: undefined, late, bytes: 0, onDurable });
   }
 
-  /** Sets off what was queued, at the end of this turn's synchronous work. */
+  /** Sets off what was queued: its write is with the disk when this returns, unless another is under way or it needs a new file. */
   flush(): void {
     if (this.#running || this.#queue.length === 0) return;
     this.#running = true;
-    // A promise's turn later, so that all that is queued in a row goes out together.
-    inBackground(this.#runtime, "the log cannot be written", Promise.resolve().then(() => this.#run()));
+    inBackground(this.#runtime, "the log cannot be written", this.#run());
   }
 
   /** Writes a block without records: a block behind the last one proves that that was durable. */
@@ -161,7 +160,8 @@ export class Writer {
   /** False: it counts only when another block follows. One without records has nothing that could be lost. */
   async #write(records: readonly LogRecord[]): Promise<boolean> {
     for (;;) {
-      const block = await this.#place(records);
+      const placed = this.#place(records);
+      const block = placed instanceof Promise ? await placed : placed;
       const file = this.#files.current;
       const isClear = records.length === 0 || !hasBlankSector(block.chunks, block.position, block.filledBytes);
       const { clock } = this.#runtime;
@@ -182,7 +182,7 @@ export class Writer {
   }
 
   /** Builds the block for the current file, or for the next one if it does not fit. */
-  async #place(records: readonly LogRecord[]): Promise<Block> {
+  #place(records: readonly LogRecord[]): Block | Promise<Block> {
     const { current, oldestNeeded } = this.#files;
     const block = this.#builder.build(records, current, current.end, this.#nextSequence, oldestNeeded);
     const { fileBytes } = this.#limits;
@@ -191,6 +191,10 @@ export class Writer {
       if (block.position + block.bytes > fileBytes / 2) this.#files.prepareNext();
       return block;
     }
+    return this.#placeInNext(records, oldestNeeded);
+  }
+
+  async #placeInNext(records: readonly LogRecord[], oldestNeeded: number): Promise<Block> {
     const next = await this.#files.roll();
     this.#rollDue = false;
     this.#zeroedTo = 0;

@@ -93,8 +93,8 @@ class NodeFile implements DiskFile {
   readonly #syncEachWrite: boolean;
   #direct: { readonly fd: number; readonly writes: DirectWrites } | undefined;
   #once: { readonly fd: number; readonly reads: DirectReads } | undefined;
-  /** The write under way, if it goes around the page cache: those have to come one after the other. */
-  #turn: Promise<void> = Promise.resolve();
+  /** The last write that goes around the page cache, undefined when it is done: they have to come one after the other. */
+  #turn: Promise<void> | undefined;
 
   constructor(path: string, fd: number, syncEachWrite: boolean) {
     this.path = path;
@@ -157,12 +157,21 @@ class NodeFile implements DiskFile {
     return filled;
   }
 
-  async write(chunks: readonly Uint8Array[], position: number): Promise<void> {
-    if (this.#direct) {
-      const turn = this.#turn.then(() => this.#writeDirect(chunks, position));
-      this.#turn = turn.catch(() => {});
-      return turn;
-    }
+  write(chunks: readonly Uint8Array[], position: number): Promise<void> {
+    if (!this.#direct) return this.#writeCached(chunks, position);
+    const before = this.#turn;
+    const written = before === undefined
+      ? this.#writeDirect(chunks, position)
+      : before.then(() => this.#writeDirect(chunks, position));
+    const done = () => {
+      if (this.#turn === turn) this.#turn = undefined;
+    };
+    const turn = written.then(done, done);
+    this.#turn = turn;
+    return written;
+  }
+
+  async #writeCached(chunks: readonly Uint8Array[], position: number): Promise<void> {
     await this.#writeAll(chunks, position);
     if (this.#syncEachWrite) await this.sync();
   }
