@@ -1,11 +1,14 @@
 /**
  * One timer for the deadlines of all groups: a wheel of slots, of which only the next filled one is waited for.
- * Deadlines are read again when their slot comes up, so a group whose deadline has moved on costs one look.
+ * Deadlines are read again when their slot comes up, so a group whose deadline has moved on costs one look. What is not
+ * due soon shares a slot with its neighbours: each wake-up of a quiet process costs more than what is then done.
  */
 import type { Runtime, Timer } from "../../src/runtime/runtime.ts";
 
 const SLOT_MS = 10;
 const SLOTS = 1024;
+/** Deadlines farther away than so many slots wait for a multiple of as many. */
+const SHARED_SLOTS = 5;
 
 export interface Timed {
   /** Monotonic ms at which `tick` wants to be called; Infinity for never. */
@@ -13,12 +16,18 @@ export interface Timed {
   tick(nowMs: number): void;
 }
 
+/** Where an item waits, and for what. */
+interface Place {
+  /** Not wrapped. */
+  slot: number;
+  deadlineMs: number;
+}
+
 export class Deadlines<T extends Timed> {
   readonly #runtime: Runtime;
   /** Those that never had an item are not there. */
   readonly #slots = new Array<Set<T> | undefined>(SLOTS).fill(undefined);
-  /** Slot number (not wrapped) in which each item waits. */
-  readonly #slotOf = new Map<T, number>();
+  readonly #places = new Map<T, Place>();
   #doneSlot: number;
   /** The slot the timer waits for; -Infinity while slots are fired, when no timer is wanted. */
   #wakeSlot = Infinity;
@@ -32,43 +41,51 @@ export class Deadlines<T extends Timed> {
 
   /** Call when an item is new or its deadline may have come nearer. A deadline that moved away needs no call. */
   update(item: T): void {
-    const slot = this.#targetSlot(item.deadlineMs);
-    const present = this.#slotOf.get(item);
-    if (present !== undefined && present <= slot) return;
-    this.#move(item, present, slot);
+    const { deadlineMs } = item;
+    const place = this.#places.get(item);
+    if (place !== undefined && place.deadlineMs <= deadlineMs) return;
+    const slot = this.#slotFor(deadlineMs, this.#runtime.clock.monotonicMs());
+    this.#put(item, place, slot, deadlineMs);
     if (slot < this.#wakeSlot) this.#wakeAt(slot);
   }
 
   remove(item: T): void {
-    const slot = this.#slotOf.get(item);
-    if (slot === undefined) return;
-    this.#slots[slot % SLOTS]?.delete(item);
-    this.#slotOf.delete(item);
+    const place = this.#places.get(item);
+    if (place === undefined) return;
+    this.#slots[place.slot % SLOTS]?.delete(item);
+    this.#places.delete(item);
   }
 
   close(): void {
     this.#timer?.cancel();
     this.#closed = true;
     this.#wakeSlot = -Infinity;
-    this.#slotOf.clear();
+    this.#places.clear();
   }
 
   /** A deadline beyond the wheel waits in its last slot and is looked at again there. */
-  #targetSlot(deadlineMs: number): number {
-    const slot = Math.ceil(deadlineMs / SLOT_MS);
+  #slotFor(deadlineMs: number, nowMs: number): number {
+    const nowSlot = Math.floor(nowMs / SLOT_MS);
+    const exact = Math.min(Math.ceil(deadlineMs / SLOT_MS), nowSlot + SLOTS - 1 - SHARED_SLOTS);
+    const slot = exact > nowSlot + SHARED_SLOTS ? Math.ceil(exact / SHARED_SLOTS) * SHARED_SLOTS : exact;
     return Math.max(this.#doneSlot + 1, Math.min(slot, this.#doneSlot + SLOTS - 1));
   }
 
-  #move(item: T, from: number | undefined, to: number): void {
-    if (from !== undefined) this.#slots[from % SLOTS]?.delete(item);
-    (this.#slots[to % SLOTS] ??= new Set()).add(item);
-    this.#slotOf.set(item, to);
+  #put(item: T, place: Place | undefined, slot: number, deadlineMs: number): void {
+    if (place === undefined) this.#places.set(item, { slot, deadlineMs });
+    else {
+      this.#slots[place.slot % SLOTS]?.delete(item);
+      place.slot = slot;
+      place.deadlineMs = deadlineMs;
+    }
+    (this.#slots[slot % SLOTS] ??= new Set()).add(item);
   }
 
   #wakeAt(slot: number): void {
     this.#timer?.cancel();
     this.#wakeSlot = slot;
-    const delayMs = Math.max(0, slot * SLOT_MS - this.#runtime.clock.monotonicMs());
+    // Timers count whole milliseconds, and drop what is over: one too early would be for nothing.
+    const delayMs = Math.max(0, Math.ceil(slot * SLOT_MS - this.#runtime.clock.monotonicMs()));
     this.#timer = this.#runtime.timers.after(delayMs, () => this.#wake());
   }
 
@@ -95,10 +112,15 @@ export class Deadlines<T extends Timed> {
     const items = [...bucket];
     bucket.clear();
     for (const item of items) {
-      this.#slotOf.delete(item);
+      const place = this.#places.get(item);
+      // Another one's tick may have removed it.
+      if (place === undefined) continue;
+      place.deadlineMs = Infinity;
       if (item.deadlineMs <= nowMs) item.tick(nowMs);
       if (this.#closed) return;
-      if (!this.#slotOf.has(item)) this.#move(item, undefined, this.#targetSlot(item.deadlineMs));
+      // It may have been removed by its tick, or have found another place.
+      if (this.#places.get(item) !== place || place.slot !== slot) continue;
+      this.#put(item, place, this.#slotFor(item.deadlineMs, nowMs), item.deadlineMs);
     }
   }
 

@@ -76,9 +76,9 @@ export class Progress {
     this.#limits = limits;
   }
 
-  /** Whether it has all there is and knows it, so that it can be left in silence. */
-  isSettled(lastIndex: number, commit: number): boolean {
-    return this.answered && this.match === lastIndex && this.commitHeard >= commit;
+  /** Whether something is still to come from it: that it has all there is, and knows of all commits it was told of. */
+  owesAnswer(lastIndex: number): boolean {
+    return !this.answered || this.match < lastIndex || this.commitHeard < this.commitSent;
   }
 
   becomeProbe(next: number): void {

@@ -44,9 +44,9 @@ export class Replication<E extends RaftEntry> {
     this.#due = true;
   }
 
-  /** The commit index moved: idle followers hear of it soon, busy ones with the next append. */
+  /** The commit index moved: idle followers hear of it soon, busy ones with the next append, whose commit asks for this anew. */
   committed(): void {
-    this.#noticeAtMs = Math.min(this.#noticeAtMs, this.#core.nowMs + this.#core.limits.commitNoticeMs);
+    this.#noticeAtMs = this.#core.nowMs + this.#core.limits.commitNoticeMs;
     this.#core.wakeBy(this.#noticeAtMs);
   }
 
@@ -71,10 +71,10 @@ export class Replication<E extends RaftEntry> {
 
   /** It lives. Only if it lacks something is there anything to make. */
   heard(follower: Progress): void {
-    const { log, commit, nowMs } = this.#core;
+    const { log, nowMs } = this.#core;
     follower.heard(nowMs);
     if (follower.next <= log.lastIndex || follower.state !== "replicate" || follower.nudge) this.poke();
-    else follower.idle = follower.isSettled(log.lastIndex, commit);
+    else follower.idle = !follower.owesAnswer(log.lastIndex);
   }
 
   /** Returns whether the follower has more than was known. */
@@ -179,7 +179,7 @@ export class Replication<E extends RaftEntry> {
     if (noticeIsDue) this.#noticeAtMs = Infinity;
     for (const follower of this.followers.values()) {
       if (noticeIsDue && Math.max(follower.commitSent, follower.commitHeard) < commit) this.announce(follower);
-      if (follower.lost || follower.isSettled(log.lastIndex, commit)) continue;
+      if (follower.lost || !follower.owesAnswer(log.lastIndex)) continue;
       if (nowMs >= follower.waitingSinceMs + follower.retryMs) this.#askAgain(follower);
       this.#core.wakeBy(follower.waitingSinceMs + follower.retryMs);
     }
@@ -203,13 +203,13 @@ export class Replication<E extends RaftEntry> {
   flush(): void {
     if (!this.#due) return;
     this.#due = false;
-    const { log, commit, nowMs } = this.#core;
+    const { log, nowMs } = this.#core;
     for (const follower of this.followers.values()) {
       if (follower.lost) continue;
       if (follower.idle) follower.waitingSinceMs = nowMs;
       this.#feed(follower);
       if (follower.nudge) this.#append(follower, NO_ENTRIES, 0);
-      follower.idle = follower.isSettled(log.lastIndex, commit);
+      follower.idle = !follower.owesAnswer(log.lastIndex);
       if (!follower.idle) this.#core.wakeBy(follower.waitingSinceMs + follower.retryMs);
     }
     this.#slice = undefined;

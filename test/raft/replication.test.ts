@@ -229,6 +229,30 @@ links("30: a follower that had everything for long is given the same time for th
   assert.is(solo.wait(60).length, 2, "asked again after a hundred milliseconds");
 });
 
+links(
+  "30: while entries go out their commits go with the next ones; after the last they are told, until they are known",
+  () => {
+    const solo = new Solo({ limits: { commitNoticeMs: 200 }, heardMs: () => solo.nowMs });
+    solo.lead();
+    const answer = (index: number, commit: number) => {
+      for (const from of [2, 3]) solo.receive(accepted({ from, term: 1 }, index, commit));
+      solo.sent();
+    };
+    answer(1, 0);
+    for (let index = 2; index < 20; index++) {
+      solo.propose("a");
+      assert.is(solo.sent().length, 2);
+      answer(index, index - 1);
+      assert.equal(solo.wait(150), [], `after ${index}`);
+    }
+    assert.equal(solo.wait(60), [2, 3].map((to) => `1>${to} append t1 after 19@1: nothing, commit 19`));
+    answer(19, 18);
+    assert.is(solo.wait(110).length, 2, "they have not heard it yet");
+    answer(19, 19);
+    assert.equal(solo.wait(2_000), []);
+  },
+);
+
 links("30: to a node that is not heard nothing is sent again and again", () => {
   const solo = new Solo({ heardMs: (peer) => peer === 3 ? solo.nowMs : 0 });
   solo.lead();
