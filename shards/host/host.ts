@@ -373,7 +373,7 @@ export class Host implements ReplicaHost {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    this.#options.runtime.timers.defer(() => this.#turn());
+    this.#options.runtime.timers.endTurn(() => this.#turn());
   }
 
   #turn(): void {

@@ -65,6 +65,9 @@ export interface PeersHandler {
   reply(peer: NodeId, reply: ForwardedReply): void;
 }
 
+/** Where other frames go anyway only every fifth heartbeat does: it tells of the disk, and any frame tells of life. */
+const BEATS_SKIPPED_MAX = 4;
+
 class Peer {
   readonly link: PeerLink;
   /** Raft messages of this turn. */
@@ -72,6 +75,9 @@ class Peer {
   heardMs = -Infinity;
   session: PeerSession | undefined;
   sequence = 0;
+  /** Whether a frame went to it since the last beat, and how many heartbeats were left out for that. */
+  spokenTo = false;
+  beatsSkipped = 0;
   echo = 0;
   echoIncarnation = 0;
   diskWriteMs = 0;
@@ -167,6 +173,7 @@ export class Peers implements MessageSink {
       const { items } = peer;
       peer.items = [];
       for (const { head, body } of packRaft(items)) peer.link.send(head, body);
+      peer.spokenTo = true;
     }
   }
 
@@ -203,8 +210,13 @@ export class Peers implements MessageSink {
     const diskWriteMs = Math.round(this.#options.diskWriteMs());
     for (const peer of this.#peers.values()) {
       const { echo, echoIncarnation, link, session } = peer;
-      peer.sequence += 1;
-      link.send(encodeHeartbeat({ incarnation, sequence: peer.sequence, echo, echoIncarnation, diskWriteMs }));
+      const isNeeded = !peer.spokenTo || peer.beatsSkipped >= BEATS_SKIPPED_MAX;
+      peer.spokenTo = false;
+      peer.beatsSkipped = isNeeded ? 0 : peer.beatsSkipped + 1;
+      if (isNeeded) {
+        peer.sequence += 1;
+        link.send(encodeHeartbeat({ incarnation, sequence: peer.sequence, echo, echoIncarnation, diskWriteMs }));
+      }
       // A partition or a lost machine tells no one: what is silent for long is cut, and dialled anew.
       if (session && nowMs - peer.heardMs > silenceMsMax) {
         session.destroy();

@@ -119,7 +119,7 @@ export class FetchSession {
     this.#due.add(asked);
     if (this.#scheduled || this.#polls.length === 0) return;
     this.#scheduled = true;
-    this.#options.runtime.timers.defer(() => {
+    this.#options.runtime.timers.endTurn(() => {
       this.#scheduled = false;
       void this.#gather();
     });

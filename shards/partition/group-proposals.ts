@@ -50,7 +50,7 @@ export class GroupProposals {
   #schedule(): void {
     if (this.#scheduled || this.#waiting.length === 0 || this.#inFlight >= ENTRIES_IN_FLIGHT_MAX) return;
     this.#scheduled = true;
-    this.#timers.defer(() => {
+    this.#timers.endTurn(() => {
       this.#scheduled = false;
       this.#flush();
     });

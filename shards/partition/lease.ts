@@ -98,7 +98,7 @@ class OpenLease {
   #wake(): void {
     if (this.#again || this.#ended) return;
     this.#again = true;
-    this.#runtime.timers.defer(() => {
+    this.#runtime.timers.endTurn(() => {
       this.#again = false;
       this.#look();
     });

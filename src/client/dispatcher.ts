@@ -113,7 +113,7 @@ export class Dispatcher {
   #schedule(): void {
     if (this.#scheduled || this.#closed || this.#ready.size === 0) return;
     this.#scheduled = true;
-    this.#cluster.runtime.timers.defer(() => {
+    this.#cluster.runtime.timers.endTurn(() => {
       this.#scheduled = false;
       if (!this.#closed) this.#pump();
     });

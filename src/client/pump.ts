@@ -28,7 +28,7 @@ export class Pump {
   schedule(): void {
     if (this.#scheduled || this.closed) return;
     this.#scheduled = true;
-    this.#cluster.runtime.timers.defer(() => {
+    this.#cluster.runtime.timers.endTurn(() => {
       this.#scheduled = false;
       if (!this.closed) this.#run();
     });

@@ -157,7 +157,7 @@ export class QueueSettler {
   #schedule(): void {
     if (this.#scheduled || this.#closed || this.#waiting.length === 0) return;
     this.#scheduled = true;
-    this.#cluster.runtime.timers.defer(() => {
+    this.#cluster.runtime.timers.endTurn(() => {
       this.#scheduled = false;
       if (!this.#closed) this.#pump();
     });

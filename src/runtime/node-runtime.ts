@@ -5,6 +5,7 @@ import { createLogSink } from "./node-log.ts";
 import { createNodeDisk } from "./node-disk.ts";
 import { createNodeNetwork } from "./node-network.ts";
 import type { LogLevel, Runtime } from "./runtime.ts";
+import { TurnEnds } from "./turn-ends.ts";
 
 /** Exit code of a process that stopped itself because going on would not be safe (sysexits.h: EX_SOFTWARE). */
 export const FATAL_EXIT_CODE = 70;
@@ -18,6 +19,7 @@ export const FATAL_EXIT_CODE = 70;
  */
 export function createNodeRuntime(options: { readonly logLevel?: LogLevel } = {}): Runtime {
   const log = createLogSink(options.logLevel ?? "warn");
+  const turnEnds = new TurnEnds();
   return {
     clock: { monotonicMs: () => performance.now(), wallMs: () => Date.now() },
     random: {
@@ -33,6 +35,7 @@ export function createNodeRuntime(options: { readonly logLevel?: LogLevel } = {}
       defer(callback) {
         setImmediate(callback);
       },
+      endTurn: (callback) => turnEnds.call(callback),
     },
     disk: createNodeDisk(),
     network: createNodeNetwork(),

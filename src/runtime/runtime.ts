@@ -57,8 +57,10 @@ export interface Timer {
 export interface Timers {
   /** Calls `callback` once, not before `delayMs` from now. Keeps the process alive until then: cancel it on close. */
   after(delayMs: number, callback: () => void): Timer;
-  /** Calls `callback` after the I/O events that are already waiting: the end of a turn, where work is batched. */
+  /** Calls `callback` after the I/O events that are already waiting. */
   defer(callback: () => void): void;
+  /** The end of a turn, where work is batched: as `defer`, but right after what runs now if nothing else came of late. */
+  endTurn(callback: () => void): void;
 }
 
 export type LogLevel = "debug" | "info" | "warn" | "error";

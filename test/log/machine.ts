@@ -44,6 +44,7 @@ export class Machine {
     this.disk = new SimulatedDisk(random.fork(), {
       after: (delayMs, callback) => scheduler.after(delayMs, callback),
       defer: (callback) => void scheduler.after(0, callback),
+      endTurn: (callback) => void scheduler.after(0, callback),
     });
   }
 
@@ -57,6 +58,7 @@ export class Machine {
       timers: {
         after: (delayMs, callback) => scheduler.after(delayMs, callback),
         defer: (callback) => void scheduler.after(0, callback),
+        endTurn: (callback) => void scheduler.after(0, callback),
       },
       disk: this.disk.attach(),
       network: {

@@ -20,6 +20,7 @@ class Time {
       this.#timers.push(timer);
       return { cancel: () => void (this.#timers = this.#timers.filter((other) => other !== timer)) };
     },
+    endTurn: () => assert.unreachable("an alarm has no work for the end of a turn"),
     defer: () => assert.unreachable("an alarm has no work for the end of a turn"),
   };
 

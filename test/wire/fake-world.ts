@@ -60,7 +60,11 @@ export class FakeWorld {
         integer: (limit) => Math.floor(this.random() * limit),
         bytes: (length) => Uint8Array.from({ length }, () => Math.floor(this.random() * 256)),
       },
-      timers: { after: (delayMs, run) => this.after(delayMs, run), defer: (run) => void this.after(0, run) },
+      timers: {
+        after: (delayMs, run) => this.after(delayMs, run),
+        defer: (run) => void this.after(0, run),
+        endTurn: (run) => void this.after(0, run),
+      },
       disk: undefined as unknown as Disk,
       network: this.#network(host),
       log: {

@@ -108,6 +108,7 @@ export class SimulatedCluster {
     const timers = {
       after: (delayMs: number, callback: () => void) => scheduler.after(delayMs, callback),
       defer: (callback: () => void) => void scheduler.after(0, callback),
+      endTurn: (callback: () => void) => void scheduler.after(0, callback),
     };
     this.#machines = Array.from({ length: nodes }, (_, i) => ({
       id: i + 1,
@@ -151,7 +152,7 @@ export class SimulatedCluster {
   /** A process of a client, on a machine of its own. */
   client(random: SeededRandom): SimulatedProcess {
     const id = CLIENT_MACHINES_FROM + this.#clients.length;
-    const disk = new SimulatedDisk(random, { after: () => ({ cancel() {} }), defer() {} });
+    const disk = new SimulatedDisk(random, { after: () => ({ cancel() {} }), defer() {}, endTurn() {} });
     const process = this.#process(id, disk, random, () => 0, 1);
     this.#clients.push(process);
     return process;

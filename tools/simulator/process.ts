@@ -92,6 +92,7 @@ export class SimulatedProcess {
           this.#deferred.push(callback);
           scheduler.after(this.turnMsMax * random.next(), this.#turn);
         },
+        endTurn: (callback) => this.runtime.timers.defer(callback),
       },
       disk,
       network: network.of(machine),

@@ -20,6 +20,7 @@ export function fakeTime(): FakeTime {
       return { cancel: () => timers = timers.filter((other) => other !== timer) };
     },
     defer: (callback) => callback(),
+    endTurn: (callback) => callback(),
   };
   const random: Random = { next: () => 0.5, integer: () => 0, bytes: (length) => new Uint8Array(length) };
   const advance = (ms: number) => {

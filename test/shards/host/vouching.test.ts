@@ -24,7 +24,7 @@ function host() {
   const turns: (() => void)[] = [];
   const vouched: number[] = [];
   const { runtime } = fakeTime();
-  const timers = { ...runtime.timers, defer: (turn: () => void) => void turns.push(turn) };
+  const timers = { ...runtime.timers, endTurn: (turn: () => void) => void turns.push(turn) };
   const sink: MessageSink = { queue: () => {}, flush: () => {}, heardMs: () => -Infinity };
   const log = {
     group: () => undefined,

@@ -17,6 +17,7 @@ function machine(seed = 1) {
   const disk = new SimulatedDisk(random.fork(), {
     after: (delayMs, callback) => scheduler.after(delayMs, callback),
     defer: (callback) => void scheduler.after(0, callback),
+    endTurn: (callback) => void scheduler.after(0, callback),
   });
   const run = async <T>(work: Promise<T>): Promise<T | undefined> => {
     const outcome: { value?: T; error?: unknown } = {};

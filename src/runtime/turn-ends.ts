@@ -1,0 +1,26 @@
+/**
+ * When a turn's work is done: after the events that came together, or at once where nothing came for a while. Waiting
+ * for the loop's next phase costs a lone record 20 µs at each of its stations; under load it is what makes batches.
+ */
+
+/** So long nothing was called: what comes now comes alone. */
+const QUIET_MS = 0.3;
+
+/** @example const ends = new TurnEnds(); ends.call(() => flush()); */
+export class TurnEnds {
+  /** When the last callback ended or the last one was asked for; Infinity while one runs, so that events get their turn. */
+  #lastMs = -Infinity;
+
+  call(callback: () => void): void {
+    const nowMs = performance.now();
+    const isQuiet = nowMs - this.#lastMs >= QUIET_MS;
+    this.#lastMs = nowMs;
+    const run = () => {
+      this.#lastMs = Infinity;
+      callback();
+      this.#lastMs = performance.now();
+    };
+    if (isQuiet) queueMicrotask(run);
+    else setImmediate(run);
+  }
+}
