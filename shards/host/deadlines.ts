@@ -13,11 +13,13 @@ const SHARED_SLOTS = 5;
 export interface Timed {
   /** Monotonic ms at which `tick` wants to be called; Infinity for never. */
   readonly deadlineMs: number;
+  /** Where it waits; the wheel's own mark. */
+  place: Place | undefined;
   tick(nowMs: number): void;
 }
 
 /** Where an item waits, and for what. */
-interface Place {
+export interface Place {
   /** Not wrapped. */
   slot: number;
   deadlineMs: number;
@@ -27,7 +29,6 @@ export class Deadlines<T extends Timed> {
   readonly #runtime: Runtime;
   /** Those that never had an item are not there. */
   readonly #slots = new Array<Set<T> | undefined>(SLOTS).fill(undefined);
-  readonly #places = new Map<T, Place>();
   #doneSlot: number;
   /** The slot the timer waits for; -Infinity while slots are fired, when no timer is wanted. */
   #wakeSlot = Infinity;
@@ -41,26 +42,23 @@ export class Deadlines<T extends Timed> {
 
   /** Call when an item is new or its deadline may have come nearer. A deadline that moved away needs no call. */
   update(item: T): void {
-    const { deadlineMs } = item;
-    const place = this.#places.get(item);
+    const { deadlineMs, place } = item;
     if (place !== undefined && place.deadlineMs <= deadlineMs) return;
     const slot = this.#slotFor(deadlineMs, this.#runtime.clock.monotonicMs());
-    this.#put(item, place, slot, deadlineMs);
+    this.#put(item, slot, deadlineMs);
     if (slot < this.#wakeSlot) this.#wakeAt(slot);
   }
 
   remove(item: T): void {
-    const place = this.#places.get(item);
-    if (place === undefined) return;
-    this.#slots[place.slot % SLOTS]?.delete(item);
-    this.#places.delete(item);
+    if (item.place === undefined) return;
+    this.#slots[item.place.slot % SLOTS]?.delete(item);
+    item.place = undefined;
   }
 
   close(): void {
     this.#timer?.cancel();
     this.#closed = true;
     this.#wakeSlot = -Infinity;
-    this.#places.clear();
   }
 
   /** A deadline beyond the wheel waits in its last slot and is looked at again there. */
@@ -71,8 +69,9 @@ export class Deadlines<T extends Timed> {
     return Math.max(this.#doneSlot + 1, Math.min(slot, this.#doneSlot + SLOTS - 1));
   }
 
-  #put(item: T, place: Place | undefined, slot: number, deadlineMs: number): void {
-    if (place === undefined) this.#places.set(item, { slot, deadlineMs });
+  #put(item: T, slot: number, deadlineMs: number): void {
+    const { place } = item;
+    if (place === undefined) item.place = { slot, deadlineMs };
     else {
       this.#slots[place.slot % SLOTS]?.delete(item);
       place.slot = slot;
@@ -112,15 +111,15 @@ export class Deadlines<T extends Timed> {
     const items = [...bucket];
     bucket.clear();
     for (const item of items) {
-      const place = this.#places.get(item);
+      const { place } = item;
       // Another one's tick may have removed it.
       if (place === undefined) continue;
       place.deadlineMs = Infinity;
       if (item.deadlineMs <= nowMs) item.tick(nowMs);
       if (this.#closed) return;
       // It may have been removed by its tick, or have found another place.
-      if (this.#places.get(item) !== place || place.slot !== slot) continue;
-      this.#put(item, place, this.#slotFor(item.deadlineMs, nowMs), item.deadlineMs);
+      if (item.place !== place || place.slot !== slot) continue;
+      this.#put(item, this.#slotFor(item.deadlineMs, nowMs), item.deadlineMs);
     }
   }
 

@@ -13,7 +13,7 @@ import type {
 import type { Entry } from "../../src/records/entry.ts";
 import { createEntryFactory, decodeConfiguration } from "./entries.ts";
 import { Proposals } from "./proposals.ts";
-import type { Timed } from "./deadlines.ts";
+import type { Place, Timed } from "./deadlines.ts";
 import type { ProposalWaiter, StateMachine } from "./state-machine.ts";
 
 /** What a replica needs of the host it lives on. */
@@ -78,6 +78,7 @@ export class Replica implements Timed {
   readonly proposals = new Proposals();
   /** Whether it waits for the next turn; the host's mark. */
   dirty = false;
+  place: Place | undefined;
   /** Last index that the tail cache has seen; its mark. */
   keptTo = 0;
   /** Bytes and entries applied since the last checkpoint. */

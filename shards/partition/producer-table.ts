@@ -13,8 +13,7 @@ const RUN_RECORDS_MAX = 2 ** 30;
 /** Producers remembered per partition; the one silent for longest is forgotten first. */
 export const PRODUCERS_MAX = 10_000;
 
-const SEQUENCES = 2 ** 32;
-
+/** Sequences are unsigned 32-bit integers, and come round. */
 interface Run {
   readonly baseSequence: number;
   recordCount: number;
@@ -40,6 +39,7 @@ const decoder = new Decoder({ useRecords: false });
 export class ProducerTable {
   /** Least recently heard first. */
   readonly #producers = new Map<number, Producer>();
+  #newest = -1;
 
   get size(): number {
     return this.#producers.size;
@@ -56,7 +56,7 @@ export class ProducerTable {
     if (baseSequence === producer.nextSequence) return NEXT;
     for (let i = producer.runs.length - 1; i >= 0; i--) {
       const run = producer.runs[i]!;
-      const from = (baseSequence - run.baseSequence + SEQUENCES) % SEQUENCES;
+      const from = (baseSequence - run.baseSequence) >>> 0;
       if (from + recordCount <= run.recordCount) return { kind: "duplicate", baseOffset: run.baseOffset + from };
     }
     return { kind: "refused", code: "OUT_OF_ORDER_SEQUENCE" };
@@ -66,7 +66,10 @@ export class ProducerTable {
   record(entry: Entry): void {
     const { producerId, producerEpoch, baseSequence, recordCount, baseOffset } = entry;
     let producer = this.#producers.get(producerId);
-    if (producer) this.#producers.delete(producerId);
+    // The newest is last in line. Where it is that already, it is left there: a map that is emptied shrinks.
+    const isNewest = this.#newest === producerId;
+    this.#newest = producerId;
+    if (producer && !isNewest) this.#producers.delete(producerId);
     if (!producer || producer.epoch !== producerEpoch) {
       producer = { epoch: producerEpoch, nextSequence: 0, runs: [] };
     }
@@ -77,7 +80,7 @@ export class ProducerTable {
       producer.runs.push({ baseSequence, recordCount, baseOffset });
       if (producer.runs.length > PRODUCER_WINDOW_BATCHES) producer.runs.shift();
     }
-    producer.nextSequence = (baseSequence + recordCount) % SEQUENCES;
+    producer.nextSequence = (baseSequence + recordCount) >>> 0;
     this.#producers.set(producerId, producer);
     if (this.#producers.size > PRODUCERS_MAX) this.#forgetOldest();
   }
@@ -96,6 +99,7 @@ export class ProducerTable {
   /** Only for bytes of {@link encode} whose checksum matched. */
   load(bytes: Uint8Array): void {
     this.#producers.clear();
+    this.#newest = -1;
     const rows = decoder.decode(bytes) as [number, number, number, [number, number, number][]][];
     for (const [id, epoch, nextSequence, runs] of rows) {
       this.#producers.set(id, {

@@ -11,7 +11,6 @@ import type { BufferPool } from "./buffer-pool.ts";
 import { type Completion, type Identity, PendingBatch, type RecordCallback } from "./pending-batch.ts";
 import type { Route } from "./topic-view.ts";
 
-const SEQUENCES = 2 ** 32;
 const BACK_OFF_MS_FIRST = 10;
 const BACK_OFF_MS_MAX = 250;
 /** How often the first batch in line may be called out of order before that is believed. */
@@ -144,7 +143,8 @@ export class PartitionQueue {
       this.identity ??= identity;
       const bytesBefore = batch.byteLength;
       batch.seal(this.identity, this.#nextSequence);
-      this.#nextSequence = (this.#nextSequence + batch.recordCount) % SEQUENCES;
+      // Unsigned 32-bit: sequences come round.
+      this.#nextSequence = (this.#nextSequence + batch.recordCount) >>> 0;
       // Compression may have made it smaller.
       if (batch.byteLength !== bytesBefore) this.#settings.onReleased(bytesBefore - batch.byteLength);
     }

@@ -1,5 +1,6 @@
 /** Little-endian writing into one growing buffer, and bounded reading. u64 are Numbers, exact to 2^53 - 1. */
 import { Buffer } from "node:buffer";
+import { fromHalves } from "../records/entry.ts";
 
 const TWO_32 = 2 ** 32;
 
@@ -113,7 +114,7 @@ export class ByteReader {
     const at = this.#take(8);
     const high = this.#view.getUint32(at + 4, true);
     if (high > 0x1fffff) throw new FormatError(`the number at byte ${at} exceeds 2^53 - 1`);
-    return this.#view.getUint32(at, true) + high * TWO_32;
+    return fromHalves(this.#view.getUint32(at, true), high);
   }
 
   /** A view. */

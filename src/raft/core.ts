@@ -186,7 +186,7 @@ export class Core<E extends RaftEntry> {
   /** Entries up to `index` are applied; returns whether the configuration changed. */
   appliedTo(index: number, configuration: Configuration | undefined): boolean {
     if (index < this.#applied) return false;
-    invariant(index <= this.applicable, `applied ${index}, of which only ${this.applicable} may be`);
+    if (index > this.applicable) throw new InvariantError(`applied ${index}, of which only ${this.applicable} may be`);
     this.#applied = index;
     return this.membership.appliedTo(index, configuration);
   }

@@ -164,7 +164,7 @@ export class RaftLog<E extends RaftEntry> {
     const truncateFrom = this.#truncateFrom;
     const from = this.#unsavedFrom;
     const entries = from > this.#lastIndex ? NOTHING : this.#tail.slice(from, this.#lastIndex, Infinity);
-    invariant(entries !== undefined, `entries from ${from} are to be written and not in memory`);
+    if (entries === undefined) throw new InvariantError(`entries from ${from} are to be written and not in memory`);
     this.#truncateFrom = 0;
     this.#unsavedFrom = this.#lastIndex + 1;
     return { truncateFrom, entries };

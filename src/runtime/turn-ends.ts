@@ -6,6 +6,8 @@
 /** So long nothing was called: what comes now comes alone. */
 const QUIET_MS = 0.3;
 
+const RESOLVED = Promise.resolve();
+
 /** @example const ends = new TurnEnds(); ends.call(() => flush()); */
 export class TurnEnds {
   /** When the last callback ended or the last one was asked for; Infinity while one runs, so that events get their turn. */
@@ -20,7 +22,8 @@ export class TurnEnds {
       callback();
       this.#lastMs = performance.now();
     };
-    if (isQuiet) queueMicrotask(run);
+    // Not queueMicrotask: Node makes an asynchronous context for each.
+    if (isQuiet) void RESOLVED.then(run);
     else setImmediate(run);
   }
 }

@@ -13,6 +13,7 @@ const MAJOR_TEXT = 3;
 const MAJOR_ARRAY = 4;
 const MAJOR_MAP = 5;
 const MAJOR_TAG = 6;
+const NOTHING = new Uint8Array(0);
 
 /** Scans one frame's array; afterwards the fields tell where its parts are. One guard per connection, reused. */
 export class CborGuard {
@@ -29,7 +30,7 @@ export class CborGuard {
   /** Items still open on each level, and whether the level is a map (then every second item is a key). */
   readonly #remaining = new Float64Array(DEPTH_ROOM);
   readonly #isMap = new Uint8Array(DEPTH_ROOM);
-  #bytes: Uint8Array = new Uint8Array(0);
+  #bytes: Uint8Array = NOTHING;
   #at = 0;
   #end = 0;
   #itemsLeft = 0;
@@ -66,7 +67,7 @@ export class CborGuard {
       this.itemsEnd = this.#at;
       if (this.#at !== end) throw malformed(`${end - this.#at} bytes after the array`);
     }
-    this.#bytes = bytes.subarray(0, 0);
+    this.#bytes = NOTHING;
     if (this.itemsEnd - start > this.#limits.headBytesMax) {
       throw new WireError("HEAD_TOO_LARGE", `a head of ${this.itemsEnd - start} bytes`);
     }

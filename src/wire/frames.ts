@@ -11,10 +11,24 @@ import type { FrameLimits } from "./limits.ts";
 
 const encoder = new Encoder({ useRecords: false, tagUint8Array: false });
 /** Never the encoder's own decode: there one message can define record ids that poison later ones. */
-const decoder = new Decoder({ useRecords: false, mapsAsObjects: true, int64AsNumber: true } as DecoderOptions);
+const DECODING: DecoderOptions = { useRecords: false, mapsAsObjects: true, int64AsNumber: true };
+const decoder = new Decoder(DECODING);
 
-/** `int64AsNumber` is missing from cbor-x's own types. */
-type DecoderOptions = ConstructorParameters<typeof Decoder>[0] & { readonly int64AsNumber: boolean };
+/** `int64AsNumber` and `copyBuffers` are missing from cbor-x's own types. */
+type DecoderOptions = ConstructorParameters<typeof Decoder>[0] & {
+  readonly int64AsNumber: boolean;
+  readonly copyBuffers?: boolean;
+};
+
+/** `end` is missing from cbor-x's own types. */
+interface DecoderOfParts {
+  decode(source: Uint8Array, end: number): unknown;
+}
+
+/** Most heads are short: they are decoded in one place, of which cbor-x keeps its view. What they hold is copied. */
+const SHORT_HEAD_BYTES_MAX = 256;
+const shortHead = new Uint8Array(1 + SHORT_HEAD_BYTES_MAX);
+const shortDecoder = new Decoder({ ...DECODING, copyBuffers: true } as DecoderOptions) as DecoderOfParts;
 
 export const FRAME_LENGTH_BYTES = 4;
 const HEAD_ITEMS_MAX = 22;
@@ -63,23 +77,35 @@ function writeByteStringHeader(target: Buffer, at: number, length: number): void
 /** The parts of one whole frame, its length not included. @throws {WireError} */
 export function decodeFrame(bytes: Uint8Array, guard: CborGuard): { head: unknown[]; body: Uint8Array } {
   guard.scanFrame(bytes, 0, bytes.length);
-  const items = bytes.subarray(guard.itemsStart, guard.itemsEnd);
-  let head: unknown[] = [];
-  if (guard.itemCount > 0) {
-    try {
-      head = decoder.decodeMultiple(items) as unknown[];
-    } catch (error) {
-      throw new WireError("MALFORMED", `the head cannot be decoded: ${error instanceof Error ? error.message : error}`);
+  const { itemCount, bodyStart } = guard;
+  const head = itemCount === 0 ? [] : decodeHead(bytes, guard);
+  if (head.length !== itemCount) throw new WireError("MALFORMED", `${head.length} of ${itemCount} head items`);
+  return { head, body: bodyStart === bytes.length ? NO_BODY : bytes.subarray(bodyStart) };
+}
+
+function decodeHead(bytes: Uint8Array, { itemsStart, itemsEnd, itemCount }: CborGuard): unknown[] {
+  const byteLength = itemsEnd - itemsStart;
+  try {
+    if (byteLength > SHORT_HEAD_BYTES_MAX || itemCount > HEAD_ITEMS_MAX) {
+      return decoder.decodeMultiple(bytes.subarray(itemsStart, itemsEnd)) as unknown[];
     }
+    shortHead[0] = 0x80 | itemCount;
+    for (let i = 0; i < byteLength; i++) shortHead[i + 1] = bytes[itemsStart + i]!;
+    return shortDecoder.decode(shortHead, byteLength + 1) as unknown[];
+  } catch (error) {
+    throw new WireError("MALFORMED", `the head cannot be decoded: ${error instanceof Error ? error.message : error}`);
   }
-  if (head.length !== guard.itemCount) {
-    throw new WireError("MALFORMED", `${head.length} of ${guard.itemCount} head items`);
-  }
-  return { head, body: guard.bodyStart === bytes.length ? NO_BODY : bytes.subarray(guard.bodyStart) };
 }
 
 /** `frameBytes`: of the whole frame on the wire. Head and body may be views into the connection's chunks. */
 export type OnFrame = (head: unknown[], body: Uint8Array, frameBytes: number) => void;
+
+/** Much less work than `Buffer.from`, which first finds out what it is given. */
+function copyOf(bytes: Uint8Array): Uint8Array {
+  const copy = Buffer.allocUnsafe(bytes.length);
+  copy.set(bytes);
+  return copy;
+}
 
 function freshMemory(byteLength: number): Uint8Array {
   return Buffer.allocUnsafeSlow(byteLength);
@@ -238,7 +264,7 @@ export class FrameReader {
       if (this.#filled === 0 && this.#wanted <= chunk.length - at) {
         const end = at + this.#wanted;
         const frame = chunk.subarray(at, end);
-        this.#deliver(isLent ? Buffer.from(frame) : frame);
+        this.#deliver(isLent ? copyOf(frame) : frame);
         at = end;
         continue;
       }

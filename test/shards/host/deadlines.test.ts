@@ -11,6 +11,7 @@ function item(
 ): Timed & { deadlineMs: number; firedAtMs: number[] } {
   return {
     deadlineMs,
+    place: undefined,
     firedAtMs: [],
     tick(nowMs) {
       this.firedAtMs.push(nowMs);
