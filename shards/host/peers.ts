@@ -26,7 +26,8 @@ import {
   PeerMessageType,
   peerMessageType,
 } from "../../src/wire/peer-protocol.ts";
-import { packRaft, type RaftItem, unpackRaft } from "../../src/wire/replication.ts";
+import { encodeFrame } from "../../src/wire/frames.ts";
+import { areSameAppends, packRaft, type RaftItem, unpackRaft } from "../../src/wire/replication.ts";
 import type { MessageSink } from "./host.ts";
 import type { IncomingState } from "./replica.ts";
 
@@ -169,10 +170,15 @@ export class Peers implements MessageSink {
   flush(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
+    let before: readonly RaftItem[] = [];
+    let frames: readonly Uint8Array[][] = [];
     for (const peer of waiting) {
       const { items } = peer;
       peer.items = [];
-      for (const { head, body } of packRaft(items)) peer.link.send(head, body);
+      // Followers that keep up are told the same.
+      if (!areSameAppends(items, before)) frames = packRaft(items).map(({ head, body }) => encodeFrame(head, body));
+      before = items;
+      for (const frame of frames) peer.link.sendFrame(frame);
       peer.spokenTo = true;
     }
   }

@@ -160,7 +160,7 @@ export class PartitionQueue {
     this.#settings.onReleased(batch.byteLength);
     // Who has answered the only request that held its bytes has read them all. After a second attempt the first
     // connection may still hold them: written over, they would be another batch on the wire.
-    if (batch.attempts === 1) this.#settings.buffers.give(new Uint8Array(batch.bytes.buffer));
+    if (batch.attempts === 1) this.#settings.buffers.give(batch.bytes.buffer);
     batch.resolve(baseOffset);
     this.#settle();
   }

@@ -47,8 +47,8 @@ export class InflightWindow {
   }
 
   reset(): void {
-    this.#lastIndexes.length = 0;
-    this.#sizes.length = 0;
+    this.#lastIndexes = [];
+    this.#sizes = [];
     this.#head = 0;
     this.#bytes = 0;
   }

@@ -84,12 +84,18 @@ export class PeerLink {
    * Raft repeats what matters.
    */
   send(head: readonly unknown[], body?: readonly Uint8Array[]): boolean {
-    const connection = this.#connection;
-    if (this.#state !== "up" || connection === undefined || connection.bufferedBytes > PEER_UNSENT_BYTES_MAX) {
-      return false;
-    }
-    connection.write(encodeFrame(head, body));
+    return this.#takes() && this.sendFrame(encodeFrame(head, body));
+  }
+
+  /** The same of a frame that is encoded already. */
+  sendFrame(frame: readonly Uint8Array[]): boolean {
+    if (!this.#takes()) return false;
+    this.#connection!.write(frame);
     return true;
+  }
+
+  #takes(): boolean {
+    return this.#state === "up" && (this.#connection?.bufferedBytes ?? Infinity) <= PEER_UNSENT_BYTES_MAX;
   }
 
   /** Ends the connection, because it is taken for dead, and dials anew. */

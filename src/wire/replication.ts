@@ -68,6 +68,21 @@ export function packRaft(items: readonly RaftItem[], bytesMax = PEER_FRAME_BYTES
   return frames;
 }
 
+/** Whether the two are the same appends of the same leader, as those for two followers are: one frame is good for both. */
+export function areSameAppends(some: readonly RaftItem[], others: readonly RaftItem[]): boolean {
+  if (some.length !== others.length || some.length === 0) return false;
+  for (let i = 0; i < some.length; i++) if (!isSameAppend(some[i]!, others[i]!)) return false;
+  return true;
+}
+
+function isSameAppend(some: RaftItem, other: RaftItem): boolean {
+  const { message } = some;
+  const { message: known } = other;
+  return message.type === "append" && known.type === "append" && message.entries === known.entries &&
+    some.shard === other.shard && message.term === known.term && message.previousIndex === known.previousIndex &&
+    message.previousTerm === known.previousTerm && message.commit === known.commit;
+}
+
 /** Rough size of an item in the head. */
 const ITEM_BYTES = 40;
 

@@ -18,7 +18,7 @@ import {
   encodeReply,
   peerMessageType,
 } from "../../src/wire/peer-protocol.ts";
-import { type OutgoingFrame, packRaft, type RaftItem, unpackRaft } from "../../src/wire/replication.ts";
+import { areSameAppends, type OutgoingFrame, packRaft, type RaftItem, unpackRaft } from "../../src/wire/replication.ts";
 
 interface Received {
   readonly head: unknown[];
@@ -148,6 +148,39 @@ replication("send entries by reference", () => {
   };
   assert.is(packRaft([{ shard: 1, message }])[0]!.body[0], entry!.bytes);
   assert.equal(packRaft([]), []);
+});
+
+replication("are the same for two followers only if every field and every entry is", () => {
+  const shared = entries(8, [Uint8Array.of(1)]);
+  const base = {
+    type: "append",
+    from: 2,
+    to: 3,
+    term: 5,
+    previousIndex: 7,
+    previousTerm: 4,
+    commit: 6,
+    entries: shared,
+  } as const;
+  const items: RaftItem[] = [{ shard: 1, message: base }, { shard: 2, message: base }];
+  const other = { ...base, to: 1 };
+  assert.ok(areSameAppends(items, [{ shard: 1, message: other }, { shard: 2, message: other }]));
+  const different: Partial<typeof base>[] = [
+    { term: 6 as 5 },
+    { previousIndex: 8 as 7 },
+    { previousTerm: 5 as 4 },
+    { commit: 7 as 6 },
+    { entries: entries(8, [Uint8Array.of(2)]) },
+  ];
+  for (const change of different) {
+    const changed = { ...other, ...change };
+    assert.not.ok(areSameAppends(items, [{ shard: 1, message: other }, { shard: 2, message: changed }]));
+  }
+  assert.not.ok(areSameAppends(items, [{ shard: 1, message: other }, { shard: 3, message: other }]));
+  assert.not.ok(areSameAppends(items, [{ shard: 1, message: other }]));
+  assert.not.ok(areSameAppends([], []));
+  const answer = { type: "timeout-now", from: 2, to: 3, term: 5 } as const;
+  assert.not.ok(areSameAppends([{ shard: 1, message: answer }], [{ shard: 1, message: answer }]));
 });
 
 replication("are cut near their size, in order, never inside an item", () => {
