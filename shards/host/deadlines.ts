@@ -7,8 +7,6 @@ import type { Runtime, Timer } from "../../src/runtime/runtime.ts";
 
 const SLOT_MS = 10;
 const SLOTS = 1024;
-/** Deadlines farther away than so many slots wait for a multiple of as many. */
-const SHARED_SLOTS = 5;
 
 export interface Timed {
   /** Monotonic ms at which `tick` wants to be called; Infinity for never. */
@@ -27,6 +25,8 @@ export interface Place {
 
 export class Deadlines<T extends Timed> {
   readonly #runtime: Runtime;
+  /** Deadlines farther away than so many slots wait for a multiple of as many. */
+  readonly #sharedSlots: number;
   /** Those that never had an item are not there. */
   readonly #slots = new Array<Set<T> | undefined>(SLOTS).fill(undefined);
   #doneSlot: number;
@@ -35,8 +35,10 @@ export class Deadlines<T extends Timed> {
   #closed = false;
   #timer: Timer | undefined;
 
-  constructor(runtime: Runtime) {
+  /** `slackMs`: deadlines farther away than this may be met so much later. */
+  constructor(runtime: Runtime, slackMs: number) {
     this.#runtime = runtime;
+    this.#sharedSlots = Math.max(1, Math.round(slackMs / SLOT_MS));
     this.#doneSlot = Math.floor(runtime.clock.monotonicMs() / SLOT_MS);
   }
 
@@ -63,9 +65,10 @@ export class Deadlines<T extends Timed> {
 
   /** A deadline beyond the wheel waits in its last slot and is looked at again there. */
   #slotFor(deadlineMs: number, nowMs: number): number {
+    const shared = this.#sharedSlots;
     const nowSlot = Math.floor(nowMs / SLOT_MS);
-    const exact = Math.min(Math.ceil(deadlineMs / SLOT_MS), nowSlot + SLOTS - 1 - SHARED_SLOTS);
-    const slot = exact > nowSlot + SHARED_SLOTS ? Math.ceil(exact / SHARED_SLOTS) * SHARED_SLOTS : exact;
+    const exact = Math.min(Math.ceil(deadlineMs / SLOT_MS), nowSlot + SLOTS - 1 - shared);
+    const slot = exact > nowSlot + shared ? Math.ceil(exact / shared) * shared : exact;
     return Math.max(this.#doneSlot + 1, Math.min(slot, this.#doneSlot + SLOTS - 1));
   }
 

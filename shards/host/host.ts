@@ -93,7 +93,7 @@ export class Host implements ReplicaHost {
   constructor(options: HostOptions) {
     this.#options = options;
     this.nodeId = options.nodeId;
-    this.#deadlines = new Deadlines(options.runtime);
+    this.#deadlines = new Deadlines(options.runtime, options.limits.deadlineSlackMs);
     this.#tail = new TailCache(options.limits.tailCacheBytesMax);
     this.#early = new EarlyMessages(options.limits.electionTimeoutMs);
   }

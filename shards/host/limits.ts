@@ -4,6 +4,8 @@ export interface HostLimits {
   readonly electionTimeoutMs: number;
   /** Each node tells each other node that it is there, once for all groups. */
   readonly heartbeatMs: number;
+  /** What groups wait for may come so much later, so that many wait together; what is due sooner than this does not. */
+  readonly deadlineSlackMs: number;
   /** Entries kept in memory, all groups together, for followers and tail readers. */
   readonly tailCacheBytesMax: number;
   /** Bytes proposed on this node and not yet applied, all groups together; above it proposals are `THROTTLED`. */
@@ -32,6 +34,7 @@ export interface HostLimits {
 export const DEFAULT_HOST_LIMITS: HostLimits = {
   electionTimeoutMs: 500,
   heartbeatMs: 100,
+  deadlineSlackMs: 50,
   tailCacheBytesMax: 24 * 1024 * 1024,
   proposedBytesMax: 128 * 1024 * 1024,
   pendingBytesMax: 64 * 1024 * 1024,

@@ -22,7 +22,7 @@ function item(
 
 deadlines("each is called once it has passed, and not before", () => {
   const time = fakeTime();
-  const wheel = new Deadlines<Timed>(time.runtime);
+  const wheel = new Deadlines<Timed>(time.runtime, 50);
   const items = Array.from({ length: 500 }, (_, i) => item(1_000 + i * 7));
   for (const one of items) wheel.update(one);
   assert.is(time.waiting(), 1, "one timer for all");
@@ -35,9 +35,18 @@ deadlines("each is called once it has passed, and not before", () => {
   }
 });
 
+deadlines("without slack none is late", () => {
+  const time = fakeTime();
+  const wheel = new Deadlines<Timed>(time.runtime, 0);
+  const items = Array.from({ length: 100 }, (_, i) => item(1_000 + i * 70));
+  for (const one of items) wheel.update(one);
+  time.advance(10_000);
+  for (const [i, { firedAtMs }] of items.entries()) assert.equal(firedAtMs, [Math.max(1_010, 1_000 + i * 70)]);
+});
+
 deadlines("one that comes near while the wheel sleeps is called in time", () => {
   const time = fakeTime();
-  const wheel = new Deadlines<Timed>(time.runtime);
+  const wheel = new Deadlines<Timed>(time.runtime, 50);
   const one = item(1_900);
   wheel.update(one);
   time.advance(303);
@@ -55,7 +64,7 @@ deadlines("those that are not due soon share their wake-ups, and none is for not
     clock,
     timers: { after: (ms: number, then: () => void) => (timers++, after(Math.floor(ms), then)) },
   };
-  const wheel = new Deadlines<Timed>(counted as unknown as typeof time.runtime);
+  const wheel = new Deadlines<Timed>(counted as unknown as typeof time.runtime, 50);
   const items = Array.from({ length: 40 }, (_, i) => {
     const one: ReturnType<typeof item> = item(1_500.4 + i * 12.5, () => one.firedAtMs.at(-1)! + 500.3);
     return one;
@@ -68,7 +77,7 @@ deadlines("those that are not due soon share their wake-ups, and none is for not
 
 deadlines("one whose own call removes it is not called again", () => {
   const time = fakeTime();
-  const wheel = new Deadlines<Timed>(time.runtime);
+  const wheel = new Deadlines<Timed>(time.runtime, 50);
   const one: ReturnType<typeof item> = item(1_010, () => {
     wheel.remove(one);
     return 1_050;
@@ -81,7 +90,7 @@ deadlines("one whose own call removes it is not called again", () => {
 
 deadlines("one that has moved away is not called early; one that has come nearer is called in time", () => {
   const time = fakeTime();
-  const wheel = new Deadlines<Timed>(time.runtime);
+  const wheel = new Deadlines<Timed>(time.runtime, 50);
   const away = item(1_100);
   const nearer = item(9_000);
   wheel.update(away);
@@ -98,7 +107,7 @@ deadlines("one that has moved away is not called early; one that has come nearer
 
 deadlines("beyond the wheel and after a long pause nothing is forgotten", () => {
   const time = fakeTime();
-  const wheel = new Deadlines<Timed>(time.runtime);
+  const wheel = new Deadlines<Timed>(time.runtime, 50);
   const far = item(61_000);
   const repeating: Timed & { firedAtMs: number[]; deadlineMs: number } = item(
     1_050,
@@ -115,7 +124,7 @@ deadlines("beyond the wheel and after a long pause nothing is forgotten", () => 
 
 deadlines("a removed one is not called; a closed wheel waits for nothing", () => {
   const time = fakeTime();
-  const wheel = new Deadlines<Timed>(time.runtime);
+  const wheel = new Deadlines<Timed>(time.runtime, 50);
   const removed = item(1_100);
   const left = item(1_500);
   wheel.update(removed);
