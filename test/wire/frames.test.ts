@@ -120,11 +120,21 @@ frames("carry bodies around every length of a header", () => {
   }
 });
 
-frames("send bodies by reference", () => {
-  const body = new Uint8Array(1_000);
+frames("send bodies by reference, and short ones in one piece with their heads", () => {
+  const body = new Uint8Array(2_000);
   const chunks = encodeFrame([1], [body, body]);
   assert.is(chunks.length, 3);
   assert.is(chunks[1], body);
+  assert.is(encodeFrame([1], [body.subarray(1_000), body.subarray(1_500)]).length, 1);
+});
+
+frames("stay as they are when others are encoded", () => {
+  const heads = [[1, 2, 3], [4, "a longer one".repeat(20)], [5, new Array<number>(5_000).fill(1e9)], [6, true], [
+    7,
+    null,
+  ]];
+  const encoded = heads.map((head) => joined(encodeFrame(head, [Uint8Array.of(9)])));
+  assert.equal(encoded.map((bytes) => readAll([bytes])[0]!.head), heads);
 });
 
 frames("do not take a head's last bytes for a body", () => {
