@@ -19,7 +19,7 @@ export const FATAL_EXIT_CODE = 70;
  */
 export function createNodeRuntime(options: { readonly logLevel?: LogLevel } = {}): Runtime {
   const log = createLogSink(options.logLevel ?? "warn");
-  const turnEnds = new TurnEnds();
+  const turnEnds = new TurnEnds(() => performance.now());
   return {
     clock: { monotonicMs: () => performance.now(), wallMs: () => Date.now() },
     random: {

@@ -8,19 +8,24 @@ const QUIET_MS = 0.3;
 
 const RESOLVED = Promise.resolve();
 
-/** @example const ends = new TurnEnds(); ends.call(() => flush()); */
+/** @example const ends = new TurnEnds(() => performance.now()); ends.call(() => flush()); */
 export class TurnEnds {
+  readonly #clockMs: () => number;
   /** When the last callback ended or the last one was asked for; Infinity while one runs, so that events get their turn. */
   #lastMs = -Infinity;
 
+  constructor(clockMs: () => number) {
+    this.#clockMs = clockMs;
+  }
+
   call(callback: () => void): void {
-    const nowMs = performance.now();
+    const nowMs = this.#clockMs();
     const isQuiet = nowMs - this.#lastMs >= QUIET_MS;
     this.#lastMs = nowMs;
     const run = () => {
       this.#lastMs = Infinity;
       callback();
-      this.#lastMs = performance.now();
+      this.#lastMs = this.#clockMs();
     };
     // Not queueMicrotask: Node makes an asynchronous context for each.
     if (isQuiet) void RESOLVED.then(run);
