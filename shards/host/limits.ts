@@ -2,7 +2,7 @@
 export interface HostLimits {
   /** A follower that hears nothing of its leader for one to two times this campaigns. */
   readonly electionTimeoutMs: number;
-  /** Each node tells each other node that it is there, once for all groups. */
+  /** Each node tells each other node that it is there, once for all groups; seldom where other frames go anyway. */
   readonly heartbeatMs: number;
   /** What groups wait for may come so much later, so that many wait together; what is due sooner than this does not. */
   readonly deadlineSlackMs: number;

@@ -7,6 +7,7 @@ import type { Message, NodeId } from "../../src/raft/types.ts";
 import type { Entry } from "../../src/records/entry.ts";
 import type { Address } from "../../src/runtime/network.ts";
 import type { Runtime, Timer } from "../../src/runtime/runtime.ts";
+import { encodeFrame } from "../../src/wire/frames.ts";
 import { PeerLink } from "../../src/wire/peer-link.ts";
 import { PeerListener, type PeerSession } from "../../src/wire/peer-listener.ts";
 import {
@@ -26,7 +27,6 @@ import {
   PeerMessageType,
   peerMessageType,
 } from "../../src/wire/peer-protocol.ts";
-import { encodeFrame } from "../../src/wire/frames.ts";
 import { areSameAppends, packRaft, type RaftItem, unpackRaft } from "../../src/wire/replication.ts";
 import type { MessageSink } from "./host.ts";
 import type { IncomingState } from "./replica.ts";

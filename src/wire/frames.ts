@@ -4,80 +4,41 @@
  * reference, so that a batch is never copied on its way out.
  */
 import { Buffer } from "node:buffer";
-import { Decoder, Encoder } from "cbor-x";
 import { CborGuard } from "./cbor-guard.ts";
 import { WireError } from "./errors.ts";
+import { decodeHead, encodeHead } from "./heads.ts";
 import type { FrameLimits } from "./limits.ts";
-
-const encoder = new Encoder({ useRecords: false, tagUint8Array: false }) as unknown as EncoderInPlace;
-/** Never the encoder's own decode: there one message can define record ids that poison later ones. */
-const DECODING: DecoderOptions = { useRecords: false, mapsAsObjects: true, int64AsNumber: true };
-const decoder = new Decoder(DECODING);
-
-/** `int64AsNumber` and `copyBuffers` are missing from cbor-x's own types. */
-type DecoderOptions = ConstructorParameters<typeof Decoder>[0] & {
-  readonly int64AsNumber: boolean;
-  readonly copyBuffers?: boolean;
-};
-
-/** Missing from cbor-x's own types: what was encoded lies from `start` to `end`. */
-interface EncoderInPlace {
-  encode(value: unknown, options: number): Uint8Array & { readonly start: number; readonly end: number };
-}
-
-/** `end` is missing from cbor-x's own types. */
-interface DecoderOfParts {
-  decode(source: Uint8Array, end: number): unknown;
-}
-
-/** Most heads are short: they are decoded in one place, of which cbor-x keeps its view. What they hold is copied. */
-const SHORT_HEAD_BYTES_MAX = 256;
-const shortHead = new Uint8Array(1 + SHORT_HEAD_BYTES_MAX);
-const shortDecoder = new Decoder({ ...DECODING, copyBuffers: true } as DecoderOptions) as DecoderOfParts;
 
 export const FRAME_LENGTH_BYTES = 4;
 const HEAD_ITEMS_MAX = 22;
-/** A body that is not longer is copied behind its head: less work than one chunk more on its way to the socket. */
-const WHOLE_BODY_BYTES_MAX = 2 * 1024;
 /** Fewer bytes than this are copied one by one: less work than a view of them. */
 const LOOP_BYTES_MAX = 64;
-/** cbor-x: the encoder's own memory is given (512), and free again for the next call (1024). */
-const IN_PLACE = 512 | 1024;
 const NO_BODY = new Uint8Array(0);
 
 /**
  * One frame as chunks for one `connection.write`: everything before the body in one buffer, then the body's chunks as
- * they are, unless they are few bytes. A head of 1 to 22 items.
+ * they are. A head of 1 to 22 items.
  */
 export function encodeFrame(head: readonly unknown[], body?: readonly Uint8Array[]): Uint8Array[] {
   const items = head.length;
   if (items === 0 || items > HEAD_ITEMS_MAX) {
     throw new RangeError(`a head has 1 to ${HEAD_ITEMS_MAX} items, not ${items}`);
   }
-  const encoded = encoder.encode(head, IN_PLACE);
-  const { start: from, end: to } = encoded;
-  const headBytes = to - from;
+  const encoded = encodeHead(head);
+  const headBytes = encoded.end - encoded.start;
   let bodyBytes = 0;
   if (body !== undefined) { for (const chunk of body) bodyBytes += chunk.length; }
   // A head that ends with bytes gets an empty body, or its last item would be taken for one.
   const hasBody = body !== undefined || head[items - 1] instanceof Uint8Array;
   const bodyHeader = hasBody ? byteStringHeaderBytes(bodyBytes) : 0;
-  const isWhole = bodyBytes <= WHOLE_BODY_BYTES_MAX;
-  const bodyAt = FRAME_LENGTH_BYTES + headBytes + bodyHeader;
-  const start = Buffer.allocUnsafe(bodyAt + (isWhole ? bodyBytes : 0));
+  const start = Buffer.allocUnsafe(FRAME_LENGTH_BYTES + headBytes + bodyHeader);
   start.writeUInt32LE(headBytes + bodyHeader + bodyBytes, 0);
-  if (headBytes > LOOP_BYTES_MAX) start.set(encoded.subarray(from, to), FRAME_LENGTH_BYTES);
-  else for (let i = 0; i < headBytes; i++) start[FRAME_LENGTH_BYTES + i] = encoded[from + i]!;
+  if (headBytes > LOOP_BYTES_MAX) start.set(encoded.subarray(encoded.start, encoded.end), FRAME_LENGTH_BYTES);
+  else for (let i = 0; i < headBytes; i++) start[FRAME_LENGTH_BYTES + i] = encoded[encoded.start + i]!;
   if (!hasBody) return [start];
   start[FRAME_LENGTH_BYTES] = 0x80 | (items + 1);
   writeByteStringHeader(start, FRAME_LENGTH_BYTES + headBytes, bodyBytes);
-  if (!isWhole) return [start, ...body!];
-  let at = bodyAt;
-  for (const chunk of body ?? []) {
-    start.set(chunk, at);
-    at += chunk.length;
-  }
-  return [start];
+  return body === undefined || bodyBytes === 0 ? [start] : [start, ...body];
 }
 
 function byteStringHeaderBytes(length: number): number {
@@ -100,23 +61,9 @@ function writeByteStringHeader(target: Buffer, at: number, length: number): void
 export function decodeFrame(bytes: Uint8Array, guard: CborGuard): { head: unknown[]; body: Uint8Array } {
   guard.scanFrame(bytes, 0, bytes.length);
   const { itemCount, bodyStart } = guard;
-  const head = itemCount === 0 ? [] : decodeHead(bytes, guard);
+  const head = itemCount === 0 ? [] : decodeHead(bytes, guard.itemsStart, guard.itemsEnd, itemCount);
   if (head.length !== itemCount) throw new WireError("MALFORMED", `${head.length} of ${itemCount} head items`);
   return { head, body: bodyStart === bytes.length ? NO_BODY : bytes.subarray(bodyStart) };
-}
-
-function decodeHead(bytes: Uint8Array, { itemsStart, itemsEnd, itemCount }: CborGuard): unknown[] {
-  const byteLength = itemsEnd - itemsStart;
-  try {
-    if (byteLength > SHORT_HEAD_BYTES_MAX || itemCount > HEAD_ITEMS_MAX) {
-      return decoder.decodeMultiple(bytes.subarray(itemsStart, itemsEnd)) as unknown[];
-    }
-    shortHead[0] = 0x80 | itemCount;
-    for (let i = 0; i < byteLength; i++) shortHead[i + 1] = bytes[itemsStart + i]!;
-    return shortDecoder.decode(shortHead, byteLength + 1) as unknown[];
-  } catch (error) {
-    throw new WireError("MALFORMED", `the head cannot be decoded: ${error instanceof Error ? error.message : error}`);
-  }
 }
 
 /** `frameBytes`: of the whole frame on the wire. Head and body may be views into the connection's chunks. */

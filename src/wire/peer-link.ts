@@ -84,18 +84,21 @@ export class PeerLink {
    * Raft repeats what matters.
    */
   send(head: readonly unknown[], body?: readonly Uint8Array[]): boolean {
-    return this.#takes() && this.sendFrame(encodeFrame(head, body));
+    const connection = this.#taking();
+    connection?.write(encodeFrame(head, body));
+    return connection !== undefined;
   }
 
   /** The same of a frame that is encoded already. */
   sendFrame(frame: readonly Uint8Array[]): boolean {
-    if (!this.#takes()) return false;
-    this.#connection!.write(frame);
-    return true;
+    const connection = this.#taking();
+    connection?.write(frame);
+    return connection !== undefined;
   }
 
-  #takes(): boolean {
-    return this.#state === "up" && (this.#connection?.bufferedBytes ?? Infinity) <= PEER_UNSENT_BYTES_MAX;
+  /** The connection, if it takes more now. */
+  #taking(): Connection | undefined {
+    return this.#state === "up" && this.bufferedBytes <= PEER_UNSENT_BYTES_MAX ? this.#connection : undefined;
   }
 
   /** Ends the connection, because it is taken for dead, and dials anew. */

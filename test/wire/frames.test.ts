@@ -120,12 +120,11 @@ frames("carry bodies around every length of a header", () => {
   }
 });
 
-frames("send bodies by reference, and short ones in one piece with their heads", () => {
-  const body = new Uint8Array(2_000);
+frames("send bodies by reference", () => {
+  const body = new Uint8Array(1_000);
   const chunks = encodeFrame([1], [body, body]);
   assert.is(chunks.length, 3);
   assert.is(chunks[1], body);
-  assert.is(encodeFrame([1], [body.subarray(1_000), body.subarray(1_500)]).length, 1);
 });
 
 frames("stay as they are when others are encoded", () => {
