@@ -3,10 +3,10 @@
  * once for all of them hand their new entries to the log as one write, and one frame to each peer.
  */
 import type { GroupId, GroupWrite, Log } from "../../src/log/types.ts";
-import { invariant } from "../../src/raft/invariant.ts";
 import type { Configuration, Message, NodeId, SnapshotRequest } from "../../src/raft/types.ts";
 import { type Entry, EntryKind } from "../../src/records/entry.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
+import { Checkpoints } from "./checkpoints.ts";
 import { Deadlines } from "./deadlines.ts";
 import { EarlyMessages } from "./early-messages.ts";
 import type { HostLimits } from "./limits.ts";
@@ -67,7 +67,6 @@ export interface GroupOptions {
 
 interface Hosted {
   readonly replica: Replica;
-  readonly trimAtCheckpoint: boolean;
   leader: NodeId;
   leaderTerm: number;
 }
@@ -78,6 +77,7 @@ export class Host implements ReplicaHost {
   readonly #groups = new Map<GroupId, Hosted>();
   readonly #deadlines: Deadlines<Replica>;
   readonly #tail: TailCache;
+  readonly #checkpoints: Checkpoints;
   readonly #early: EarlyMessages;
   /** Groups whose disk may have forgotten votes or entries; they take part again once their leader vouches for them. */
   readonly #unvouched = new Set<GroupId>();
@@ -95,6 +95,7 @@ export class Host implements ReplicaHost {
     this.nodeId = options.nodeId;
     this.#deadlines = new Deadlines(options.runtime, options.limits.deadlineSlackMs);
     this.#tail = new TailCache(options.limits.tailCacheBytesMax);
+    this.#checkpoints = new Checkpoints(options.log, options.limits);
     this.#early = new EarlyMessages(options.limits.electionTimeoutMs);
   }
 
@@ -148,12 +149,7 @@ export class Host implements ReplicaHost {
     const replica = new Replica(this, { ...options, recovered, tail: this.#options.tails.get(group) });
     this.#options.tails.delete(group);
     this.#replicas = undefined;
-    this.#groups.set(group, {
-      replica,
-      trimAtCheckpoint: options.trimAtCheckpoint,
-      leader: 0,
-      leaderTerm: 0,
-    });
+    this.#groups.set(group, { replica, leader: 0, leaderTerm: 0 });
     if (!replica.raft.vouched) this.#unvouched.add(group);
     if (options.campaign && recovered === undefined) replica.raft.campaign(this.nowMs());
     this.#deadlines.update(replica);
@@ -235,7 +231,7 @@ export class Host implements ReplicaHost {
   /** A replica's message to a peer: in the frame that is sent when the turn's work is done. */
   send(replica: Replica, message: Message<Entry>): void {
     if (message.type !== "snapshot") return this.#options.sink.queue(replica.group, message, undefined);
-    if (!this.#groups.get(replica.group)?.trimAtCheckpoint) return void this.#sendStart(replica, message);
+    if (!replica.trimAtCheckpoint) return void this.#sendStart(replica, message);
     const checkpoint = this.#options.log.group(replica.group)?.checkpoint;
     // A newer checkpoint may have taken its place: the core has been told, and offers that one next.
     if (checkpoint?.index !== message.snapshot.index) return replica.raft.snapshotFailed(message.to, this.nowMs());
@@ -248,12 +244,12 @@ export class Host implements ReplicaHost {
   deliver(group: GroupId, message: Message<Entry>, state: IncomingState | undefined): void {
     const hosted = this.#groups.get(group);
     if (!hosted) return this.#early.keep(group, message, this.nowMs());
-    if (message.to !== this.nodeId || this.#isTooMuch(hosted, message)) return;
+    if (message.to !== this.nodeId || this.#isTooMuch(hosted.replica, message)) return;
     hosted.replica.step(message, this.nowMs(), state);
   }
 
   /** Of small groups (metadata, coordinators) nothing is too much. What is left out is lost, as on the way: Raft repeats it. */
-  #isTooMuch({ trimAtCheckpoint }: Hosted, message: Message<Entry>): boolean {
+  #isTooMuch({ trimAtCheckpoint }: Replica, message: Message<Entry>): boolean {
     if (message.type !== "append" || message.entries.length === 0 || trimAtCheckpoint) return false;
     const { log, limits } = this.#options;
     if (log.pendingBytes + this.#followedBytes > limits.followedPendingBytesMax) return true;
@@ -317,17 +313,12 @@ export class Host implements ReplicaHost {
 
   /** Makes the state of every group durable that has changed, so that the next start has little to read again. */
   checkpointAll(): Promise<void> {
-    const writes: GroupWrite[] = [];
-    for (const { replica } of this.#groups.values()) {
-      if (replica.appliedEntries > 0) writes.push(replica.checkpoint());
-    }
-    if (writes.length === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#write(writes, resolve));
+    return this.#checkpoints.makeAll(this.replicas());
   }
 
   /** Makes the state of a group durable, as it is now. */
   checkpoint(replica: Replica): Promise<void> {
-    return new Promise((resolve) => this.#write([replica.checkpoint()], resolve));
+    return this.#checkpoints.make(replica);
   }
 
   /**
@@ -335,16 +326,7 @@ export class Host implements ReplicaHost {
    * made durable with it: a restart begins there.
    */
   trim(replica: Replica, firstIndex: number, startOffset: number): void {
-    const { log } = this.#options;
-    const { group, raft } = replica;
-    const hosted = this.#groups.get(group);
-    if (hosted?.replica !== replica || firstIndex <= raft.log.firstIndex) return;
-    invariant(firstIndex <= raft.applied, `group ${group}: trimmed to ${firstIndex}, and ${raft.applied} is applied`);
-    const known = log.group(group)?.checkpoint;
-    if (!known || known.index < firstIndex) log.write([replica.checkpoint()], () => {});
-    log.trim(group, firstIndex, startOffset, raft.log.term(firstIndex - 1));
-    const { applied: index, configuration } = raft;
-    replica.trimmed(firstIndex, { index, term: raft.log.term(index)!, configuration });
+    if (this.replica(replica.group) === replica) this.#checkpoints.trim(replica, firstIndex, startOffset);
   }
 
   damaged(replica: Replica, reason: unknown): void {
@@ -391,7 +373,7 @@ export class Host implements ReplicaHost {
     }
     // The followers first: their way to durability is the longer one. And both before all that nobody waits for elsewhere.
     this.#options.sink.flush();
-    if (writes.length > 0) this.#write(writes, () => this.#durable(writers));
+    if (writes.length > 0) this.#options.log.write(writes, () => this.#durable(writers));
     for (const hosted of dirty) this.#goOn(hosted);
   }
 
@@ -401,25 +383,12 @@ export class Host implements ReplicaHost {
     // What another one applied may have ended it.
     if (this.#groups.get(replica.group) !== hosted) return;
     replica.apply();
-    this.#checkpointIfDue(hosted);
+    this.#checkpoints.makeIfDue(replica);
     this.#watchLeader(hosted);
     if (this.#unvouched.size > 0) this.#watchVouched(replica);
     this.#deadlines.update(replica);
     this.#tail.keep(replica);
     if (!replica.closed && replica.raft.hasReady()) this.wake(replica);
-  }
-
-  /** What a checkpoint stands for is trimmed behind it: a crash between the two must leave one or the other. */
-  #write(writes: readonly GroupWrite[], onDurable: () => void): void {
-    const { log } = this.#options;
-    log.write(writes, onDurable);
-    for (const { group, checkpoint, resetLog } of writes) {
-      if (!checkpoint || resetLog) continue;
-      const { replica, trimAtCheckpoint } = this.#groups.get(group)!;
-      if (!trimAtCheckpoint) continue;
-      log.trim(group, checkpoint.index + 1, checkpoint.nextOffset, checkpoint.term);
-      replica.trimmed(checkpoint.index + 1, checkpoint);
-    }
   }
 
   #durable(writers: readonly Replica[]): void {
@@ -442,12 +411,6 @@ export class Host implements ReplicaHost {
       replica.raft.snapshotFailed(message.to, this.nowMs());
     }
     this.wake(replica);
-  }
-
-  #checkpointIfDue({ replica }: Hosted): void {
-    const { checkpointBytes, checkpointEntries } = this.#options.limits;
-    if (replica.appliedBytes < checkpointBytes && replica.appliedEntries < checkpointEntries) return;
-    this.#write([replica.checkpoint()], () => {});
   }
 
   /** Its followers hear its node, and would wait for it for ever. */

@@ -1,17 +1,10 @@
 /** One group on this node: its consensus core, its state machine, and what waits between the two. */
 import type { Checkpoint, GroupId, GroupLog, GroupWrite } from "../../src/log/types.ts";
 import { Raft, type RaftOptions } from "../../src/raft/raft.ts";
-import type {
-  Configuration,
-  ConfigurationChange,
-  HardState,
-  Message,
-  NodeId,
-  Ready,
-  SnapshotMeta,
-} from "../../src/raft/types.ts";
+import type { Configuration, ConfigurationChange, Message, NodeId, Ready, SnapshotMeta } from "../../src/raft/types.ts";
 import type { Entry } from "../../src/records/entry.ts";
 import { createEntryFactory, decodeConfiguration } from "./entries.ts";
+import { recoveredHardState, recoveredLog } from "./recovered.ts";
 import { Proposals } from "./proposals.ts";
 import type { Place, Timed } from "./deadlines.ts";
 import type { ProposalWaiter, StateMachine } from "./state-machine.ts";
@@ -52,8 +45,6 @@ export interface ReplicaOptions {
   readonly tail: Entry | undefined;
 }
 
-const NEW_HARD_STATE: HardState = { term: 0, vote: 0, commit: 0 };
-
 interface Finishing {
   readonly ready: Ready<Entry>;
   durable: boolean;
@@ -76,6 +67,8 @@ export class Replica implements Timed {
   readonly raft: Raft<Entry>;
   readonly machine: StateMachine;
   readonly proposals = new Proposals();
+  /** See {@link ReplicaOptions.trimAtCheckpoint}. */
+  readonly trimAtCheckpoint: boolean;
   /** Whether it waits for the next turn; the host's mark. */
   dirty = false;
   place: Place | undefined;
@@ -105,6 +98,7 @@ export class Replica implements Timed {
     this.#host = host;
     this.group = options.group;
     this.machine = options.machine;
+    this.trimAtCheckpoint = options.trimAtCheckpoint;
     this.#nextOffset = checkpoint?.nextOffset ?? 0;
     if (checkpoint) this.machine.restore(checkpoint.state, checkpoint.nextOffset);
     this.raft = new Raft<Entry>({
@@ -384,21 +378,4 @@ export class Replica implements Timed {
       this.proposals.failAll("NOT_LEADER");
     }
   }
-}
-
-/**
- * A disk that lost a part of its log may have lost the newest term and vote with it, and kept entries of later terms.
- * It was in that term; whom it voted for there is not known, and it does not vote before it is vouched for.
- */
-function recoveredHardState(recovered: GroupLog | undefined): HardState {
-  if (!recovered) return NEW_HARD_STATE;
-  const { hardState, terms, checkpoint, suspect } = recovered;
-  const lastTerm = terms.at(-1)?.[1] ?? checkpoint?.term ?? 0;
-  return suspect && hardState.term < lastTerm ? { ...hardState, term: lastTerm, vote: 0 } : hardState;
-}
-
-function recoveredLog(recovered: GroupLog | undefined, tail: Entry | undefined): RaftOptions<Entry>["log"] {
-  if (!recovered) return { firstIndex: 1, lastIndex: 0, terms: [], previousTerm: 0 };
-  const { firstIndex, lastIndex, terms, previousTerm } = recovered;
-  return { firstIndex, lastIndex, terms, previousTerm, tail: tail === undefined ? [] : [tail] };
 }
