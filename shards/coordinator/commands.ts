@@ -1,5 +1,6 @@
 /** The commands of a coordinator's log, and what applying each does. Deterministic: state and command alone decide. */
-import { Decoder, Encoder } from "cbor-x";
+import { Decoder } from "cbor-x/decode";
+import { Encoder } from "cbor-x/encode";
 import { Entry, EntryKind } from "../../src/records/entry.ts";
 import type { ErrorCode } from "../../src/wire/errors.ts";
 import { GROUPS_MAX, MEMBERS_MAX, MEMBERS_PER_GROUP_MAX } from "./limits.ts";

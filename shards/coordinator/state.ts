@@ -1,5 +1,6 @@
 /** What a coordinator replicates: who is in which group, and whose each partition is. */
-import { Decoder, Encoder } from "cbor-x";
+import { Decoder } from "cbor-x/decode";
+import { Encoder } from "cbor-x/encode";
 
 export interface Member {
   readonly memberId: string;

@@ -1,5 +1,6 @@
 /** How the consensus core makes and places entries of our one byte format. */
-import { decode, Encoder } from "cbor-x";
+import { decode } from "cbor-x/decode";
+import { Encoder } from "cbor-x/encode";
 import type { Configuration, EntryFactory } from "../../src/raft/types.ts";
 import { Entry, EntryKind } from "../../src/records/entry.ts";
 

@@ -1,5 +1,6 @@
 /** The commands of the metadata log, and what applying each does. Deterministic: state and command alone decide. */
-import { Decoder, Encoder } from "cbor-x";
+import { Decoder } from "cbor-x/decode";
+import { Encoder } from "cbor-x/encode";
 import type { NodeId } from "../../src/raft/types.ts";
 import { Entry, EntryKind } from "../../src/records/entry.ts";
 import type { Retention, TopicChanges } from "../../src/wire/admin-commands.ts";

@@ -1,5 +1,6 @@
 /** What the metadata shard replicates: nodes, topics, partitions and their replicas, producer-id blocks. */
-import { Decoder, Encoder } from "cbor-x";
+import { Decoder } from "cbor-x/decode";
+import { Encoder } from "cbor-x/encode";
 import type { Retention } from "../../src/wire/admin-commands.ts";
 import type { NodeId } from "../../src/raft/types.ts";
 

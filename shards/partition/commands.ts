@@ -2,7 +2,8 @@
  * The commands of a partition's log: entries of kind command, whose payload is the CBOR array `[type, ...fields]`. They
  * carry no records (count 0), so offsets have no gaps.
  */
-import { Decoder, Encoder } from "cbor-x";
+import { Decoder } from "cbor-x/decode";
+import { Encoder } from "cbor-x/encode";
 import { Entry, EntryKind } from "../../src/records/entry.ts";
 import { fromFields, type GroupCommand, toFields } from "./groups/group-commands.ts";
 

@@ -2,7 +2,8 @@
  * A partition's state machine. Its records are the log itself; the state beside it is small: the producer table, where
  * the records begin, the high watermark, and how far consumer groups and queues are.
  */
-import { Decoder, Encoder } from "cbor-x";
+import { Decoder } from "cbor-x/decode";
+import { Encoder } from "cbor-x/encode";
 import { type Entry, EntryKind } from "../../src/records/entry.ts";
 import type { StateMachine } from "../host/state-machine.ts";
 import { decodePartitionCommand, type PartitionCommand } from "./commands.ts";

@@ -3,7 +3,8 @@
  * sent again is recognised and stored once (KIP-98; its window of five batches would have a lone partition wait for its
  * answers). Batches that follow each other in sequence and in offset are one run: a producer that is alone has one.
  */
-import { Decoder, Encoder } from "cbor-x";
+import { Decoder } from "cbor-x/decode";
+import { Encoder } from "cbor-x/encode";
 import type { Entry } from "../../src/records/entry.ts";
 import { PRODUCER_WINDOW_BATCHES } from "../../src/wire/limits.ts";
 

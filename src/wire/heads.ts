@@ -1,5 +1,6 @@
 /** A frame's head to CBOR and back, by cbor-x: in memory that is used again, for most heads are short and there are many. */
-import { Decoder, Encoder } from "cbor-x";
+import { Decoder } from "cbor-x/decode";
+import { Encoder } from "cbor-x/encode";
 import { WireError } from "./errors.ts";
 
 /** What cbor-x's own types leave out. */

@@ -1,7 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import fc from "fast-check";
-import { Encoder } from "cbor-x";
+import { Encoder } from "cbor-x/encode";
 import { CborGuard } from "../../src/wire/cbor-guard.ts";
 import { WireError } from "../../src/wire/errors.ts";
 import { decodeFrame } from "../../src/wire/frames.ts";

@@ -1,7 +1,13 @@
-/** Only src/runtime (and tools, tests) may touch clocks, randomness, timers, disk, network or the process. */
+/**
+ * Only src/runtime (and tools, tests) may touch clocks, randomness, timers, disk, network or the process; and nothing
+ * loads native code.
+ */
 import { importsOf, type SourceFile } from "./layers.ts";
 
 const BUILTINS_ALLOWED = new Set(["node:zlib", "node:buffer", "node:util", "node:crypto"]);
+
+/** Packages that load native code where they find it, and how they are imported without. */
+const NATIVE = new Map([["cbor-x", "cbor-x/encode and cbor-x/decode"]]);
 
 const GLOBALS: readonly (readonly [RegExp, string])[] = [
   [/\bDate\.now\b|\bnew Date\(\s*\)/, "the clock"],
@@ -16,10 +22,14 @@ const GLOBALS: readonly (readonly [RegExp, string])[] = [
 const ABOVE_SEAMS = /^(src\/(?!runtime\/)|shards\/)/;
 
 export function seamProblems({ path, text }: SourceFile): string[] {
-  if (!ABOVE_SEAMS.test(path)) return [];
   const problems = importsOf(text)
-    .filter((target) => target.startsWith("node:") && !BUILTINS_ALLOWED.has(target))
-    .map((target) => `${path}: imports ${target}; only src/runtime may`);
+    .filter((target) => NATIVE.has(target))
+    .map((target) => `${path}: imports ${target}, which loads native code; ${NATIVE.get(target)} do not`);
+  if (!ABOVE_SEAMS.test(path)) return problems;
+  for (const target of importsOf(text)) {
+    const isAllowed = !target.startsWith("node:") || BUILTINS_ALLOWED.has(target);
+    if (!isAllowed) problems.push(`${path}: imports ${target}; only src/runtime may`);
+  }
   const code = withoutComments(text);
   for (const [pattern, what] of GLOBALS) {
     const match = pattern.exec(code);

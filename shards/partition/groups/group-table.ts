@@ -1,5 +1,6 @@
 /** The cursors and queues of one partition, by the group's name: a part of the partition's replicated state. */
-import { Decoder, Encoder } from "cbor-x";
+import { Decoder } from "cbor-x/decode";
+import { Encoder } from "cbor-x/encode";
 import { CursorState, type EncodedCursor } from "./cursor-state.ts";
 import { GROUPS_MAX } from "./limits.ts";
 import { type EncodedQueue, type QueueSettings, QueueState } from "./queue-state.ts";

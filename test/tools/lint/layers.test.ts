@@ -37,6 +37,11 @@ lint("only src/runtime touches the world", () => {
   for (const text of harmless) assert.is(seamProblems(file("src/log/a.ts", text)).length, 0, text);
 });
 
+lint("nothing loads native code", () => {
+  assert.is(seamProblems(file("tools/a.ts", 'import { Encoder } from "cbor-x";')).length, 1);
+  assert.is(seamProblems(file("shards/host/a.ts", 'import { Encoder } from "cbor-x/encode";')).length, 0);
+});
+
 lint("nothing is left for later", () => {
   const bad = ["// TO" + "DO: later", "let x: an" + "y;", "export default 1;", "// @ts-" + "ignore", "\n".repeat(501)];
   for (const text of bad) assert.is(houseProblems(file("src/log/a.ts", text)).length, 1, text);
