@@ -16,6 +16,8 @@ const START_MS_MAX = 60_000;
 const UNIT_RECORDS = 1_000;
 const UNITS_IN_FLIGHT = 4;
 const SETTLE_MS = 1_000;
+/** What a fetch that finds nothing waits for; kafkajs waits for such a fetch before it disconnects. */
+const FETCH_WAIT_MS = 100;
 const HEAP = "-Xmx512m";
 
 export const kafka: Peer = {
@@ -143,6 +145,7 @@ class KafkaSystem implements PeerSystem {
     const consumer = this.#client.consumer({
       groupId: `bench-${process.pid}-${this.#topic}`,
       maxBytesPerPartition: 8 * 1024 * 1024,
+      maxWaitTimeInMs: FETCH_WAIT_MS,
     });
     await consumer.connect();
     await consumer.subscribe({ topic: this.#topic, fromBeginning: true });
