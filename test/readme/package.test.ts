@@ -1,7 +1,6 @@
 /** The package as it would be published: its types hold, and the README's example runs with it. */
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
-import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
