@@ -33,7 +33,7 @@ export class Checkpoints {
     this.#write([replica], () => {});
   }
 
-  /** See {@link Host.trim}. */
+  /** The log before `firstIndex` goes; what was applied from it is made durable with it. */
   trim(replica: Replica, firstIndex: number, startOffset: number): void {
     const { group, raft } = replica;
     if (firstIndex <= raft.log.firstIndex) return;

@@ -4,9 +4,9 @@ import { Raft, type RaftOptions } from "../../src/raft/raft.ts";
 import type { Configuration, ConfigurationChange, Message, NodeId, Ready, SnapshotMeta } from "../../src/raft/types.ts";
 import type { Entry } from "../../src/records/entry.ts";
 import { createEntryFactory, decodeConfiguration } from "./entries.ts";
-import { recoveredHardState, recoveredLog } from "./recovered.ts";
 import { Proposals } from "./proposals.ts";
 import type { Place, Timed } from "./deadlines.ts";
+import { recoveredHardState, recoveredLog } from "./recovered.ts";
 import type { ProposalWaiter, StateMachine } from "./state-machine.ts";
 
 /** What a replica needs of the host it lives on. */

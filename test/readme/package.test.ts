@@ -1,6 +1,7 @@
 /** The package as it would be published: its types hold, and the README's example runs with it. */
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -29,28 +30,23 @@ function installInto(folder: string): void {
   run(folder, "tar", "-xzf", filename, "-C", `${modules}/raftline`, "--strip-components", "1");
   const { dependencies } = JSON.parse(fs.readFileSync(`${modules}/raftline/package.json`, "utf8"));
   for (const name of Object.keys(dependencies)) {
-    const [scope] = name.split("/");
-    if (scope !== name) fs.mkdirSync(`${modules}/${scope}`, { recursive: true });
+    fs.mkdirSync(dirname(`${modules}/${name}`), { recursive: true });
     fs.symlinkSync(`${root}node_modules/${name}`, `${modules}/${name}`);
   }
 }
 
 published("has types that hold, and runs the README's example", () => {
   const folder = temporaryFolder("raftline-package-");
-  try {
-    installInto(folder);
-    const readme = fs.readFileSync(`${root}README.md`, "utf8");
-    const example = /```ts\n([\s\S]*?)```/.exec(readme)![1]!;
-    // A consumer goes on for ever: it ends here after its first record.
-    const ending = example.replace(/\}\s*$/, "  break;\n}\n");
-    fs.writeFileSync(`${folder}/example.mts`, ending);
-    fs.writeFileSync(`${folder}/tsconfig.json`, JSON.stringify(TSCONFIG));
-    run(folder, "node", `${root}node_modules/typescript/bin/tsc`, "-p", ".");
-    assert.match(run(folder, "node", "example.mjs"), /^0 paid$/m);
-    assert.match(run(folder, "node", "node_modules/raftline/dist/tools/cli/main.js", "--help"), "raftline <command>");
-  } finally {
-    fs.rmSync(folder, { recursive: true, force: true });
-  }
+  installInto(folder);
+  const readme = fs.readFileSync(`${root}README.md`, "utf8");
+  const example = /```ts\n([\s\S]*?)```/.exec(readme)![1]!;
+  // A consumer goes on for ever: it ends here after its first record.
+  const ending = example.replace(/\}\s*$/, "  break;\n}\n");
+  fs.writeFileSync(`${folder}/example.mts`, ending);
+  fs.writeFileSync(`${folder}/tsconfig.json`, JSON.stringify(TSCONFIG));
+  run(folder, "node", `${root}node_modules/typescript/bin/tsc`, "-p", ".");
+  assert.match(run(folder, "node", "example.mjs"), /^0 paid$/m);
+  assert.match(run(folder, "node", "node_modules/raftline/dist/tools/cli/main.js", "--help"), "raftline <command>");
 });
 
 published.run();

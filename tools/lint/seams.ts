@@ -22,14 +22,13 @@ const GLOBALS: readonly (readonly [RegExp, string])[] = [
 const ABOVE_SEAMS = /^(src\/(?!runtime\/)|shards\/)/;
 
 export function seamProblems({ path, text }: SourceFile): string[] {
-  const problems = importsOf(text)
+  const targets = importsOf(text);
+  const problems = targets
     .filter((target) => NATIVE.has(target))
     .map((target) => `${path}: imports ${target}, which loads native code; ${NATIVE.get(target)} do not`);
   if (!ABOVE_SEAMS.test(path)) return problems;
-  for (const target of importsOf(text)) {
-    const isAllowed = !target.startsWith("node:") || BUILTINS_ALLOWED.has(target);
-    if (!isAllowed) problems.push(`${path}: imports ${target}; only src/runtime may`);
-  }
+  const builtins = targets.filter((target) => target.startsWith("node:") && !BUILTINS_ALLOWED.has(target));
+  problems.push(...builtins.map((target) => `${path}: imports ${target}; only src/runtime may`));
   const code = withoutComments(text);
   for (const [pattern, what] of GLOBALS) {
     const match = pattern.exec(code);
