@@ -12,19 +12,21 @@ type Bounds = Pick<
 
 /**
  * The first neighbours, oldest first, that give enough back, or are many small ones; none if there are none. Together
- * they fill half a file at most: what is left of them may grow sparse again.
+ * they fill half a file at most: what is left of them may grow sparse again. And half of what is free on the disk: others
+ * write to it, too, and on a full one it is the files with little left in them that help.
  */
-export function filesToCompact(files: readonly WalFile[], bounds: Bounds): WalFile[] {
+export function filesToCompact(files: readonly WalFile[], bounds: Bounds, freeBytes: number): WalFile[] {
+  const roomBytes = Math.min(bounds.fileBytes, freeBytes) / 2;
   let run: WalFile[] = [];
   let neededBytes = 0;
   for (const file of files) {
-    const fits = isSparse(file, bounds) && neededBytes + file.neededBytes <= bounds.fileBytes / 2;
-    if (!fits) {
+    const fitsAlone = isSparse(file, bounds) && file.neededBytes <= roomBytes;
+    if (!fitsAlone || neededBytes + file.neededBytes > roomBytes) {
       if (isWorthIt(run, bounds)) return run;
       run = [];
       neededBytes = 0;
     }
-    if (!isSparse(file, bounds)) continue;
+    if (!fitsAlone) continue;
     run.push(file);
     neededBytes += file.neededBytes;
   }

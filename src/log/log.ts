@@ -83,10 +83,7 @@ export class LogEngine implements Log {
     this.#onDamage = onDamage;
     this.#groups = groups;
     this.#tails = new Tails(groups);
-    this.#space = new Space(runtime, folder, limits, (full) => {
-      if (!full) this.#maintenance.wake();
-      onFull(full);
-    });
+    this.#space = new Space(runtime, folder, limits, onFull, () => this.#maintenance.wake());
     this.#files = new FileSet(runtime, folder, logIdentity, files, prepared, limits, this.#space);
     this.#writer = new Writer(
       runtime,

@@ -62,7 +62,8 @@ export class Reclaimer {
         await this.#dropFirst();
         continue;
       }
-      const files = filesToCompact(this.#files.files, this.#limits);
+      const freeBytes = await this.#runtime.disk.freeBytes(this.#files.folder);
+      const files = filesToCompact(this.#files.files, this.#limits, freeBytes);
       if (files.length === 0) return;
       if (!await this.#compaction.run(files)) return;
     }

@@ -17,17 +17,26 @@ export class Space {
   readonly #folder: string;
   readonly #limits: LogLimits;
   readonly #onFull: (full: boolean) => void;
+  readonly #onLook: () => void;
   #full = false;
   #reserved = false;
   #closed = false;
   #timer: Timer | undefined = undefined;
   #waiters: { readonly resolve: () => void; readonly reject: (error: unknown) => void }[] = [];
 
-  constructor(runtime: Runtime, folder: string, limits: LogLimits, onFull: (full: boolean) => void) {
+  /** `onLook`: called whenever a full disk was looked at: what found no room to be given back may find it now. */
+  constructor(
+    runtime: Runtime,
+    folder: string,
+    limits: LogLimits,
+    onFull: (full: boolean) => void,
+    onLook: () => void,
+  ) {
     this.#runtime = runtime;
     this.#folder = folder;
     this.#limits = limits;
     this.#onFull = onFull;
+    this.#onLook = onLook;
   }
 
   get full(): boolean {
@@ -94,6 +103,7 @@ export class Space {
     if (this.#closed) return;
     if (roomy) this.#setFull(false);
     else this.#watch();
+    this.#onLook();
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const { resolve } of waiters) resolve();

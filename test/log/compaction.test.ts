@@ -308,12 +308,18 @@ test("files are chosen where it pays: sparse neighbours, and many small ones", (
     made.extents = liveMib > 0 ? 1 : 0;
     return made;
   };
-  const chosen = (...files: WalFile[]) => filesToCompact(files, DEFAULT_LOG_LIMITS).map(({ number }) => number);
+  const chosenWith = (freeMib: number, ...files: WalFile[]) =>
+    filesToCompact(files, DEFAULT_LOG_LIMITS, freeMib * MIB).map(({ number }) => number);
+  const chosen = (...files: WalFile[]) => chosenWith(Infinity, ...files);
   assert.equal(chosen(file(1, 128, 100), file(2, 128, 70)), []);
   assert.equal(chosen(file(1, 128, 100), file(2, 128, 30), file(3, 128, 10), file(4, 128, 128)), [2, 3]);
   assert.equal(chosen(file(1, 128, 50), file(2, 128, 50)), [1], "half a file at most");
   assert.equal(chosen(...[1, 2, 3, 4, 5, 6, 7].map((number) => file(number, 2, 2))), []);
   assert.equal(chosen(...[1, 2, 3, 4, 5, 6, 7, 8].map((number) => file(number, 2, 2))), [1, 2, 3, 4, 5, 6, 7, 8]);
+  const left = [file(1, 128, 1), file(2, 128, 0), file(3, 128, 40), file(4, 128, 1), file(5, 128, 0)];
+  assert.equal(chosenWith(20, ...left), [1, 2], "what has room on the disk");
+  assert.equal(chosenWith(20, ...left.slice(2)), [4, 5], "and not one that alone has none");
+  assert.equal(chosenWith(0, ...left), [2]);
   assert.is(isWorthClosing(file(1, 100, 80), DEFAULT_LOG_LIMITS), false);
   assert.is(isWorthClosing(file(1, 100, 40), DEFAULT_LOG_LIMITS), true);
   assert.is(isWorthClosing(file(1, 10, 0), DEFAULT_LOG_LIMITS), false);

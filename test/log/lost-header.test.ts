@@ -73,7 +73,7 @@ function positionsOfBlocks(bytes: Uint8Array): number[] {
 }
 
 test("is opened as if nothing had happened, told, and has its header again: of whatever file, in whatever way", async () => {
-  for (const seed of [4, 7]) {
+  for (const seed of [2, 4, 9]) {
     const { files, text, begun, compacted } = await written((log) =>
       new Workload(new SeededRandom(seed)).run(log, 400)
     );
