@@ -3,6 +3,7 @@
  * once for all of them hand their new entries to the log as one write, and one frame to each peer.
  */
 import type { GroupId, GroupWrite, Log } from "../../src/log/types.ts";
+import { FanOut } from "../../src/raft/fan-out.ts";
 import type { Configuration, Message, NodeId, SnapshotRequest } from "../../src/raft/types.ts";
 import { type Entry, EntryKind } from "../../src/records/entry.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
@@ -11,6 +12,7 @@ import { Deadlines } from "./deadlines.ts";
 import { EarlyMessages } from "./early-messages.ts";
 import type { HostLimits } from "./limits.ts";
 import { type IncomingState, Replica, type ReplicaHost } from "./replica.ts";
+import { SpareTimer } from "./spare-timer.ts";
 import type { ProposalWaiter, StateMachine } from "./state-machine.ts";
 import { TailCache } from "./tail-cache.ts";
 
@@ -73,9 +75,11 @@ interface Hosted {
 
 export class Host implements ReplicaHost {
   readonly nodeId: NodeId;
+  readonly fanOut = new FanOut();
   readonly #options: HostOptions;
   readonly #groups = new Map<GroupId, Hosted>();
   readonly #deadlines: Deadlines<Replica>;
+  readonly #spareTimer: SpareTimer;
   readonly #tail: TailCache;
   readonly #checkpoints: Checkpoints;
   readonly #early: EarlyMessages;
@@ -94,6 +98,10 @@ export class Host implements ReplicaHost {
     this.#options = options;
     this.nodeId = options.nodeId;
     this.#deadlines = new Deadlines(options.runtime, options.limits.deadlineSlackMs);
+    this.#spareTimer = new SpareTimer(options.runtime, (replica, nowMs) => {
+      replica.tick(nowMs);
+      this.told(replica);
+    });
     this.#tail = new TailCache(options.limits.tailCacheBytesMax);
     this.#checkpoints = new Checkpoints(options.log, options.limits);
     this.#early = new EarlyMessages(options.limits.electionTimeoutMs);
@@ -169,6 +177,7 @@ export class Host implements ReplicaHost {
     const hosted = this.#groups.get(group);
     if (!hosted) return false;
     this.#deadlines.remove(hosted.replica);
+    this.#spareTimer.remove(hosted.replica);
     this.#tail.remove(hosted.replica);
     this.#replicas = undefined;
     this.#groups.delete(group);
@@ -333,6 +342,7 @@ export class Host implements ReplicaHost {
     const hosted = this.#groups.get(replica.group);
     if (hosted?.replica === replica) this.#resign(hosted);
     this.#deadlines.remove(replica);
+    this.#spareTimer.remove(replica);
     replica.close();
     this.#options.runtime.log.write("error", "a replica is damaged and takes no part", {
       group: replica.group,
@@ -344,6 +354,7 @@ export class Host implements ReplicaHost {
   close(): void {
     this.#closed = true;
     this.#deadlines.close();
+    this.#spareTimer.close();
     for (const { replica } of this.#groups.values()) replica.close();
   }
 
@@ -387,6 +398,7 @@ export class Host implements ReplicaHost {
     this.#watchLeader(hosted);
     if (this.#unvouched.size > 0) this.#watchVouched(replica);
     this.#deadlines.update(replica);
+    this.#spareTimer.look(replica);
     this.#tail.keep(replica);
     if (!replica.closed && replica.raft.hasReady()) this.wake(replica);
   }

@@ -1,5 +1,6 @@
 /** One group on this node: its consensus core, its state machine, and what waits between the two. */
 import type { Checkpoint, GroupId, GroupLog, GroupWrite } from "../../src/log/types.ts";
+import type { FanOut } from "../../src/raft/fan-out.ts";
 import { Raft, type RaftOptions } from "../../src/raft/raft.ts";
 import type { Configuration, ConfigurationChange, Message, NodeId, Ready, SnapshotMeta } from "../../src/raft/types.ts";
 import type { Entry } from "../../src/records/entry.ts";
@@ -17,6 +18,7 @@ export interface ReplicaHost {
   heardMs(peer: NodeId): number;
   readonly electionTimeoutMs: number;
   readonly leases: Pick<RaftOptions<Entry>, "clockDriftMax" | "mayHavePromised">;
+  readonly fanOut: FanOut;
   /** A message to a peer, on its way before the turn ends. */
   send(replica: Replica, message: Message<Entry>): void;
   /** Something is to be done for this replica in the next turn. */
@@ -111,6 +113,7 @@ export class Replica implements Timed {
       nowMs: host.nowMs(),
       electionTimeoutMs: host.electionTimeoutMs,
       ...host.leases,
+      fanOut: host.fanOut,
       random: () => host.random(),
       peerHeardMs: (peer) => host.heardMs(peer),
       vouched: options.vouched && recovered?.suspect !== true,

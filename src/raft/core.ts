@@ -1,4 +1,5 @@
 /** The state that every role shares, and the rules by which it may change. Roles are in raft.ts and what it uses. */
+import type { FanOutPolicy } from "./fan-out.ts";
 import { invariant, InvariantError } from "./invariant.ts";
 import { DEFAULT_RAFT_LIMITS, type RaftLimits } from "./limits.ts";
 import { Membership } from "./membership.ts";
@@ -25,6 +26,8 @@ export class Core<E extends RaftEntry> {
   readonly electionTimeoutMs: number;
   /** Undefined: no read is answered under a lease. */
   readonly clockDriftMax: number | undefined;
+  /** Undefined: all followers are sent everything at once. */
+  readonly fanOut: FanOutPolicy | undefined;
   readonly hold: VoteHold;
   readonly random: () => number;
   readonly peerHeardMs: (peer: NodeId) => number;
@@ -62,6 +65,7 @@ export class Core<E extends RaftEntry> {
     this.limits = options.limits ? { ...DEFAULT_RAFT_LIMITS, ...options.limits } : DEFAULT_RAFT_LIMITS;
     this.electionTimeoutMs = options.electionTimeoutMs;
     this.clockDriftMax = options.clockDriftMax;
+    this.fanOut = options.fanOut;
     this.hold = new VoteHold(this.clockDriftMax === undefined ? 0 : this.electionTimeoutMs);
     this.random = options.random;
     this.peerHeardMs = options.peerHeardMs;

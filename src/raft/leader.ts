@@ -173,6 +173,7 @@ export class Leadership<E extends RaftEntry> implements MatchSource {
       if (!isJoint(configuration)) this.#append(this.#core.entries.noOp());
     }
     this.#leaveJointIfDue();
+    this.replication.applied();
   }
 
   peerUp(peer: NodeId): void {

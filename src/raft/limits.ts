@@ -18,6 +18,10 @@ export interface RaftLimits {
   readonly commitNoticeMs: number;
   /** Followers that know their leader's process to be gone campaign within this long. */
   readonly lostLeaderJitterMs: number;
+  /** A follower that a quiet leader can do without waits this long at most before it is sent what the others were. */
+  readonly spareDelayMsMax: number;
+  /** More bytes of new entries than this go to all followers at once. */
+  readonly quietBytesMax: number;
   /** A snapshot whose fate the host has not told for this long is offered again if the follower still lacks it. */
   readonly snapshotRetryMs: number;
 }
@@ -32,5 +36,7 @@ export const DEFAULT_RAFT_LIMITS: RaftLimits = Object.freeze({
   retryMs: 100,
   commitNoticeMs: 10,
   lostLeaderJitterMs: 50,
+  spareDelayMsMax: 20,
+  quietBytesMax: 16 * 1024,
   snapshotRetryMs: 10_000,
 });

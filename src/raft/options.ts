@@ -1,3 +1,4 @@
+import type { FanOutPolicy } from "./fan-out.ts";
 import type { RaftLimits } from "./limits.ts";
 import type { LogStart } from "./raft-log.ts";
 import type { Configuration, EntryFactory, HardState, NodeId, RaftEntry } from "./types.ts";
@@ -43,4 +44,9 @@ export interface RaftOptions<E extends RaftEntry> {
    * "start": the log's own start, so that all replicas' logs begin alike; for a host that can give a state for it.
    */
   readonly snapshotAt?: "checkpoint" | "start";
+  /**
+   * If given, a quiet leader may send to a quorum first (spares.ts). `tick` is then wanted at {@link Raft.sparesUntilMs},
+   * too. Shared by all groups of a node.
+   */
+  readonly fanOut?: FanOutPolicy;
 }

@@ -116,6 +116,11 @@ export class Raft<E extends RaftEntry> {
     return this.#core.deadlineMs;
   }
 
+  /** `tick` is wanted then, too; Infinity for never. It moves away with `appliedTo`, for the most part. */
+  get sparesUntilMs(): number {
+    return this.#leadership?.replication.sparesUntilMs ?? Infinity;
+  }
+
   /** The leader's view of the others; empty elsewhere. */
   followers(): FollowerStatus[] {
     const followers = this.#leadership?.replication.followers.values() ?? [];

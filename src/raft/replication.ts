@@ -6,6 +6,7 @@
 import type { Core } from "./core.ts";
 import { InvariantError } from "./invariant.ts";
 import { Progress } from "./progress.ts";
+import { Spares } from "./spares.ts";
 import type { AppendResponse, LoadRequest, NodeId, RaftEntry } from "./types.ts";
 
 const NO_ENTRIES: readonly never[] = Object.freeze([]);
@@ -13,6 +14,7 @@ const NO_ENTRIES: readonly never[] = Object.freeze([]);
 export class Replication<E extends RaftEntry> {
   readonly followers = new Map<NodeId, Progress>();
   readonly #core: Core<E>;
+  readonly #spares: Spares<E> | undefined;
   /** Something may have to be sent. */
   #due = true;
   /** When followers are told of commits that no append has told them. */
@@ -22,10 +24,16 @@ export class Replication<E extends RaftEntry> {
 
   constructor(core: Core<E>) {
     this.#core = core;
+    if (core.fanOut) this.#spares = new Spares(core, core.fanOut, this.followers);
   }
 
   get isDue(): boolean {
     return this.#due;
+  }
+
+  /** See {@link Spares.untilMs}. */
+  get sparesUntilMs(): number {
+    return this.#spares?.untilMs ?? Infinity;
   }
 
   /** Follows the configuration: whoever is new is probed, whoever left is forgotten. */
@@ -48,6 +56,11 @@ export class Replication<E extends RaftEntry> {
   committed(): void {
     this.#noticeAtMs = this.#core.nowMs + this.#core.limits.commitNoticeMs;
     this.#core.wakeBy(this.#noticeAtMs);
+    this.#spares?.committed();
+  }
+
+  applied(): void {
+    if (this.#spares?.applied()) this.poke();
   }
 
   /** Lets a follower hear of its leader, in any state but a lost link. */
@@ -175,11 +188,12 @@ export class Replication<E extends RaftEntry> {
   /** Asks those again that have not answered in time, and tells of commits. */
   tick(): void {
     const { nowMs, log, commit } = this.#core;
+    if (this.#spares?.tick()) this.poke();
     const noticeIsDue = nowMs >= this.#noticeAtMs;
     if (noticeIsDue) this.#noticeAtMs = Infinity;
     for (const follower of this.followers.values()) {
       if (noticeIsDue && Math.max(follower.commitSent, follower.commitHeard) < commit) this.announce(follower);
-      if (follower.lost || !follower.owesAnswer(log.lastIndex)) continue;
+      if (follower.lost || this.#spares?.holds(follower) || !follower.owesAnswer(log.lastIndex)) continue;
       if (nowMs >= follower.waitingSinceMs + follower.retryMs) this.#askAgain(follower);
       this.#core.wakeBy(follower.waitingSinceMs + follower.retryMs);
     }
@@ -204,8 +218,9 @@ export class Replication<E extends RaftEntry> {
     if (!this.#due) return;
     this.#due = false;
     const { log, nowMs } = this.#core;
+    this.#spares?.look();
     for (const follower of this.followers.values()) {
-      if (follower.lost) continue;
+      if (follower.lost || this.#spares?.holds(follower)) continue;
       if (follower.idle) follower.waitingSinceMs = nowMs;
       this.#feed(follower);
       if (follower.nudge) this.#append(follower, NO_ENTRIES, 0);

@@ -4,6 +4,7 @@
  * different anywhere.
  */
 import * as assert from "uvu/assert";
+import { FanOut } from "../../src/raft/fan-out.ts";
 import type { RaftLimits } from "../../src/raft/limits.ts";
 import type { Configuration, ConfigurationChange, Message, NodeId, ProposeResult } from "../../src/raft/types.ts";
 import { emptyDisk, type Letter, Member, type MemberSettings, type TestDisk } from "./member.ts";
@@ -21,6 +22,8 @@ export interface ClusterOptions {
   readonly seed?: number;
   /** Reads under a lease. */
   readonly clockDriftMax?: number;
+  /** Quiet leaders may send to a quorum first. */
+  readonly fanOut?: boolean;
   /** How fast the members' clocks run; 1 for those left out. */
   readonly rates?: Readonly<Record<NodeId, number>>;
   /** Disks to start from; others are empty. */
@@ -55,6 +58,7 @@ export class Cluster {
   readonly #limits: Partial<RaftLimits>;
   readonly #snapshotAt: "checkpoint" | "start";
   readonly #clockDriftMax: number | undefined;
+  readonly #fanOut: boolean;
   readonly #rates: Readonly<Record<NodeId, number>>;
   /** Links that lose everything, `from>to`. */
   readonly #cut = new Set<string>();
@@ -69,6 +73,7 @@ export class Cluster {
     this.#limits = options.limits ?? {};
     this.#snapshotAt = options.snapshotAt ?? "checkpoint";
     this.#clockDriftMax = options.clockDriftMax;
+    this.#fanOut = options.fanOut === true;
     this.#rates = options.rates ?? {};
     const nodes = Array.from({ length: size }, (_, at) => at + 1);
     this.configuration = options.configuration ?? group(...nodes);
@@ -218,7 +223,9 @@ export class Cluster {
   }
 
   tickDue(): void {
-    for (const { id, raft } of this.members) if (raft.deadlineMs <= this.timeOf(id)) raft.tick(this.timeOf(id));
+    for (const { id, raft, deadlineMs } of this.members) {
+      if (deadlineMs <= this.timeOf(id)) raft.tick(this.timeOf(id));
+    }
   }
 
   /** Lets time pass until there is a leader in whom a majority believes. */
@@ -326,6 +333,7 @@ export class Cluster {
       peerHeardMs: (peer) => this.#heardMs.get(`${id}<${peer}`) ?? -Infinity,
       limits: this.#limits,
       snapshotAt: this.#snapshotAt,
+      ...(this.#fanOut ? { fanOut: new FanOut() } : {}),
       ...(this.#clockDriftMax === undefined ? {} : { clockDriftMax: this.#clockDriftMax }),
     };
     const world = {
@@ -351,6 +359,6 @@ export class Cluster {
   }
 
   #nextDeadlineMs(): number {
-    return Math.min(...this.members.map(({ id, raft }) => raft.deadlineMs / (this.#rates[id] ?? 1)));
+    return Math.min(...this.members.map(({ id, deadlineMs }) => deadlineMs / (this.#rates[id] ?? 1)));
   }
 }

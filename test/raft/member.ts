@@ -47,7 +47,7 @@ export function emptyDisk(configuration: Configuration): TestDisk {
 
 export type MemberSettings = Pick<
   RaftOptions<TestEntry>,
-  "electionTimeoutMs" | "random" | "peerHeardMs" | "limits" | "snapshotAt" | "clockDriftMax"
+  "electionTimeoutMs" | "random" | "peerHeardMs" | "limits" | "snapshotAt" | "clockDriftMax" | "fanOut"
 >;
 
 interface Write {
@@ -88,6 +88,11 @@ export class Member {
     this.raft = new Raft<TestEntry>({ ...settings, ...startOf(disk), id, entries: testEntries, nowMs, vouched });
     this.applied = [...disk.checkpoint.state];
     this.#committed = disk.checkpoint.index;
+  }
+
+  /** When its core wants to be ticked. */
+  get deadlineMs(): number {
+    return Math.min(this.raft.deadlineMs, this.raft.sparesUntilMs);
   }
 
   /** While false, committed entries wait. */

@@ -60,6 +60,7 @@ class Chaos {
       ...drawLeases(seed),
       seed,
       extra: [6, 7],
+      fanOut: seed % 2 === 0,
       limits: { inFlightMessagesMax: 1 + this.#below(4), appendBytesMax: 10 + this.#below(40), retryMs: 100 },
     });
     this.cluster.elect(1);

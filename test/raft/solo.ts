@@ -1,4 +1,5 @@
 /** One replica alone with the test, which plays all others: for what has to be said in an exact order. Its id is 1. */
+import type { FanOutPolicy } from "../../src/raft/fan-out.ts";
 import type { RaftLimits } from "../../src/raft/limits.ts";
 import type { Configuration, HardState, Message, NodeId } from "../../src/raft/types.ts";
 import { ELECTION_TIMEOUT_MS, seeded } from "./harness.ts";
@@ -20,6 +21,7 @@ export interface SoloOptions {
   /** Reads under a lease. */
   readonly clockDriftMax?: number;
   readonly mayHavePromised?: boolean;
+  readonly fanOut?: FanOutPolicy;
 }
 
 export class Solo {
@@ -42,6 +44,7 @@ export class Solo {
       peerHeardMs: heardMs,
       limits: options.limits ?? {},
       ...(options.clockDriftMax === undefined ? {} : { clockDriftMax: options.clockDriftMax }),
+      ...(options.fanOut === undefined ? {} : { fanOut: options.fanOut }),
       ...(options.mayHavePromised === undefined ? {} : { mayHavePromised: options.mayHavePromised }),
     };
     const world = { send: ({ message }: { message: Message<TestEntry> }) => void this.#sent.push(message), watch() {} };
@@ -70,7 +73,7 @@ export class Solo {
   /** Time passes in one leap. */
   wait(ms: number): string[] {
     this.nowMs += ms;
-    if (this.raft.deadlineMs <= this.nowMs) this.raft.tick(this.nowMs);
+    if (this.member.deadlineMs <= this.nowMs) this.raft.tick(this.nowMs);
     return this.sent();
   }
 

@@ -6,7 +6,7 @@ const testing = suite("raftline/testing");
 
 testing("runs a user's producer and consumer under faults: the example of tools/simulator/README.md", async () => {
   const received: string[] = [];
-  const run = await simulateCluster({ seed: 7, faults: ["crash", "partition", "chaseLeader"] }, async (world) => {
+  const run = await simulateCluster({ seed: 8, faults: ["crash", "partition", "chaseLeader"] }, async (world) => {
     const client = await world.connect();
     await client.admin.createTopic("orders", { partitions: 2, replicas: 3 });
     const producer = client.producer();
