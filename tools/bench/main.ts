@@ -41,6 +41,7 @@ interface BenchFlags {
   readonly slowed: number;
   readonly times: number;
   readonly only?: string;
+  readonly work?: string;
   readonly out?: string;
   readonly json?: boolean;
 }
@@ -93,6 +94,7 @@ cli.command("<name>", `one of ${Object.keys(BENCHES).join(", ")}`)
   .option("--times <n>", "slow-disk: of that, so much is offered", { default: 10 })
   .option("--rounds <n>", "peers: how often each is measured", { default: 3 })
   .option("--only <names>", "peers: raftline, rabbitmq, nats, kafka; comma between them")
+  .option("--work <kinds>", "peers: publish, latency, drain; comma between them, all if not given")
   .option("--out <folder>", "peers: where peers.json and the charts go")
   .option("--json", "The last line is one JSON object")
   .example("npm run bench -- publish --partitions 16 --record-bytes 100 --seconds 10")
@@ -102,7 +104,8 @@ cli.command("<name>", `one of ${Object.keys(BENCHES).join(", ")}`)
 cli.help();
 
 /** Its backlog is one that every system can fill; what is known when it is cut short goes to the files as well. */
-async function benchPeers({ records, rounds, recordBytes, seconds, only, out }: BenchFlags): Promise<object> {
+async function benchPeers(flags: BenchFlags): Promise<object> {
+  const { records, rounds, recordBytes, seconds, only, work, out } = flags;
   const command = `npm run bench -- peers --rounds ${rounds} --seconds ${seconds} --record-bytes ${recordBytes}`;
   const keep = (result: PeersResult) => {
     if (out === undefined) return;
@@ -117,6 +120,7 @@ async function benchPeers({ records, rounds, recordBytes, seconds, only, out }: 
     seconds,
     records: Math.min(records, PEERS_RECORDS_MAX),
     ...(only !== undefined && { only }),
+    ...(work !== undefined && { work }),
     onProgress,
     onResults: (results) => partial = { recordBytes, skipped: [], results },
   });

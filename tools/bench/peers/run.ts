@@ -13,6 +13,7 @@ import { drainRate, latencyFor, publishFor } from "./work.ts";
 const PEERS: readonly Peer[] = [raftline, rabbitmq, nats, kafka];
 const LATENCY_RATE = 200;
 const MANY_TOPICS = 16;
+const WORK = ["publish", "latency", "drain"];
 
 export interface PeersOptions {
   readonly rounds: number;
@@ -20,8 +21,10 @@ export interface PeersOptions {
   readonly seconds: number;
   /** Records of the backlog that is drained. */
   readonly records: number;
-  /** Only these, by name. */
+  /** Only these systems, by name, … */
   readonly only?: string;
+  /** … and only these kinds of work. */
+  readonly work?: string;
   readonly onProgress: (stage: string) => void;
   /** What is known so far, after every system and round: kept if the run is cut short. */
   readonly onResults?: (results: readonly PeerResult[]) => void;
@@ -69,6 +72,9 @@ export async function runPeers(options: PeersOptions): Promise<PeersResult> {
   const chosen = PEERS.filter(({ name }) => only === undefined || only.split(",").includes(name));
   if (chosen.length === 0) {
     throw new RangeError(`there is no system "${only}": ${PEERS.map(({ name }) => name).join(", ")}`);
+  }
+  if (options.work?.split(",").some((kind) => !WORK.includes(kind))) {
+    throw new RangeError(`there is no work "${options.work}": ${WORK.join(", ")}`);
   }
   for (let at = 1; at <= rounds; at++) {
     for (const peer of chosen) {
@@ -118,23 +124,28 @@ async function measurePeer(peer: Peer, options: PeersOptions, series: Map<string
 async function measureSystem(
   system: PeerSystem,
   { version, pids }: RunningPeer,
-  { recordBytes, seconds, records, onProgress }: PeersOptions,
+  { recordBytes, seconds, records, work, onProgress }: PeersOptions,
   series: Map<string, Series>,
 ): Promise<void> {
-  const note = (work: string, figures: Figures) => {
-    const key = `${system.system} ${work}`;
-    if (!series.has(key)) series.set(key, { system, version, work, figures: [] });
+  const isWanted = (kind: string) => work === undefined || work.split(",").includes(kind);
+  const note = (name: string, figures: Figures) => {
+    const key = `${system.system} ${name}`;
+    if (!series.has(key)) series.set(key, { system, version, work: name, figures: [] });
     series.get(key)!.figures.push(figures);
   };
-  for (const topics of [1, MANY_TOPICS]) {
+  for (const topics of isWanted("publish") ? [1, MANY_TOPICS] : []) {
     onProgress(`${system.system}: publishing to ${topics}`);
     note(`publish ${topics}`, await publishFor(system, pids, topics, recordBytes, seconds));
   }
-  onProgress(`${system.system}: latency at ${LATENCY_RATE}/s`);
-  const samples = await latencyFor(system, LATENCY_RATE, recordBytes, seconds);
-  note(`latency ${LATENCY_RATE}/s`, { ackMsP50: samples.percentile(50), ackMsP99: samples.percentile(99) });
-  onProgress(`${system.system}: draining ${records.toLocaleString("en")} records`);
-  note("drain", { recordsPerSecond: await drainRate(system, records, recordBytes) });
+  if (isWanted("latency")) {
+    onProgress(`${system.system}: latency at ${LATENCY_RATE}/s`);
+    const samples = await latencyFor(system, LATENCY_RATE, recordBytes, seconds);
+    note(`latency ${LATENCY_RATE}/s`, { ackMsP50: samples.percentile(50), ackMsP99: samples.percentile(99) });
+  }
+  if (isWanted("drain")) {
+    onProgress(`${system.system}: draining ${records.toLocaleString("en")} records`);
+    note("drain", { recordsPerSecond: await drainRate(system, records, recordBytes) });
+  }
 }
 
 function summarize(series: ReadonlyMap<string, Series>): PeerResult[] {
