@@ -1,5 +1,6 @@
 /** What a replica does with what its leader sends: append, cut what contradicts, acknowledge. */
 import type { Core } from "./core.ts";
+import { NOTHING } from "./introduction.ts";
 import type { AppendRequest, HeartbeatRequest, NodeId, RaftEntry, SnapshotRequest } from "./types.ts";
 
 export class Follower<E extends RaftEntry> {
@@ -115,9 +116,12 @@ export class Follower<E extends RaftEntry> {
   /** From now on this replica's votes and acknowledgements count again. */
   #acceptVouching(message: HeartbeatRequest): void {
     const { ledger, term } = this.#core;
-    // The word may be meant for an earlier return of this replica, which had what it has not.
+    if (this.#verified < message.commit) {
+      // It is meant for an earlier return of this replica, whose acknowledgement came late: it has not what that had.
+      return this.#respond(message.from, NOTHING, this.#core.messages);
+    }
     const hasVoted = ledger.durableTerm === term && ledger.durableVote !== 0;
-    if (!hasVoted || Math.min(this.#verified, ledger.durableIndex) < message.commit) return;
+    if (!hasVoted || ledger.durableIndex < message.commit) return;
     this.#core.vouched = true;
     this.#acknowledgeTo = message.from;
   }

@@ -8,6 +8,9 @@
 import type { Core } from "./core.ts";
 import type { NodeId, RaftEntry } from "./types.ts";
 
+/** What an introduction says. */
+export const NOTHING = { index: 0, reject: true, hintIndex: 0, hintTerm: 0 } as const;
+
 export class Introduction<E extends RaftEntry> {
   readonly #core: Core<E>;
   #dueMs: number;
@@ -30,9 +33,8 @@ export class Introduction<E extends RaftEntry> {
   say(peers: Iterable<NodeId>): void {
     this.wait();
     const { id: from, term, commit, vouched, messages } = this.#core;
-    const nothing = { index: 0, reject: true, hintIndex: 0, hintTerm: 0 };
     for (const to of peers) {
-      if (to !== from) messages.push({ type: "append-response", from, to, term, ...nothing, commit, vouched });
+      if (to !== from) messages.push({ type: "append-response", from, to, term, ...NOTHING, commit, vouched });
     }
   }
 }

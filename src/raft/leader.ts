@@ -114,12 +114,14 @@ export class Leadership<E extends RaftEntry> implements MatchSource {
   }
 
   /**
-   * On the first word of a replica that forgot, and when it introduces itself (introduction.ts): it may have begun anew
-   * once more. What it said before that, or will say again, is told apart by `vouched`.
+   * On the first word of a replica that forgot, and when it denies what it acknowledged, for it may have begun anew once
+   * more: by introducing itself (introduction.ts), or because that acknowledgement came late, from before it did. What it
+   * said before that, or will say again, is told apart by `vouched`.
    */
   #forget(follower: Progress, { reject, index }: AppendResponse): void {
-    const introduces = reject && index === 0;
-    if (follower.vouched || introduces) follower.forget(this.#core.log.lastIndex, this.#reads.demand());
+    if (follower.vouched || (reject && index <= follower.match)) {
+      follower.forget(this.#core.log.lastIndex, this.#reads.demand());
+    }
   }
 
   onHeartbeatResponse(message: HeartbeatResponse): void {

@@ -131,7 +131,7 @@ lost("20: a word of vouching that was meant for an earlier return is not believe
   const solo = new Solo({ forgot: true });
   solo.receive(append({ from: 2, term: 1 }, [0, 0], [1], 1));
   const vouch = { type: "heartbeat", from: 2, to: 1, term: 1, commit: 5, readRound: 1, vouch: true } as const;
-  assert.equal(solo.receive(vouch), ["1>2 heartbeat-response t1 round 0"]);
+  assert.equal(solo.receive(vouch), ["1>2 reject t1 0, try 0@0", "1>2 heartbeat-response t1 round 0"], "and denied");
   assert.equal(solo.receive({ ...vouch, commit: 1 }), ["1>2 heartbeat-response t1 round 1", "1>2 accept t1 1"]);
   assert.ok(solo.raft.vouched);
 });
@@ -273,6 +273,42 @@ lost("20: a replica that begins anew twice in one session is brought up and vouc
   cluster.advance(10 * ELECTION_TIMEOUT_MS);
   assert.equal(cluster.values(3), ["a", "b"]);
   assert.ok(cluster.raft(3).vouched);
+});
+
+lost("20: what it is taken to have from an earlier return it denies", () => {
+  for (const proposedSince of [[], ["c", "d"]]) {
+    const cluster = new Cluster(3);
+    cluster.elect(1);
+    cluster.propose(1, "a", "b");
+    cluster.advance(50);
+    const { term } = cluster.raft(1);
+    // Nobody confirms the leader: the replica is not vouched for when it begins anew once more, and nobody hears of that.
+    cluster.isolate(2);
+    beginsAnew(cluster, term);
+    cluster.raft(3).introduce(1, cluster.nowMs);
+    cluster.advance(20);
+    beginsAnew(cluster, term);
+    cluster.propose(1, ...proposedSince);
+    cluster.heal();
+    // It need not introduce itself anew: its leader speaks to it all the time.
+    for (let read = 1; read <= 40; read++) {
+      cluster.raft(1).readIndex(read, cluster.nowMs);
+      cluster.advance(ELECTION_TIMEOUT_MS / 4);
+    }
+    assert.equal(cluster.values(3), ["a", "b", ...proposedSince]);
+    assert.ok(cluster.raft(3).vouched, `${proposedSince.length} entries since`);
+  }
+});
+
+lost("20: and is asked anew, for it may lack what it must have before it is vouched for", () => {
+  const solo = new Solo();
+  solo.lead();
+  solo.propose("a", "b", "c");
+  solo.receive(rejected({ from: 2, term: 1 }, 0, [0, 0], false));
+  solo.receive(accepted({ from: 2, term: 1 }, 2, 0, false));
+  const lines = solo.receive(rejected({ from: 2, term: 1 }, 2, [0, 0], false));
+  assert.is(solo.raft.followers().find(({ peer }) => peer === 2)!.match, 0);
+  assert.ok(lines.some((line) => line.startsWith("1>2 append t1 after 0@0")), lines.join());
 });
 
 lost("20: a learner whose introduction comes once more, late, is taken back by its own word", () => {
