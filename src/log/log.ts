@@ -247,9 +247,10 @@ export class LogEngine implements Log {
     if (this.#closed) return;
     this.#closed = true;
     await this.#scrub.stop();
+    // What finds no room from now on is given up: to wait for it might take for ever.
+    this.#space.close();
     await this.#maintenance.close();
     await this.#writer.drained();
-    this.#space.close();
     await this.#reader.close();
     await this.#files.close();
   }

@@ -6,6 +6,7 @@ import type { FileSet } from "./file-set.ts";
 import type { GroupTable } from "./group-table.ts";
 import type { Reclaimer } from "./reclaim.ts";
 import { sealFiles } from "./seal.ts";
+import { LogError } from "./types.ts";
 
 export class Maintenance {
   readonly #runtime: Runtime;
@@ -51,6 +52,10 @@ export class Maintenance {
   }
 
   #run(lane: PQueue, work: () => Promise<void>): void {
-    inBackground(this.#runtime, "the log cannot be maintained", lane.add(work));
+    const isClosed = (error: unknown) => this.#closed && error instanceof LogError && error.code === "CLOSED";
+    const done = lane.add(work).catch((error) => {
+      if (!isClosed(error)) throw error;
+    });
+    inBackground(this.#runtime, "the log cannot be maintained", done);
   }
 }

@@ -54,7 +54,7 @@ export class Reclaimer {
     this.#compaction.stop();
   }
 
-  /** Gives back what can be given back now. @throws {DiskError} */
+  /** Gives back what can be given back now. @throws {DiskError} @throws {LogError} `CLOSED` */
   async run(): Promise<void> {
     if (isWorthClosing(this.#files.current, this.#limits)) this.#writer.roll();
     while (!this.#stopped) {
@@ -72,13 +72,14 @@ export class Reclaimer {
   async #dropFirst(): Promise<void> {
     const { files } = this.#files;
     const file = files[0]!;
-    await new Promise<void>((resolve) => {
+    const written = new Promise<void>((resolve) => {
       this.#writer.queueLate(() => {
         this.#files.oldestNeeded = file.number + 1;
         return this.#carried(file);
       }, resolve);
       this.#writer.flush();
     });
+    await Promise.race([written, this.#writer.gaveUp]);
     files.shift();
     this.#handles.forget(file);
     await this.#runtime.disk.remove(file.path);
@@ -109,10 +110,11 @@ export class Reclaimer {
   }
 
   #barrier(): Promise<void> {
-    return new Promise((resolve) => {
+    const written = new Promise<void>((resolve) => {
       this.#writer.queue(undefined, resolve);
       this.#writer.flush();
     });
+    return Promise.race([written, this.#writer.gaveUp]);
   }
 }
 

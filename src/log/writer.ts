@@ -12,6 +12,7 @@ import type { GroupTable } from "./group-table.ts";
 import type { LogLimits } from "./limits.ts";
 import type { LogRecord } from "./record.ts";
 import type { Space } from "./space.ts";
+import { LogError } from "./types.ts";
 import type { WalFile } from "./wal-file.ts";
 import { WriteLatency } from "./write-latency.ts";
 
@@ -45,6 +46,9 @@ export class Writer {
   /** The next block goes to the next file. */
   #rollDue = false;
   #idle: (() => void)[] = [];
+  /** Rejects when what is queued is given up, for the log is closed while the disk has no room for it. */
+  readonly gaveUp: Promise<never>;
+  #giveUp: (error: LogError) => void = () => {};
 
   constructor(
     runtime: Runtime,
@@ -63,6 +67,8 @@ export class Writer {
     this.#builder = new BlockBuilder(limits);
     this.#nextSequence = nextSequence;
     this.#onRolled = onRolled;
+    this.gaveUp = new Promise((_, reject) => this.#giveUp = reject);
+    this.gaveUp.catch(() => {});
   }
 
   get pendingBytes(): number {
@@ -114,9 +120,13 @@ export class Writer {
   }
 
   async #run(): Promise<void> {
-    while (this.#queue.length > 0) {
-      const taken = this.#take();
-      await this.#commit(taken);
+    try {
+      while (this.#queue.length > 0) await this.#commit(this.#take());
+    } catch (error) {
+      if (!(error instanceof LogError) || error.code !== "CLOSED") throw error;
+      // Nobody was told that it is durable: it is as if power had been lost.
+      this.#queue = [];
+      this.#giveUp(error);
     }
     this.#running = false;
     const idle = this.#idle;

@@ -73,6 +73,27 @@ test("when even the reserve is used up it waits, and nothing that was queued is 
   assert.is(machine.fatalReason, undefined);
 });
 
+test("is closed with what finds no room: it was acknowledged to nobody", async () => {
+  const machine = new Machine(6);
+  let durableTo = 1;
+  const closed = await machine.run((async () => {
+    const log = await almostFull(machine, 10_000, () => {});
+    for (let index = 2; index <= 60; index++) {
+      log.write([writeOf(1, { entries: entriesOf(1, index, index, 1, 3000) })], () => durableTo = index);
+    }
+    await sleep(machine, 20_000);
+    log.trim(1, durableTo, durableTo - 1);
+    await sleep(machine, 2_000);
+    assert.ok(log.pendingBytes > 0);
+    await log.close();
+    return true;
+  })());
+  assert.ok(closed);
+  assert.is(machine.fatalReason, undefined);
+  const found = await machine.run((async () => (await machine.open(LIMITS)).group(1)!.lastIndex)());
+  assert.is(found, durableTo);
+});
+
 test("trims and removals give space back on a full disk", async () => {
   const machine = new Machine(3);
   await machine.run((async () => {
