@@ -34,8 +34,8 @@ export interface CompactionOptions {
   readonly files: FileSet;
   readonly groups: GroupTable;
   readonly handles: ReadHandles;
-  /** Resolves when all that was queued before is durable. */
-  readonly barrier: () => Promise<void>;
+  /** Resolves when all that was queued before is durable; to false if it will not be, for the log is being closed. */
+  readonly barrier: () => Promise<boolean>;
   readonly onDamage: (group: GroupId, error: LogError) => void;
 }
 
@@ -61,7 +61,7 @@ export class Compaction {
     const { runtime, limits, files, barrier } = this.#options;
     const ranges = replaced.map((file) => this.#liveRanges(file));
     // What was trimmed, cut or removed must be so durably before its entries are gone.
-    await barrier();
+    if (!await barrier()) return false;
     const target = new CompactedFile(runtime, limits, files, replaced);
     try {
       await target.open(runtime, replaced.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0));

@@ -6,7 +6,6 @@ import type { FileSet } from "./file-set.ts";
 import type { GroupTable } from "./group-table.ts";
 import type { Reclaimer } from "./reclaim.ts";
 import { sealFiles } from "./seal.ts";
-import { LogError } from "./types.ts";
 
 export class Maintenance {
   readonly #runtime: Runtime;
@@ -52,10 +51,6 @@ export class Maintenance {
   }
 
   #run(lane: PQueue, work: () => Promise<void>): void {
-    const isClosed = (error: unknown) => this.#closed && error instanceof LogError && error.code === "CLOSED";
-    const done = lane.add(work).catch((error) => {
-      if (!isClosed(error)) throw error;
-    });
-    inBackground(this.#runtime, "the log cannot be maintained", done);
+    inBackground(this.#runtime, "the log cannot be maintained", lane.add(work));
   }
 }

@@ -39,7 +39,7 @@ export class Reclaimer {
     this.#groups = groups;
     this.#writer = writer;
     this.#handles = handles;
-    const barrier = () => this.#barrier();
+    const barrier = () => this.#writer.through();
     this.#compaction = new Compaction({ runtime, limits, files, groups, handles, barrier, onDamage });
   }
 
@@ -54,37 +54,42 @@ export class Reclaimer {
     this.#compaction.stop();
   }
 
-  /** Gives back what can be given back now. @throws {DiskError} @throws {LogError} `CLOSED` */
+  /** Gives back what can be given back now. @throws {DiskError} */
   async run(): Promise<void> {
     if (isWorthClosing(this.#files.current, this.#limits)) this.#writer.roll();
     while (!this.#stopped) {
       if (isFree(this.#files.files[0])) {
-        await this.#dropFirst();
+        if (!await this.#dropFirst()) return;
         continue;
       }
-      const freeBytes = await this.#runtime.disk.freeBytes(this.#files.folder);
-      const files = filesToCompact(this.#files.files, this.#limits, freeBytes);
+      const files = await this.#filesToCompact();
       if (files.length === 0) return;
       if (!await this.#compaction.run(files)) return;
     }
   }
 
-  async #dropFirst(): Promise<void> {
+  /** How much is free is asked only when there is something to do: each trim looks. */
+  async #filesToCompact(): Promise<WalFile[]> {
+    const { files, folder } = this.#files;
+    if (filesToCompact(files, this.#limits, Infinity).length === 0) return [];
+    return filesToCompact(files, this.#limits, await this.#runtime.disk.freeBytes(folder));
+  }
+
+  /** Whether it is gone: not if the log is being closed and the disk is full. */
+  async #dropFirst(): Promise<boolean> {
     const { files } = this.#files;
     const file = files[0]!;
-    const written = new Promise<void>((resolve) => {
-      this.#writer.queueLate(() => {
-        this.#files.oldestNeeded = file.number + 1;
-        return this.#carried(file);
-      }, resolve);
-      this.#writer.flush();
+    const isDurable = await this.#writer.through(() => {
+      this.#files.oldestNeeded = file.number + 1;
+      return this.#carried(file);
     });
-    await Promise.race([written, this.#writer.gaveUp]);
+    if (!isDurable) return false;
     files.shift();
     this.#handles.forget(file);
     await this.#runtime.disk.remove(file.path);
     // One at a time: a crash may not leave a gap between two files.
     await this.#runtime.disk.syncFolder(this.#files.folder);
+    return true;
   }
 
   /** What only this file says of groups that are still there. */
@@ -107,14 +112,6 @@ export class Reclaimer {
       });
     }
     return records;
-  }
-
-  #barrier(): Promise<void> {
-    const written = new Promise<void>((resolve) => {
-      this.#writer.queue(undefined, resolve);
-      this.#writer.flush();
-    });
-    return Promise.race([written, this.#writer.gaveUp]);
   }
 }
 

@@ -22,6 +22,8 @@ interface Queued {
   readonly late: (() => readonly LogRecord[]) | undefined;
   readonly bytes: number;
   readonly onDurable: (() => void) | undefined;
+  /** Called when it is given up, for the log is closed while the disk has no room. */
+  readonly onLost?: () => void;
 }
 
 /** What a record takes beside its entries, about. */
@@ -46,9 +48,6 @@ export class Writer {
   /** The next block goes to the next file. */
   #rollDue = false;
   #idle: (() => void)[] = [];
-  /** Rejects when what is queued is given up, for the log is closed while the disk has no room for it. */
-  readonly gaveUp: Promise<never>;
-  #giveUp: (error: LogError) => void = () => {};
 
   constructor(
     runtime: Runtime,
@@ -67,8 +66,6 @@ export class Writer {
     this.#builder = new BlockBuilder(limits);
     this.#nextSequence = nextSequence;
     this.#onRolled = onRolled;
-    this.gaveUp = new Promise((_, reject) => this.#giveUp = reject);
-    this.gaveUp.catch(() => {});
   }
 
   get pendingBytes(): number {
@@ -90,6 +87,18 @@ export class Writer {
   /** Writes a block with what `late` gives once all that was queued before is durable. */
   queueLate(late: () => readonly LogRecord[], onDurable: () => void): void {
     this.#queue.push({ record: undefined, late, bytes: 0, onDurable });
+  }
+
+  /**
+   * Writes what `late` gives, if given, when all that was queued before is durable. Resolves to whether all that is then:
+   * not if the log is closed while the disk has no room.
+   */
+  through(late?: () => readonly LogRecord[]): Promise<boolean> {
+    return new Promise((resolve) => {
+      const onDurable = () => resolve(true);
+      this.#queue.push({ record: undefined, late, bytes: 0, onDurable, onLost: () => resolve(false) });
+      this.flush();
+    });
   }
 
   /** Sets off what was queued: its write is with the disk when this returns, unless another is under way or it needs a new file. */
@@ -120,18 +129,26 @@ export class Writer {
   }
 
   async #run(): Promise<void> {
-    try {
-      while (this.#queue.length > 0) await this.#commit(this.#take());
-    } catch (error) {
-      if (!(error instanceof LogError) || error.code !== "CLOSED") throw error;
-      // Nobody was told that it is durable: it is as if power had been lost.
-      this.#queue = [];
-      this.#giveUp(error);
+    while (this.#queue.length > 0) {
+      const taken = this.#take();
+      try {
+        await this.#commit(taken);
+      } catch (error) {
+        if (!(error instanceof LogError) || error.code !== "CLOSED") throw error;
+        this.#giveUp(taken);
+      }
     }
     this.#running = false;
     const idle = this.#idle;
     this.#idle = [];
     for (const resolve of idle) resolve();
+  }
+
+  /** Nobody was told that it is durable: it is as if power had been lost. */
+  #giveUp(taken: readonly Queued[]): void {
+    const lost = [...taken, ...this.#queue];
+    this.#queue = [];
+    for (const { onLost } of lost) onLost?.();
   }
 
   /** The next block's worth; at least one record. */

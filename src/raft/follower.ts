@@ -113,7 +113,7 @@ export class Follower<E extends RaftEntry> {
     return ledger.durableTerm === term ? hold.promise(nowMs) : 0;
   }
 
-  /** From now on this replica's votes and acknowledgements count again. */
+  /** From now on this replica's votes and acknowledgements count again, if it is what was vouched for. */
   #acceptVouching(message: HeartbeatRequest): void {
     const { ledger, term } = this.#core;
     if (this.#verified < message.commit) {

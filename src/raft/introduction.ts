@@ -3,7 +3,8 @@
  * nothing to tell, would never speak to it again, so it would never be vouched for (README.md, "Vouching").
  *
  * It is said at once, and again whenever no leader has spoken for an election timeout: a word may be lost, be older than
- * the leader's term, or meet nobody who leads. Index 0 is never refused otherwise; that is how a leader knows it.
+ * the leader's term, or meet nobody who leads. Index 0 is never refused otherwise, and no match is below it: so the leader forgets
+ * whatever it took this replica to have.
  */
 import type { Core } from "./core.ts";
 import type { NodeId, RaftEntry } from "./types.ts";

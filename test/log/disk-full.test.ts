@@ -109,25 +109,27 @@ test("trims and removals give space back on a full disk", async () => {
   assert.is(machine.fatalReason, undefined);
 });
 
-/** A full log: at its start a record that stays, then many that nobody needs, but for their last ones. */
-async function fullOfOldRecords(machine: Machine): Promise<Log> {
+/**
+ * A full log with so much room, whose records are trimmed away but for one at its start, of another group, and the
+ * `kept` last.
+ */
+async function trimmedWhenFull(machine: Machine, roomBytes: number, kept: number): Promise<Log> {
   const log = await almostFull(machine, 400_000, () => {});
-  let index = 1;
-  while (!log.full) await durable(log, writeOf(2, { entries: entriesOf(1, ++index - 1, index - 1, 1, 3000) }));
-  const roomBytes = machine.disk.faults.quotaBytes - machine.disk.usedBytes;
-  assert.ok(roomBytes > 50_000, `the reserve was given back: ${roomBytes}`);
+  let index = 0;
+  while (!log.full) await durable(log, writeOf(2, { entries: entriesOf(1, ++index, index, 1, 3000) }));
+  const { disk } = machine;
+  assert.ok(disk.faults.quotaBytes - disk.usedBytes > 50_000, "the reserve was given back");
+  disk.faults.quotaBytes = disk.usedBytes + roomBytes;
+  log.trim(2, index - kept + 1, index - kept);
+  await durable(log, writeOf(3, { hardState: { term: 2, vote: 1, commit: 0 } }));
+  await sleep(machine, 5_000);
   return log;
 }
 
 test("what is hardly needed gives its space back where what is half needed finds no room", async () => {
   const machine = new Machine(4);
   await machine.run((async () => {
-    const log = await fullOfOldRecords(machine);
-    const { lastIndex } = log.group(2)!;
-    machine.disk.faults.quotaBytes = machine.disk.usedBytes + 15_000;
-    log.trim(2, lastIndex - 5, lastIndex - 6);
-    await durable(log, writeOf(3, { hardState: { term: 2, vote: 1, commit: 0 } }));
-    await sleep(machine, 5_000);
+    const log = await trimmedWhenFull(machine, 15_000, 6);
     assert.is(log.full, false);
     await log.close();
   })());
@@ -137,12 +139,7 @@ test("what is hardly needed gives its space back where what is half needed finds
 test("what found no room to be given back is tried again, for others may have left some", async () => {
   const machine = new Machine(5);
   await machine.run((async () => {
-    const log = await fullOfOldRecords(machine);
-    const { lastIndex } = log.group(2)!;
-    machine.disk.faults.quotaBytes = machine.disk.usedBytes + 2_000;
-    log.trim(2, lastIndex - 2, lastIndex - 3);
-    await durable(log, writeOf(3, { hardState: { term: 2, vote: 1, commit: 0 } }));
-    await sleep(machine, 5_000);
+    const log = await trimmedWhenFull(machine, 2_000, 3);
     assert.is(log.full, true, "there is no room to compact");
     machine.disk.faults.quotaBytes += 40_000;
     await sleep(machine, 5_000);

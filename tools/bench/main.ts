@@ -106,7 +106,11 @@ cli.help();
 /** Its backlog is one that every system can fill; what is known when it is cut short goes to the files as well. */
 async function benchPeers(flags: BenchFlags): Promise<object> {
   const { records, rounds, recordBytes, seconds, only, work, out } = flags;
-  const command = `npm run bench -- peers --rounds ${rounds} --seconds ${seconds} --record-bytes ${recordBytes}`;
+  const chosen = [["only", only], ["work", work]].map(([flag, value]) =>
+    value === undefined ? "" : ` --${flag} ${value}`
+  );
+  const command = `npm run bench -- peers --rounds ${rounds} --seconds ${seconds} --record-bytes ${recordBytes}` +
+    chosen.join("");
   const keep = (result: PeersResult) => {
     if (out === undefined) return;
     for (const name of writeReport(out, result, command)) onProgress(`wrote ${out}/${name}`);

@@ -66,15 +66,15 @@ interface Series {
 }
 
 export async function runPeers(options: PeersOptions): Promise<PeersResult> {
-  const { only, rounds, recordBytes, onProgress, onResults } = options;
+  const { only, work, rounds, recordBytes, onProgress, onResults } = options;
   const skipped = new Map<string, string>();
   const series = new Map<string, Series>();
   const chosen = PEERS.filter(({ name }) => only === undefined || only.split(",").includes(name));
   if (chosen.length === 0) {
     throw new RangeError(`there is no system "${only}": ${PEERS.map(({ name }) => name).join(", ")}`);
   }
-  if (options.work?.split(",").some((kind) => !WORK.includes(kind))) {
-    throw new RangeError(`there is no work "${options.work}": ${WORK.join(", ")}`);
+  if (work?.split(",").some((kind) => !WORK.includes(kind))) {
+    throw new RangeError(`there is no work "${work}": ${WORK.join(", ")}`);
   }
   for (let at = 1; at <= rounds; at++) {
     for (const peer of chosen) {
