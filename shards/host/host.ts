@@ -4,6 +4,7 @@
  */
 import type { GroupId, GroupWrite, Log } from "../../src/log/types.ts";
 import { FanOut } from "../../src/raft/fan-out.ts";
+import { hasQuorum } from "../../src/raft/quorum.ts";
 import type { Configuration, Message, NodeId, SnapshotRequest } from "../../src/raft/types.ts";
 import { type Entry, EntryKind } from "../../src/records/entry.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
@@ -23,6 +24,10 @@ export interface MessageSink {
   flush(): void;
   /** Monotonic ms when the peer's node was last heard in its present session; -Infinity for never. */
   heardMs(peer: NodeId): number;
+  /** Reached and heard of late. */
+  isAlive(peer: NodeId): boolean;
+  /** Peers whose disk is full, as they last said. */
+  readonly full: ReadonlySet<NodeId>;
 }
 
 /** Reads without a round of messages, for all groups of a node: "Leases" in src/raft/README.md. */
@@ -224,7 +229,7 @@ export class Host implements ReplicaHost {
   propose(replica: Replica, entry: Entry, waiter: ProposalWaiter): void {
     const { log, limits } = this.#options;
     const isBatch = entry.kind === EntryKind.batch;
-    if (log.full && isBatch) return waiter.settled("DISK_FULL", entry, undefined);
+    if (isBatch && this.#lacksRoom(replica)) return waiter.settled("DISK_FULL", entry, undefined);
     const isBusy = this.#proposedBytes > limits.proposedBytesMax ||
       (isBatch && log.pendingBytes > limits.pendingBytesMax);
     if (isBusy) return waiter.settled("THROTTLED", entry, undefined);
@@ -235,6 +240,15 @@ export class Host implements ReplicaHost {
         waiter.settled(code, settledEntry, result);
       },
     });
+  }
+
+  /** Here, or on so many disks that no majority is left: what they leave out would never be committed. */
+  #lacksRoom({ raft }: Replica): boolean {
+    const { log, sink } = this.#options;
+    if (log.full) return true;
+    if (sink.full.size === 0) return false;
+    const hasRoom = (voter: NodeId) => voter === this.nodeId || (!sink.full.has(voter) && sink.isAlive(voter));
+    return !hasQuorum(raft.configuration, hasRoom);
   }
 
   /** A replica's message to a peer: in the frame that is sent when the turn's work is done. */
@@ -257,12 +271,21 @@ export class Host implements ReplicaHost {
     hosted.replica.step(message, this.nowMs(), state);
   }
 
-  /** Of small groups (metadata, coordinators) nothing is too much. What is left out is lost, as on the way: Raft repeats it. */
-  #isTooMuch({ trimAtCheckpoint }: Replica, message: Message<Entry>): boolean {
+  /**
+   * Of small groups (metadata, coordinators) nothing is too much, nor on a full disk what is small. What is left out is
+   * lost, as on the way: Raft repeats it. Behind a gap nothing is taken anyway: the leader shall hear of the gap, for it
+   * may not have what is missing any more.
+   */
+  #isTooMuch({ raft, trimAtCheckpoint }: Replica, message: Message<Entry>): boolean {
     if (message.type !== "append" || message.entries.length === 0 || trimAtCheckpoint) return false;
+    if (message.previousIndex > raft.log.lastIndex) return false;
     const { log, limits } = this.#options;
     if (log.pendingBytes + this.#followedBytes > limits.followedPendingBytesMax) return true;
-    for (const { byteLength } of message.entries) this.#followedBytes += byteLength;
+    let bytes = 0;
+    for (const { byteLength } of message.entries) bytes += byteLength;
+    const lacksRoom = this.#followedBytes + bytes > log.spareBytes;
+    if (lacksRoom && message.entries.some(({ kind }) => kind === EntryKind.batch)) return true;
+    this.#followedBytes += bytes;
     return false;
   }
 
@@ -320,9 +343,12 @@ export class Host implements ReplicaHost {
     return this.#options.log.read(group, fromIndex, toIndex, bytesMax);
   }
 
-  /** Makes the state of every group durable that has changed, so that the next start has little to read again. */
-  checkpointAll(): Promise<void> {
-    return this.#checkpoints.makeAll(this.replicas());
+  /**
+   * Queues the state of every group that has changed, so that the next start has little to read again. It is durable when
+   * the log is closed, unless a full disk has no room for it.
+   */
+  checkpointAll(): void {
+    this.#checkpoints.makeAll(this.replicas());
   }
 
   /** Makes the state of a group durable, as it is now. */

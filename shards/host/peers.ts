@@ -41,7 +41,7 @@ export interface PeersOptions {
   readonly run: () => Promise<NodeRun>;
   readonly forgot: () => boolean;
   readonly secret: string;
-  /** How long a write to this node's disk takes just now: told with every heartbeat. */
+  /** How long a write to this node's disk takes just now, Infinity while it is full: told with every heartbeat. */
   readonly diskWriteMs: () => number;
   readonly heartbeatMs: number;
   /** A session without any frame for this long is taken for dead and dialled anew. */
@@ -66,7 +66,10 @@ export interface PeersHandler {
   reply(peer: NodeId, reply: ForwardedReply): void;
 }
 
-/** Where other frames go anyway only every fifth heartbeat does: it tells of the disk, and any frame tells of life. */
+/**
+ * Where other frames go anyway only every fifth heartbeat does (it tells of the disk, and any frame tells of life), unless
+ * the disk is full now, or is not any more.
+ */
 const BEATS_SKIPPED_MAX = 4;
 
 class Peer {
@@ -92,9 +95,12 @@ export class Peers implements MessageSink {
   readonly #options: PeersOptions;
   readonly #handler: PeersHandler;
   readonly #peers = new Map<NodeId, Peer>();
+  readonly full = new Set<NodeId>();
   #listener: PeerListener | undefined;
   #timer: Timer | undefined;
   #waiting: Peer[] = [];
+  /** Whether the last beat said that the disk is full here. */
+  #saidFull = false;
 
   constructor(options: PeersOptions, handler: PeersHandler) {
     this.#options = options;
@@ -214,9 +220,12 @@ export class Peers implements MessageSink {
     const { runtime, incarnation, heartbeatMs, silenceMsMax } = this.#options;
     const nowMs = this.#nowMs();
     const diskWriteMs = Math.round(this.#options.diskWriteMs());
+    const isFull = diskWriteMs === Infinity;
+    const isNews = isFull !== this.#saidFull;
+    this.#saidFull = isFull;
     for (const peer of this.#peers.values()) {
       const { echo, echoIncarnation, link, session } = peer;
-      const isNeeded = !peer.spokenTo || peer.beatsSkipped >= BEATS_SKIPPED_MAX;
+      const isNeeded = isNews || !peer.spokenTo || peer.beatsSkipped >= BEATS_SKIPPED_MAX;
       peer.spokenTo = false;
       peer.beatsSkipped = isNeeded ? 0 : peer.beatsSkipped + 1;
       if (isNeeded) {
@@ -256,6 +265,8 @@ export class Peers implements MessageSink {
       case PeerMessageType.heartbeat: {
         const { sequence, incarnation, diskWriteMs } = decodeHeartbeat(head);
         peer.diskWriteMs = diskWriteMs;
+        if (diskWriteMs === Infinity) this.full.add(session.from);
+        else this.full.delete(session.from);
         peer.echo = sequence;
         peer.echoIncarnation = incarnation;
         return;

@@ -16,6 +16,8 @@ export interface LogLimits {
   /** Kept on disk to be given back when the disk is full; made when less than `reserveBelowFreeBytes` are free. */
   readonly reserveBytes: number;
   readonly reserveBelowFreeBytes: number;
+  /** This share of it is for what is small and vital; the rest is for what is under way when the disk is found full. */
+  readonly reserveVitalShare: number;
   /** How often free space is asked for while the disk is full. */
   readonly fullRetryMs: number;
   /** A sealed file is written anew when less than this share of it is still needed… */
@@ -55,8 +57,9 @@ export const DEFAULT_LOG_LIMITS: LogLimits = {
   zeroLeadBelowBytes: 32 * KIB,
   runBytesMax: 128 * KIB,
   sparseBelowBytes: 16 * KIB,
-  reserveBytes: 64 * MIB,
+  reserveBytes: 128 * MIB,
   reserveBelowFreeBytes: 8 * 1024 * MIB,
+  reserveVitalShare: 0.25,
   fullRetryMs: 500,
   compactBelowShare: 0.5,
   compactFreesBytesMin: 16 * MIB,

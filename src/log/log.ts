@@ -131,6 +131,10 @@ export class LogEngine implements Log {
     return this.#space.full;
   }
 
+  get spareBytes(): number {
+    return this.#space.spareBytes;
+  }
+
   *groups(): IterableIterator<GroupLog> {
     for (const state of this.#groups.values()) if (!this.#removing.has(state.group)) yield state;
   }

@@ -1,7 +1,8 @@
 /**
  * A full disk must not stop what is small and vital (terms, votes, the metadata shard): a reserve on disk is given back
- * when a write finds no space, and made again when there is enough. In between the log is `full`: whoever writes into
- * it should refuse what is large.
+ * when a write finds no space, and made again when there is enough. In between, and where it cannot be made, the log is
+ * `full`: whoever writes into it should refuse what is large. What is under way may have a part of the reserve: its rest
+ * is for what is vital.
  */
 import { DiskError } from "../runtime/disk.ts";
 import type { Runtime, Timer } from "../runtime/runtime.ts";
@@ -19,6 +20,8 @@ export class Space {
   readonly #onFull: (full: boolean) => void;
   readonly #onLook: () => void;
   #full = false;
+  #spareBytes = 0;
+  #pendingBytes = 0;
   #reserved = false;
   #closed = false;
   #timer: Timer | undefined = undefined;
@@ -43,22 +46,42 @@ export class Space {
     return this.#full;
   }
 
+  /** See `Log`. */
+  get spareBytes(): number {
+    return this.#full ? this.#spareBytes : Infinity;
+  }
+
+  /** Bytes queued or being written. */
+  get pendingBytes(): number {
+    return this.#pendingBytes;
+  }
+
+  queued(bytes: number): void {
+    this.#pendingBytes += bytes;
+    this.#spareBytes -= bytes;
+  }
+
+  written(bytes: number): void {
+    this.#pendingBytes -= bytes;
+  }
+
   /** `sizeBytes`: of the reserve that was found, 0 if there is none. */
   async start(sizeBytes: number): Promise<void> {
     this.#reserved = sizeBytes >= this.#limits.reserveBytes;
     await this.provide();
   }
 
-  /** Makes the reserve, if space is getting scarce. For every new file. */
+  /** Makes the reserve, if space is getting scarce; the disk is full if there is no room for it. For every new file. */
   async provide(): Promise<void> {
     if (this.#reserved || this.#full || this.#closed) return;
     const free = await this.#runtime.disk.freeBytes(this.#folder);
-    if (free < this.#limits.reserveBelowFreeBytes) await this.#restore();
+    if (free >= this.#limits.reserveBelowFreeBytes || await this.#restore()) return;
+    if (!this.#full && !this.#closed) this.#setFull(true, 0);
   }
 
   /** A write found no space. Resolves when it is worth trying again. @throws {LogError} `CLOSED` */
   async exhausted(): Promise<void> {
-    this.#setFull(true);
+    if (!this.#full) this.#setFull(true, this.#reserved ? this.#spareOfReserve() - this.#pendingBytes : 0);
     if (this.#reserved) {
       this.#reserved = false;
       await this.#runtime.disk.remove(this.#path);
@@ -76,11 +99,16 @@ export class Space {
     for (const { reject } of this.#waiters) reject(closed());
   }
 
+  #spareOfReserve(): number {
+    return this.#limits.reserveBytes * (1 - this.#limits.reserveVitalShare);
+  }
+
   get #path(): string {
     return `${this.#folder}/${RESERVE_NAME}`;
   }
 
-  #setFull(full: boolean): void {
+  #setFull(full: boolean, spareBytes: number): void {
+    this.#spareBytes = spareBytes;
     if (this.#full === full) return;
     this.#full = full;
     const { log } = this.#runtime;
@@ -101,7 +129,7 @@ export class Space {
     if (this.#closed) return;
     const roomy = free >= 2 * this.#limits.reserveBytes && await this.#restore();
     if (this.#closed) return;
-    if (roomy) this.#setFull(false);
+    if (roomy) this.#setFull(false, 0);
     else this.#watch();
     this.#onLook();
     const waiters = this.#waiters;

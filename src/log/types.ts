@@ -145,6 +145,11 @@ export interface Log {
    * and write only what is small, until this is false again.
    */
   readonly full: boolean;
+  /**
+   * While it is full: what may still be queued of entries that others have too, in bytes; below 0 there is less than
+   * what is small and vital should have. Infinity when it is not full.
+   */
+  readonly spareBytes: number;
   readonly report: RecoveryReport;
   /** After what was queued is durable. */
   close(): Promise<void>;

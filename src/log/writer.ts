@@ -40,7 +40,6 @@ export class Writer {
   readonly #onRolled: (file: WalFile) => void;
   readonly #latency = new WriteLatency();
   #queue: Queued[] = [];
-  #pendingBytes = 0;
   #nextSequence: number;
   #running = false;
   /** Up to where the current file holds zeros that were written. */
@@ -69,7 +68,7 @@ export class Writer {
   }
 
   get pendingBytes(): number {
-    return this.#pendingBytes;
+    return this.#space.pendingBytes;
   }
 
   /** See {@link Log.writeMs}. */
@@ -80,7 +79,7 @@ export class Writer {
   /** `record` undefined: only to hear when all that was queued before is durable. */
   queue(record: LogRecord | undefined, onDurable?: () => void): void {
     const bytes = record ? recordBytes(record) : 0;
-    this.#pendingBytes += bytes;
+    this.#space.queued(bytes);
     this.#queue.push({ record, late: undefined, bytes, onDurable });
   }
 
@@ -179,7 +178,7 @@ export class Writer {
       if (!isClear) await this.#write([]);
     }
     for (const { bytes, onDurable } of taken) {
-      this.#pendingBytes -= bytes;
+      this.#space.written(bytes);
       onDurable?.();
     }
   }

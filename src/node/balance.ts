@@ -36,7 +36,7 @@ export class Balance {
     this.#options = options;
   }
 
-  /** Whether this node's disk is so slow that it leads nothing. */
+  /** Whether this node's disk is so slow, or full, that it leads nothing. */
   get hasSlowDisk(): boolean {
     return this.#wasSlow;
   }
@@ -103,7 +103,7 @@ export class Balance {
     const { log } = this.#options.runtime;
     const writeMs = Object.fromEntries(this.#options.peers.diskWriteMs());
     if (isSlow) {
-      log.write("warn", "the disk is much slower than the other nodes': the leaders here go to them", writeMs);
+      log.write("warn", "the disk is much slower than the other nodes', or full: the leaders here go to them", writeMs);
     } else log.write("info", "the disk is as quick as the other nodes' again", writeMs);
   }
 

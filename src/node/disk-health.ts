@@ -1,5 +1,5 @@
 /**
- * Which nodes have a disk that is much slower than the others': they give their leaders away and are given none, so that
+ * Which nodes have a disk that is much slower than the others', or full: they give their leaders away and are given none, so that
  * whoever publishes waits for the quick ones (a majority is enough), and not for them.
  */
 import type { NodeId } from "../raft/types.ts";
@@ -22,13 +22,15 @@ export class DiskHealth {
     return this.#slow.has(node);
   }
 
-  /** `writeMs`: how long a write takes on each node that is alive. */
+  /** `writeMs`: how long a write takes on each node that is alive; Infinity where the disk is full. */
   look(writeMs: ReadonlyMap<NodeId, number>): void {
+    const withRoom = [...writeMs.values()].filter((ms) => ms < Infinity).length;
     for (const [node, ownMs] of writeMs) {
       const others = [...writeMs].filter(([other]) => other !== node).map(([, ms]) => ms).sort((a, b) => a - b);
       const usualMs = others[Math.floor((others.length - 1) / 2)];
       const seemsSlow = usualMs !== undefined && ownMs >= SLOW_MS_MIN && ownMs >= SLOW_RATIO * usualMs;
-      this.#note(node, seemsSlow);
+      // Where no majority has room no other leader could do better.
+      this.#note(node, ownMs === Infinity ? withRoom > writeMs.size / 2 : seemsSlow);
     }
   }
 

@@ -116,7 +116,7 @@ export class RaftlineNode {
       run: () => memory.run(),
       forgot: () => memory.past === "lost",
       secret: config.peerSecret ?? "",
-      diskWriteMs: () => log.writeMs,
+      diskWriteMs: () => log.full ? Infinity : log.writeMs,
       heartbeatMs: limits.heartbeatMs,
       silenceMsMax: limits.heartbeatMs * SILENT_HEARTBEATS,
     }, {
@@ -299,7 +299,7 @@ export class RaftlineNode {
     await this.#rpc?.close();
     this.metadataService.close();
     this.#requests.close();
-    await this.host.checkpointAll();
+    this.host.checkpointAll();
     await this.peers.close();
     this.host.close();
     await this.log.close();

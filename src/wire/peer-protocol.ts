@@ -14,6 +14,9 @@ export const PEER_PROTOCOL_VERSION = 2;
  */
 export const RUNS_MAX = 1_024;
 
+/** Stands on the wire for a disk that is full: to who does not know that it is a very slow one. */
+const DISK_FULL_MS = 2 ** 32 - 1;
+
 /** First item of a message's head. */
 export const PeerMessageType = { raft: 1, heartbeat: 2, leadership: 3, forward: 4, reply: 5 } as const;
 
@@ -53,7 +56,7 @@ export interface PeerHeartbeat {
   /** Highest sequence received from the peer, of its run `echoIncarnation`; 0 for none. */
   readonly echo: number;
   readonly echoIncarnation: number;
-  /** How long a write to the sender's disk takes just now; 0 when nothing is known. */
+  /** How long a write to the sender's disk takes just now; 0 when nothing is known, Infinity while the disk is full. */
   readonly diskWriteMs: number;
 }
 
@@ -123,11 +126,12 @@ export function decodePeerHelloAnswer(head: unknown[]): PeerHelloAnswer {
 
 export function encodeHeartbeat(heartbeat: PeerHeartbeat): unknown[] {
   const { incarnation, sequence, echo, echoIncarnation, diskWriteMs } = heartbeat;
-  return [PeerMessageType.heartbeat, incarnation, sequence, echo, echoIncarnation, diskWriteMs];
+  return [PeerMessageType.heartbeat, incarnation, sequence, echo, echoIncarnation, Math.min(diskWriteMs, DISK_FULL_MS)];
 }
 
 export function decodeHeartbeat(head: unknown[]): PeerHeartbeat {
-  const [, incarnation, sequence, echo, echoIncarnation, diskWriteMs] = checkHeartbeat(head);
+  const [, incarnation, sequence, echo, echoIncarnation, writeMs] = checkHeartbeat(head);
+  const diskWriteMs = writeMs === DISK_FULL_MS ? Infinity : writeMs;
   return { incarnation, sequence, echo, echoIncarnation, diskWriteMs };
 }
 

@@ -8,15 +8,18 @@ export class SmallDisk {
   capacityBytes: number;
   readonly #sizes = new Map<string, number>();
 
-  constructor(runtime: Runtime, capacityBytes: number) {
+  /** `folder`: what it holds; everything else is on a disk as large as the real one. */
+  constructor(runtime: Runtime, capacityBytes: number, folder = "") {
     this.capacityBytes = capacityBytes;
     const { disk } = runtime;
+    const isHere = (path: string) => path.startsWith(folder);
     this.runtime = {
       ...runtime,
       disk: {
         ...disk,
         open: async (path: string, mode: "create" | "write" | "read", access?: DiskAccess) => {
           const file = await disk.open(path, mode, access);
+          if (!isHere(path)) return file;
           if (mode !== "read") this.#sizes.set(path, await file.sizeBytes());
           return new SmallDiskFile(file, this);
         },
@@ -32,7 +35,8 @@ export class SmallDisk {
             if (name === path || name.startsWith(`${path}/`)) this.#sizes.delete(name);
           }
         },
-        freeBytes: () => Promise.resolve(Math.max(0, this.capacityBytes - this.usedBytes)),
+        freeBytes: (path: string) =>
+          isHere(path) ? Promise.resolve(Math.max(0, this.capacityBytes - this.usedBytes)) : disk.freeBytes(path),
       } satisfies Disk,
     };
   }

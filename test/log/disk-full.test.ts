@@ -51,6 +51,51 @@ test("says that it is full, goes on from the reserve, and is itself again when t
   assert.is(found, 29);
 });
 
+test("says how much of the reserve may go to what is large, whatever is queued counted", async () => {
+  const machine = new Machine(7);
+  await machine.run((async () => {
+    const log = await almostFull(machine, 10_000, () => {});
+    assert.is(log.spareBytes, Infinity);
+    for (let index = 2; index <= 15; index++) {
+      log.write([writeOf(1, { entries: entriesOf(1, index, index, 1, 3000) })], () => {});
+    }
+    while (!log.full) await sleep(machine, 1);
+    const { spareBytes, pendingBytes } = log;
+    assert.ok(pendingBytes > 3_000);
+    assert.is(spareBytes, LIMITS.reserveBytes * 0.75 - pendingBytes);
+    await durable(log, writeOf(1, { entries: entriesOf(1, 16, 16, 1, 3000) }));
+    assert.ok(log.spareBytes <= spareBytes - 3_000);
+    assert.is(log.pendingBytes, 0);
+    machine.disk.faults.quotaBytes = Infinity;
+    await sleep(machine, 5_000);
+    assert.is(log.spareBytes, Infinity);
+    await log.close();
+  })());
+  assert.is(machine.fatalReason, undefined);
+});
+
+test("opened where its reserve finds no room it is full from the start", async () => {
+  const machine = new Machine(8);
+  await machine.run((async () => {
+    const log = await almostFull(machine, 10_000, () => {});
+    let index = 1;
+    while (!log.full) await durable(log, writeOf(1, { entries: entriesOf(1, ++index, index, 1, 3000) }));
+    await log.close();
+  })());
+  await machine.run((async () => {
+    const log = await openLog(machine.start(), FOLDER, { limits: LIMITS });
+    await sleep(machine, 1_000);
+    assert.is(log.full, true);
+    assert.ok(log.spareBytes <= 0);
+    await durable(log, writeOf(2, { hardState: { term: 2, vote: 1, commit: 0 } }));
+    machine.disk.faults.quotaBytes = Infinity;
+    await sleep(machine, 5_000);
+    assert.is(log.full, false);
+    await log.close();
+  })());
+  assert.is(machine.fatalReason, undefined);
+});
+
 test("when even the reserve is used up it waits, and nothing that was queued is lost", async () => {
   const machine = new Machine(2);
   await machine.run((async () => {

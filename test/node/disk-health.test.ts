@@ -27,6 +27,13 @@ health("two of three, if the third is quick", () => {
   assert.equal(looks(new DiskHealth(), 3, 200, 150, 2), [true, true, false]);
 });
 
+health("one that is full, if a majority has room", () => {
+  assert.equal(looks(new DiskHealth(), 3, Infinity, 2, 300), [true, false, true]);
+  assert.equal(looks(new DiskHealth(), 3, Infinity, Infinity, 2), [false, false, false]);
+  assert.equal(looks(new DiskHealth(), 3, Infinity, Infinity, Infinity), [false, false, false]);
+  assert.equal(looks(new DiskHealth(), 3, Infinity), [false]);
+});
+
 health("a hiccup starts the count anew", () => {
   const disks = new DiskHealth();
   looks(disks, 2, 100, 2, 3);

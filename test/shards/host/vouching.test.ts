@@ -25,7 +25,13 @@ function host() {
   const vouched: number[] = [];
   const { runtime } = fakeTime();
   const timers = { ...runtime.timers, endTurn: (turn: () => void) => void turns.push(turn) };
-  const sink: MessageSink = { queue: () => {}, flush: () => {}, heardMs: () => -Infinity };
+  const sink: MessageSink = {
+    queue: () => {},
+    flush: () => {},
+    heardMs: () => -Infinity,
+    isAlive: () => true,
+    full: new Set(),
+  };
   const log = {
     group: () => undefined,
     write: (_writes: unknown, onDurable: () => void) => onDurable(),
