@@ -16,6 +16,7 @@ import { type Cluster, startCluster as startNodes } from "./src/node/cluster.ts"
 import { checkConfig, type NodeConfig } from "./src/node/config.ts";
 import { type StartedNode, startNode as start } from "./src/node/node.ts";
 import { createNodeRuntime } from "./src/runtime/node-runtime.ts";
+import { runtimeOf } from "./src/node/runtime-of.ts";
 import { makeTemporaryFolder, removeFolder } from "./src/runtime/temporary-folder.ts";
 
 export { type Client, connect } from "./src/client/client.ts";
@@ -24,6 +25,7 @@ export { loadConfig, type NodeConfig } from "./src/node/config.ts";
 export { ConfigError, NodeError } from "./src/node/errors.ts";
 export type { Cluster } from "./src/node/cluster.ts";
 export type { StartedNode } from "./src/node/node.ts";
+export type { TlsMaterial } from "./src/runtime/tls.ts";
 
 export interface StartClusterOptions {
   /** 1 to 7; 3 if left out. */
@@ -61,6 +63,6 @@ export function startCluster(options: StartClusterOptions = {}): Promise<Cluster
  * ```
  */
 export function startNode(config: NodeConfig): Promise<StartedNode> {
-  const runtime = createNodeRuntime({ logLevel: config.logLevel ?? "warn" });
-  return start(checkConfig(config), { runtime }, [adminService]);
+  const checked = checkConfig(config);
+  return start(checked, { runtime: runtimeOf(checked, "warn") }, [adminService]);
 }

@@ -59,7 +59,7 @@ export const adminService: NodeService = async (node) => {
   const { host = "127.0.0.1", adminPort = 0 } = node.config;
   const client = new OwnClient(node);
   const app = createAdminApp(node, client);
-  const server = await serveHttp({ host, port: adminPort }, (request) => app.fetch(request));
+  const server = await serveHttp({ host, port: adminPort }, (request) => app.fetch(request), node.runtime.network.tls);
   const close = async () => {
     await server.close();
     await client.close();

@@ -3,7 +3,7 @@ import { createNodeRuntime } from "../runtime/node-runtime.ts";
 import { AdminClient } from "./admin.ts";
 import { Cluster } from "./cluster.ts";
 import { Consumer, type ConsumerOptions } from "./consumer.ts";
-import { type Bootstrap, type ConnectOptions, parseBootstrap, settingsOf } from "./options.ts";
+import { type Bootstrap, type ConnectOptions, parseBootstrap, settingsOf, tlsOf } from "./options.ts";
 import { Cursors } from "./cursors.ts";
 import { Producer, type ProducerOptions } from "./producer.ts";
 import { Queue } from "./queue.ts";
@@ -15,11 +15,12 @@ import type { QueueOptions } from "./queue-options.ts";
  * @example
  * await using client = await connect(["127.0.0.1:7401", "127.0.0.1:7402"]);
  * await client.admin.createTopic("orders", { partitions: 16 });
- * @throws {RaftlineError} `UNAVAILABLE`, `NOT_AUTHORIZED`, `INVALID_REQUEST`
+ * @throws {RaftlineError} `UNAVAILABLE`, `NOT_AUTHORIZED`, `UNTRUSTED`, `INVALID_REQUEST`
  */
 export async function connect(bootstrap: Bootstrap, options: ConnectOptions = {}): Promise<Client> {
   const addresses = parseBootstrap(bootstrap);
-  const runtime = options.runtime ?? createNodeRuntime();
+  const tls = tlsOf(options);
+  const runtime = options.runtime ?? createNodeRuntime(tls && { tls });
   return new Client(await Cluster.open(runtime, addresses, settingsOf(options)));
 }
 

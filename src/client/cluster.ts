@@ -23,7 +23,7 @@ const METADATA_TIMEOUT_MS = 2_000;
 const UNKNOWN_TOPIC_RETRIES = 5;
 const UNKNOWN_TOPIC_RETRY_MS = 50;
 /** Not retriable on the same node; another may do better. */
-const NODE_ITSELF: ReadonlySet<string> = new Set(["MALFORMED", "INTERNAL"]);
+const NODE_ITSELF: ReadonlySet<string> = new Set(["MALFORMED", "INTERNAL", "UNTRUSTED"]);
 
 export class Cluster {
   readonly runtime: Runtime;
@@ -52,7 +52,7 @@ export class Cluster {
     this.#connections.onLost = (nodeId) => this.#lost(nodeId);
   }
 
-  /** @throws {RaftlineError} `UNAVAILABLE`: no node answered in time; `NOT_AUTHORIZED` */
+  /** @throws {RaftlineError} `UNAVAILABLE`: no node answered in time; `NOT_AUTHORIZED`, `UNTRUSTED` */
   static async open(runtime: Runtime, bootstrap: readonly Address[], settings: ClientSettings): Promise<Cluster> {
     const cluster = new Cluster(runtime, bootstrap, settings);
     const deadlineMs = runtime.clock.monotonicMs() + settings.connectTimeoutMs;

@@ -1,6 +1,8 @@
 /** What `connect` takes, and the defaults. */
 import type { Address } from "../runtime/network.ts";
+import { checkTlsMaterial } from "../runtime/node-tls.ts";
 import type { Runtime } from "../runtime/runtime.ts";
+import type { TlsMaterial } from "../runtime/tls.ts";
 import { RaftlineError } from "../wire/errors.ts";
 
 /** `"host:port"`, `"[::1]:port"` or an address; several nodes of one cluster, in any order. */
@@ -14,7 +16,12 @@ export interface ConnectOptions {
   readonly connectTimeoutMs?: number;
   /** For one attempt of one request; what can be repeated is. Default: 5,000. */
   readonly requestTimeoutMs?: number;
-  /** Another world than this process: the simulator's. */
+  /**
+   * Speak TLS. `true`: the nodes' certificates come from an authority that the system knows; else from that of
+   * `authority`, and with `certificate` and `key` this client shows one, too. For the host names that are connected to.
+   */
+  readonly tls?: boolean | TlsMaterial;
+  /** Another world than this process, with its own network: the simulator's. */
   readonly runtime?: Runtime;
 }
 
@@ -33,6 +40,18 @@ export function settingsOf(options: ConnectOptions): ClientSettings {
     connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
     requestTimeoutMs: options.requestTimeoutMs ?? 5_000,
   };
+}
+
+/** @throws {RaftlineError} `INVALID_REQUEST`: not PEM, or another certificate's key */
+export function tlsOf({ tls = false }: ConnectOptions): TlsMaterial | undefined {
+  if (tls === false) return undefined;
+  const material = tls === true ? {} : tls;
+  try {
+    checkTlsMaterial(material);
+  } catch (error) {
+    throw new RaftlineError("INVALID_REQUEST", `tls: ${(error as Error).message}`, { cause: error });
+  }
+  return material;
 }
 
 /** @throws {RaftlineError} `INVALID_REQUEST` */

@@ -9,6 +9,8 @@ const NodeNumber = Type.Integer({ minimum: 1, maximum: 0xffff_ffff });
 const Host = Type.String({ minLength: 1, maxLength: 255 });
 const Secret = Type.String({ minLength: 16, maxLength: 1024 });
 
+const File = Type.String({ minLength: 1, maxLength: 4096 });
+
 export const NodeConfigSchema = Type.Object({
   clusterId: Type.String({ pattern: "^[A-Za-z0-9._-]{1,100}$", default: "raftline" }),
   nodeId: NodeNumber,
@@ -35,6 +37,19 @@ export const NodeConfigSchema = Type.Object({
     }),
     { minItems: 1, maxItems: 1000 },
   )),
+  /** With it all three ports speak TLS, and nothing else. Files in PEM. */
+  tls: Type.Optional(Type.Object({
+    /**
+     * This node's certificate, and those between it and the authority. For the hosts under which the others (`nodes`) and
+     * clients (`advertisedHost`) reach it; nodes show it to each other: for server and client use.
+     */
+    certificateFile: File,
+    keyFile: File,
+    /** Whose certificates are believed: each node's comes from it. */
+    authorityFile: File,
+    /** Clients must show a certificate of that authority, too. */
+    clientCertificates: Type.Optional(Type.Boolean()),
+  }, { additionalProperties: false })),
   /**
    * Reads are answered under leases: see README.md for what that rests on. Any node's monotonic clock runs at most so many
    * times as fast as any other's. Left out: no promise rests on clocks.

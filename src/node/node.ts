@@ -320,10 +320,11 @@ export class RaftlineNode {
   }
 
   async #listen(): Promise<void> {
-    const { host = LOOPBACK, peerPort = 0, clientPort = 0 } = this.config;
+    const { host = LOOPBACK, peerPort = 0, clientPort = 0, tls } = this.config;
+    const mutual = tls?.clientCertificates ?? false;
     try {
       this.#peerAddress = await this.peers.listen({ host, port: peerPort });
-      this.#rpc = await RpcServer.listen(this.runtime, { host, port: clientPort }, this.#clientService);
+      this.#rpc = await RpcServer.listen(this.runtime, { host, port: clientPort }, this.#clientService, { mutual });
     } catch (error) {
       await this.peers.close();
       this.host.close();

@@ -1,8 +1,19 @@
+import type { TlsMaterial } from "./tls.ts";
+
 /** What Raftline needs of a network: ordered, reliable byte streams that can break at any time. */
 export interface Network {
+  /** With it everything that listens and connects here speaks TLS, and nothing else. */
+  readonly tls?: TlsMaterial;
   /** @throws {NetworkError} `ADDRESS_IN_USE`, `ADDRESS_INVALID`, `PERMISSION` */
-  listen(address: Address, onConnection: (connection: Connection) => void): Promise<Listener>;
-  /** @throws {NetworkError} `REFUSED` (nothing listens there: the process is gone), `UNREACHABLE`, `TIMED_OUT` */
+  listen(
+    address: Address,
+    onConnection: (connection: Connection) => void,
+    options?: ListenOptions,
+  ): Promise<Listener>;
+  /**
+   * @throws {NetworkError} `REFUSED` (nothing listens there: the process is gone), `UNREACHABLE`, `TIMED_OUT`,
+   * `UNTRUSTED`
+   */
   connect(address: Address, timeoutMs: number): Promise<Connection>;
 }
 
@@ -10,6 +21,11 @@ export interface Address {
   readonly host: string;
   /** 0 to 65535; 0 when listening: the system chooses. */
   readonly port: number;
+}
+
+export interface ListenOptions {
+  /** Under TLS who connects must show a certificate of the same authority. */
+  readonly mutual?: boolean;
 }
 
 export interface Listener {
@@ -57,7 +73,9 @@ export type NetworkErrorCode =
   | "ADDRESS_IN_USE"
   | "ADDRESS_INVALID"
   | "PERMISSION"
-  | "RESET";
+  | "RESET"
+  /** Under TLS: one side does not believe the other's certificate, or does not speak TLS. */
+  | "UNTRUSTED";
 
 /** A network operation that failed; `cause` is the platform's own error. */
 export class NetworkError extends Error {

@@ -1,7 +1,9 @@
 /** Serves HTTP for a fetch-style handler, on both runtimes. */
+import https from "node:https";
 import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 import { type Address, NetworkError } from "./network.ts";
+import type { TlsMaterial } from "./tls.ts";
 
 export interface HttpServer {
   readonly address: Address;
@@ -9,13 +11,14 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
-/** @throws {NetworkError} `ADDRESS_IN_USE`, `ADDRESS_INVALID`, `PERMISSION` */
+/** HTTPS, if `tls` is given. @throws {NetworkError} `ADDRESS_IN_USE`, `ADDRESS_INVALID`, `PERMISSION` */
 export function serveHttp(
   address: Address,
   fetch: (request: Request) => Response | Promise<Response>,
+  tls?: TlsMaterial,
 ): Promise<HttpServer> {
   return new Promise((resolve, reject) => {
-    const server = createAdaptorServer({ fetch, hostname: address.host });
+    const server = createAdaptorServer({ fetch, hostname: address.host, ...(tls && underTls(tls)) });
     server.once("error", (error: NodeJS.ErrnoException) => {
       const code = error.code === "EADDRINUSE"
         ? "ADDRESS_IN_USE"
@@ -37,4 +40,8 @@ export function serveHttp(
       });
     });
   });
+}
+
+function underTls({ certificate = "", key = "" }: TlsMaterial) {
+  return { createServer: https.createServer, serverOptions: { cert: certificate, key } };
 }

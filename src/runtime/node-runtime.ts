@@ -5,10 +5,18 @@ import { createLogSink } from "./node-log.ts";
 import { createNodeDisk } from "./node-disk.ts";
 import { createNodeNetwork } from "./node-network.ts";
 import type { LogLevel, Runtime } from "./runtime.ts";
+import type { TlsMaterial } from "./tls.ts";
 import { TurnEnds } from "./turn-ends.ts";
 
 /** Exit code of a process that stopped itself because going on would not be safe (sysexits.h: EX_SOFTWARE). */
 export const FATAL_EXIT_CODE = 70;
+
+export interface NodeRuntimeOptions {
+  /** Default: "warn". */
+  readonly logLevel?: LogLevel;
+  /** See `Network`. */
+  readonly tls?: TlsMaterial;
+}
 
 /**
  * @example
@@ -17,7 +25,7 @@ export const FATAL_EXIT_CODE = 70;
  * const startedMs = runtime.clock.monotonicMs();
  * ```
  */
-export function createNodeRuntime(options: { readonly logLevel?: LogLevel } = {}): Runtime {
+export function createNodeRuntime(options: NodeRuntimeOptions = {}): Runtime {
   const log = createLogSink(options.logLevel ?? "warn");
   const turnEnds = new TurnEnds(() => performance.now());
   return {
@@ -38,7 +46,7 @@ export function createNodeRuntime(options: { readonly logLevel?: LogLevel } = {}
       endTurn: (callback) => turnEnds.call(callback),
     },
     disk: createNodeDisk(),
-    network: createNodeNetwork(),
+    network: createNodeNetwork(options.tls),
     log,
     memory() {
       const { rss, heapTotal, heapUsed, external } = process.memoryUsage();

@@ -53,6 +53,8 @@ export const errorCodes = {
   CLOSED: { retriable: false },
   /** No node could be reached, or the connection broke: the outcome of a write is not known. */
   UNAVAILABLE: { retriable: true },
+  /** Under TLS: a certificate is not believed, or the other side does not speak TLS. */
+  UNTRUSTED: { retriable: false },
   TOO_MANY_CONNECTIONS: { retriable: true },
   UNSUPPORTED_VERSION: { retriable: false },
   UNKNOWN_COMMAND: { retriable: false },

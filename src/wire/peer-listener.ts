@@ -59,7 +59,7 @@ export class PeerListener {
   /** @throws {NetworkError} if the address cannot be listened on */
   static async listen(runtime: Runtime, address: Address, options: PeerListenerOptions): Promise<PeerListener> {
     const self = new PeerListener(runtime, options);
-    self.#listener = await runtime.network.listen(address, (connection) => self.#accept(connection));
+    self.#listener = await runtime.network.listen(address, (connection) => self.#accept(connection), { mutual: true });
     return self;
   }
 

@@ -56,14 +56,17 @@ export class RpcClient {
     connection.onClose = (error) => this.#end(brokenBy(this.address, error));
   }
 
-  /** @throws {RaftlineError} `UNAVAILABLE`, `TIMED_OUT`, `NOT_AUTHORIZED`, `UNSUPPORTED_VERSION`, `TOO_MANY_CONNECTIONS` */
+  /**
+   * @throws {RaftlineError} `UNAVAILABLE`, `UNTRUSTED`, `TIMED_OUT`, `NOT_AUTHORIZED`, `UNSUPPORTED_VERSION`,
+   * `TOO_MANY_CONNECTIONS`
+   */
   static async connect(runtime: Runtime, address: Address, options: RpcClientOptions): Promise<RpcClient> {
     let connection;
     try {
       connection = await runtime.network.connect(address, options.connectTimeoutMs);
     } catch (error) {
       if (!(error instanceof NetworkError)) throw error;
-      throw brokenBy(address, error);
+      throw notBelieved(error) ?? brokenBy(address, error);
     }
     const client = new RpcClient(runtime, address, connection, options.memory);
     const { clientName, credentials } = options;
@@ -74,7 +77,8 @@ export class RpcClient {
       );
     } catch (error) {
       client.close();
-      throw error;
+      // Who wants a certificate may say only now that there was none.
+      throw notBelieved((error as Error).cause) ?? error;
     }
     return client;
   }
@@ -178,4 +182,10 @@ export class RpcClient {
 function brokenBy({ host, port }: Address, cause: unknown): RaftlineError {
   const why = cause instanceof Error ? `: ${cause.message}` : "";
   return new RaftlineError("UNAVAILABLE", `the connection to ${host}:${port} failed${why}`, { cause });
+}
+
+/** Under TLS, before anything was asked: trying again helps nobody. */
+function notBelieved(cause: unknown): RaftlineError | undefined {
+  if (!(cause instanceof NetworkError) || cause.code !== "UNTRUSTED") return undefined;
+  return new RaftlineError("UNTRUSTED", cause.message, { cause });
 }

@@ -15,6 +15,8 @@ export interface RpcServerOptions {
   readonly idleMsMax?: number;
   readonly halfFrameMsMax?: number;
   readonly helloMsMax?: number;
+  /** Under TLS clients must show a certificate, too. */
+  readonly mutual?: boolean;
 }
 
 /**
@@ -55,7 +57,8 @@ export class RpcServer {
     options: RpcServerOptions = {},
   ): Promise<RpcServer> {
     const server = new RpcServer(runtime, handler, options);
-    server.#listener = await runtime.network.listen(address, (connection) => server.#accept(connection));
+    const { mutual = false } = options;
+    server.#listener = await runtime.network.listen(address, (connection) => server.#accept(connection), { mutual });
     return server;
   }
 

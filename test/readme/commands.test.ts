@@ -36,8 +36,9 @@ readme("every folder it names is there", () => {
 });
 
 readme("its configuration loads", () => {
-  const yaml = /```yaml\n([\s\S]*?)```/.exec(text)![1]!;
-  assert.is(loadConfig({ yaml }).nodeId, 1);
+  const [node, tls] = [...text.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, yaml]) => yaml!);
+  assert.is(loadConfig({ yaml: node! }).nodeId, 1);
+  assert.is(loadConfig({ yaml: `${node}\n${tls}` }).tls?.clientCertificates, true);
 });
 
 readme("its example does what it says", async () => {

@@ -4,13 +4,13 @@ import process from "node:process";
 import { adminService } from "../../src/admin/app.ts";
 import { loadConfig } from "../../src/node/config.ts";
 import { startNode } from "../../src/node/node.ts";
-import { createNodeRuntime } from "../../src/runtime/node-runtime.ts";
+import { runtimeOf } from "../../src/node/runtime-of.ts";
 import { parentStops } from "../cli/stop-signal.ts";
 import { withSlowedDisk } from "./slowed-disk.ts";
 
 const [file, bytesPerSecond] = process.argv.slice(2);
 const config = loadConfig({ yaml: fs.readFileSync(file!, "utf8"), env: process.env, flags: {} });
-const runtime = createNodeRuntime({ logLevel: config.logLevel ?? "error" });
+const runtime = runtimeOf(config, "error");
 const stops = parentStops();
 const started = await startNode(config, { runtime: withSlowedDisk(runtime, Number(bytesPerSecond)) }, [adminService]);
 await stops;

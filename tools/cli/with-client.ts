@@ -1,17 +1,73 @@
+/** How commands reach a cluster, who they say they are, and whom they believe. */
+import fs from "node:fs";
+import process from "node:process";
+import type { Command } from "cac";
 import { type Client, connect } from "../../src/client/client.ts";
+import type { ConnectOptions } from "../../src/client/options.ts";
+import { UsageError } from "./errors.ts";
 
-export const DEFAULT_BOOTSTRAP = "127.0.0.1:7401,127.0.0.1:7402,127.0.0.1:7403";
+const DEFAULT_BOOTSTRAP = "127.0.0.1:7401,127.0.0.1:7402,127.0.0.1:7403";
 
-export const BOOTSTRAP_OPTION = ["--bootstrap <addresses>", "Nodes to ask first, HOST:PORT,…", {
-  default: DEFAULT_BOOTSTRAP,
-}] as const;
+export interface ConnectionFlags {
+  readonly bootstrap: string;
+  readonly user?: string | number;
+  readonly tls?: boolean;
+  readonly tlsAuthority?: string;
+  readonly tlsCertificate?: string;
+  readonly tlsKey?: string;
+}
+
+/** A secret is none of them: process lists show the command line. */
+export function connectionOptions(command: Command): Command {
+  return command
+    .option("--bootstrap <addresses>", "Nodes to ask first, HOST:PORT,…", { default: DEFAULT_BOOTSTRAP })
+    .option("--user <name>", "Who asks, or RAFTLINE_USER; the secret is in RAFTLINE_SECRET")
+    .option("--tls", "Speak TLS, and believe the authorities that the system knows")
+    .option("--tls-authority <file>", "Speak TLS, and believe this authority (PEM), or RAFTLINE_TLS_AUTHORITY")
+    .option("--tls-certificate <file>", "Show this certificate (PEM), with --tls-key")
+    .option("--tls-key <file>", "The certificate's key (PEM)");
+}
 
 /** Connects, works, and closes whatever happens. */
-export async function withClient<T>(bootstrap: string, work: (client: Client) => Promise<T>): Promise<T> {
-  const client = await connect(bootstrap.split(",").map((address) => address.trim()));
+export async function withClient<T>(flags: ConnectionFlags, work: (client: Client) => Promise<T>): Promise<T> {
+  const options = { ...credentialsOf(flags), ...tlsOf(flags) };
+  const client = await connect(flags.bootstrap.split(",").map((address) => address.trim()), options);
   try {
     return await work(client);
   } finally {
     await client.close();
+  }
+}
+
+/** @throws {UsageError} A user without a secret, or the other way round. */
+function credentialsOf({ user = process.env["RAFTLINE_USER"] }: ConnectionFlags): Pick<ConnectOptions, "credentials"> {
+  const secret = process.env["RAFTLINE_SECRET"];
+  if (user === undefined && secret === undefined) return {};
+  if (user === undefined) throw new UsageError("RAFTLINE_SECRET wants --user, or RAFTLINE_USER");
+  if (secret === undefined) throw new UsageError("--user wants the secret in RAFTLINE_SECRET");
+  return { credentials: { name: String(user), secret } };
+}
+
+/** @throws {UsageError} A file that cannot be read, or half of a pair. */
+function tlsOf(flags: ConnectionFlags): Pick<ConnectOptions, "tls"> {
+  const { tls = false, tlsAuthority = process.env["RAFTLINE_TLS_AUTHORITY"], tlsCertificate, tlsKey } = flags;
+  if ((tlsCertificate === undefined) !== (tlsKey === undefined)) {
+    throw new UsageError("--tls-certificate and --tls-key belong together");
+  }
+  if (tlsAuthority === undefined && tlsCertificate === undefined) return { tls };
+  return {
+    tls: {
+      ...(tlsAuthority !== undefined && { authority: textOf("--tls-authority", tlsAuthority) }),
+      ...(tlsCertificate !== undefined && { certificate: textOf("--tls-certificate", tlsCertificate) }),
+      ...(tlsKey !== undefined && { key: textOf("--tls-key", tlsKey) }),
+    },
+  };
+}
+
+function textOf(flag: string, file: string): string {
+  try {
+    return fs.readFileSync(file, "utf8");
+  } catch (error) {
+    throw new UsageError(`${flag}: cannot read ${file}: ${(error as Error).message}`);
   }
 }

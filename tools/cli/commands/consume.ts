@@ -6,10 +6,9 @@ import type { QueueOptions } from "../../../src/client/queue-options.ts";
 import { UsageError } from "../errors.ts";
 import { parseFrom } from "../parse-from.ts";
 import { stopSignal } from "../stop-signal.ts";
-import { BOOTSTRAP_OPTION, withClient } from "../with-client.ts";
+import { type ConnectionFlags, connectionOptions, withClient } from "../with-client.ts";
 
-interface ConsumeFlags {
-  readonly bootstrap: string;
+interface ConsumeFlags extends ConnectionFlags {
   readonly from?: string | number;
   readonly max?: number;
   readonly group?: string;
@@ -23,8 +22,7 @@ interface ConsumeFlags {
 }
 
 export function consumeCommand(cli: CAC): void {
-  cli.command("consume <topic>", "Print records as they come")
-    .option(...BOOTSTRAP_OPTION)
+  connectionOptions(cli.command("consume <topic>", "Print records as they come"))
     .option(
       "--from <where>",
       "earliest, latest, an offset, or a time as 2026-01-31T12:00:00Z (latest; new groups: earliest)",
@@ -56,7 +54,7 @@ async function runConsume(topic: string, flags: ConsumeFlags): Promise<void> {
   if (flags.queue === undefined && Object.keys(queueFlags(flags)).length > 0) {
     throw new UsageError("--lease-ms, --dead-letter, --deliveries-max and --key-ordered go with --queue");
   }
-  await withClient(flags.bootstrap, async (client) => {
+  await withClient(flags, async (client) => {
     if (flags.queue !== undefined) return await takeFromQueue(client, String(topic), max, flags);
     const { group } = flags;
     const consumer = client.consumer({

@@ -5,10 +5,9 @@ import { type GroupInPartition, summarizeGroups } from "../../../src/client/grou
 import { RaftlineError } from "../../../src/wire/errors.ts";
 import { UsageError } from "../errors.ts";
 import { parseFrom } from "../parse-from.ts";
-import { BOOTSTRAP_OPTION, withClient } from "../with-client.ts";
+import { type ConnectionFlags, connectionOptions, withClient } from "../with-client.ts";
 
-interface GroupFlags {
-  readonly bootstrap: string;
+interface GroupFlags extends ConnectionFlags {
   readonly topic?: string;
   readonly to?: string | number;
   readonly partition?: number;
@@ -17,8 +16,7 @@ interface GroupFlags {
 }
 
 export function groupCommand(cli: CAC): void {
-  cli.command("group <action> [name]", "list, describe, reset or delete the groups of a topic")
-    .option(...BOOTSTRAP_OPTION)
+  connectionOptions(cli.command("group <action> [name]", "list, describe, reset or delete the groups of a topic"))
     .option("--topic <name>", "The topic; list and describe look at all of them without it")
     .option("--to <where>", "Reset: earliest, latest, an offset, or a time as 2026-01-31T12:00:00Z")
     .option("--partition <n>", "Reset: only this one")
@@ -31,7 +29,7 @@ export function groupCommand(cli: CAC): void {
 
 async function runGroup(action: string, name: string | undefined, flags: GroupFlags): Promise<void> {
   const work = workOf(action, name, flags);
-  const rows = await withClient(flags.bootstrap, ({ admin }) => work(admin));
+  const rows = await withClient(flags, ({ admin }) => work(admin));
   console.log(flags.json ? JSON.stringify(rows) : inWords(rows));
 }
 

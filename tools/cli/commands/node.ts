@@ -5,7 +5,7 @@ import { adminService } from "../../../src/admin/app.ts";
 import { loadConfig, type NodeConfig } from "../../../src/node/config.ts";
 import { ConfigError } from "../../../src/node/errors.ts";
 import { startNode } from "../../../src/node/node.ts";
-import { createNodeRuntime } from "../../../src/runtime/node-runtime.ts";
+import { runtimeOf } from "../../../src/node/runtime-of.ts";
 import { parentStops, stopSignal } from "../stop-signal.ts";
 
 interface NodeFlags {
@@ -38,7 +38,7 @@ export function nodeCommand(cli: CAC): void {
 async function runNode(flags: NodeFlags): Promise<void> {
   const config = readConfig(flags);
   const stop = flags.withParent ? parentStops() : stopSignal();
-  const runtime = createNodeRuntime({ logLevel: config.logLevel ?? "info" });
+  const runtime = runtimeOf(config, "info");
   const started = await startNode(config, { runtime }, [adminService]);
   const { node, services } = started;
   const where = {
@@ -50,8 +50,9 @@ async function runNode(flags: NodeFlags): Promise<void> {
   if (flags.json) console.log(JSON.stringify(where));
   else {
     const { client, peer, admin } = where;
+    const scheme = runtime.network.tls ? "https" : "http";
     console.log(
-      `node ${node.nodeId}: clients ${client.host}:${client.port}, peers ${peer.host}:${peer.port}, admin http://${admin.host}:${admin.port}`,
+      `node ${node.nodeId}: clients ${client.host}:${client.port}, peers ${peer.host}:${peer.port}, admin ${scheme}://${admin.host}:${admin.port}`,
     );
   }
   node.whenReady().then(() => runtime.log.write("info", "serving", { nodeId: node.nodeId }));

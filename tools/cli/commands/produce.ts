@@ -5,10 +5,9 @@ import type { CAC } from "cac";
 import { UsageError } from "../errors.ts";
 import { progressOnTerminal } from "../progress.ts";
 import { stopSignal } from "../stop-signal.ts";
-import { BOOTSTRAP_OPTION, withClient } from "../with-client.ts";
+import { type ConnectionFlags, connectionOptions, withClient } from "../with-client.ts";
 
-interface ProduceFlags {
-  readonly bootstrap: string;
+interface ProduceFlags extends ConnectionFlags {
   readonly file?: string;
   readonly keyField?: string;
   readonly json?: boolean;
@@ -17,8 +16,7 @@ interface ProduceFlags {
 const CHUNK_RECORDS = 10_000;
 
 export function produceCommand(cli: CAC): void {
-  cli.command("produce <topic>", "Publish lines, from standard input or a file")
-    .option(...BOOTSTRAP_OPTION)
+  connectionOptions(cli.command("produce <topic>", "Publish lines, from standard input or a file"))
     .option("--file <path>", "Read this file instead of standard input")
     .option("--key-field <name>", "Lines are JSON objects; this field is the key")
     .option("--json", "One JSON document at the end")
@@ -30,7 +28,7 @@ async function runProduce(topic: string, flags: ProduceFlags): Promise<void> {
   const input = flags.file === undefined ? process.stdin : await openFile(flags.file);
   const progress = progressOnTerminal("published", flags.json === true);
   const startedMs = performance.now();
-  const records = await withClient(flags.bootstrap, async (client) => {
+  const records = await withClient(flags, async (client) => {
     const producer = client.producer();
     // Made where it is iterated: lines that came before anyone asks for them are lost.
     const lines = readline.createInterface({ input, crlfDelay: Infinity });

@@ -3,10 +3,9 @@ import Table from "cli-table3";
 import type { AdminClient } from "../../../src/client/admin.ts";
 import type { Retention, TopicOptions } from "../../../src/wire/admin-commands.ts";
 import { UsageError } from "../errors.ts";
-import { BOOTSTRAP_OPTION, withClient } from "../with-client.ts";
+import { type ConnectionFlags, connectionOptions, withClient } from "../with-client.ts";
 
-interface TopicFlags {
-  readonly bootstrap: string;
+interface TopicFlags extends ConnectionFlags {
   readonly partitions?: number;
   readonly replicas?: number;
   readonly retentionMs?: number;
@@ -19,8 +18,7 @@ interface TopicFlags {
 }
 
 export function topicCommand(cli: CAC): void {
-  cli.command("topic <action> [name]", "create, list, describe, alter, move, trim or delete topics")
-    .option(...BOOTSTRAP_OPTION)
+  connectionOptions(cli.command("topic <action> [name]", "create, list, describe, alter, move, trim or delete topics"))
     .option("--partitions <n>", "Partitions of a new topic")
     .option("--replicas <n>", "Replicas of each partition")
     .option("--retention-ms <ms>", "Records may go when they are older")
@@ -39,7 +37,7 @@ export function topicCommand(cli: CAC): void {
 
 async function runTopic(action: string, name: string | undefined, flags: TopicFlags): Promise<void> {
   const work = workOf(action, name, flags);
-  const result = await withClient(flags.bootstrap, ({ admin }) => work(admin));
+  const result = await withClient(flags, ({ admin }) => work(admin));
   console.log(flags.json ? JSON.stringify(result) : inWords(result));
 }
 

@@ -1,0 +1,57 @@
+/** The same sockets under TLS (RFC 8446), over `node:tls`. */
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import tls from "node:tls";
+import type { Arrival } from "./node-connection.ts";
+import type { TlsMaterial } from "./tls.ts";
+
+/** Who connects and says nothing is let go. */
+const HANDSHAKE_MS_MAX = 5_000;
+/** Of one listener, those in their handshake too: more than its owner takes, which says so. */
+const SOCKETS_MAX = 12_000;
+
+/** `mutual`: who connects must show a certificate, too. */
+export function createTlsServer(
+  material: TlsMaterial,
+  mutual: boolean,
+  onSocket: (socket: tls.TLSSocket) => void,
+): tls.Server {
+  const server = tls.createServer({
+    ...contextOf(material),
+    requestCert: mutual,
+    rejectUnauthorized: mutual,
+    handshakeTimeout: HANDSHAKE_MS_MAX,
+    noDelay: true,
+  }, (socket) => {
+    // Not left to the runtime alone: one that does not know `requestCert` would let everybody in.
+    if (mutual && !socket.authorized) socket.destroy();
+    else onSocket(socket);
+  });
+  server.maxConnections = SOCKETS_MAX;
+  server.on("tlsClientError", (_error, socket) => socket.destroy());
+  return server;
+}
+
+/** Emits `secureConnect` when the other side is believed. */
+export function dialTls(material: TlsMaterial, host: string, port: number, arrival: Arrival): tls.TLSSocket {
+  // `onread` goes to the socket (nodejs.org/api/tls.html, tls.connect), but is not in the types.
+  const socket = tls.connect({ ...contextOf(material), host, port, onread: arrival } as tls.ConnectionOptions);
+  socket.setNoDelay(true);
+  return socket;
+}
+
+/** @throws {Error} Not PEM, or the key is another certificate's. */
+export function checkTlsMaterial({ certificate, key, authority }: TlsMaterial): void {
+  if (authority !== undefined) new X509Certificate(authority);
+  if (certificate === undefined && key === undefined) return;
+  if (certificate === undefined || key === undefined) throw new Error("a certificate and its key belong together");
+  const shown = new X509Certificate(certificate);
+  if (!shown.checkPrivateKey(createPrivateKey(key))) throw new Error("the key is not this certificate's");
+}
+
+function contextOf({ certificate, key, authority }: TlsMaterial): tls.SecureContextOptions {
+  return {
+    ...(certificate !== undefined && { cert: certificate }),
+    ...(key !== undefined && { key }),
+    ...(authority !== undefined && { ca: authority }),
+  };
+}
