@@ -2,6 +2,7 @@
 import PQueue from "p-queue";
 import { RecordsError } from "../records/errors.ts";
 import type { Timer } from "../runtime/runtime.ts";
+import { within } from "../runtime/sleep.ts";
 import { type ErrorCode, RaftlineError } from "../wire/errors.ts";
 import type { LeaseResult } from "../wire/group-responses.ts";
 import type { Cluster } from "./cluster.ts";
@@ -358,7 +359,7 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
     for (const records of this.#buffer.splice(0)) this.#giveBack(records);
     if (this.#working.size > 0) {
       const handled = Promise.all([...this.#working].map((working) => working.onIdle()));
-      await Promise.race([handled, this.#cluster.sleep(LEAVE_MS_MAX)]);
+      await within(this.#cluster.runtime, LEAVE_MS_MAX, handled);
     }
     for (const lease of this.#leases.all()) this.#settler.giveBack(lease);
     if (!this.#cluster.closed) {
@@ -366,7 +367,7 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
       await this.#allSettled();
       const counts = this.#settler.size > 0 || this.#leases.doubtful;
       const leaving = Promise.allSettled(this.#routes.map((route) => this.#settler.leave(route, counts)));
-      await Promise.race([leaving, this.#cluster.sleep(LEAVE_MS_MAX)]);
+      await within(this.#cluster.runtime, LEAVE_MS_MAX, leaving);
     }
     this.#settler.close();
   }

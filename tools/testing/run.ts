@@ -1,5 +1,5 @@
 /** `npm test`: every test file in a process of its own, two at a time, closing with `N passed, N failed`. */
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
@@ -68,6 +68,7 @@ async function main(args: readonly string[]): Promise<void> {
   const parts = args.filter((arg) => !arg.startsWith("--"));
   const files = findTestFiles(`${root}test`)
     .filter((file) => parts.length === 0 || parts.some((part) => file.slice(root.length).includes(part)));
+  if (!("Deno" in globalThis)) compilePrograms();
   let passed = 0;
   let failed = 0;
   const waiting = [...files];
@@ -87,6 +88,13 @@ async function main(args: readonly string[]): Promise<void> {
   if (args.includes("--json")) console.log(JSON.stringify({ passed, failed, files: files.length }));
   else console.log(`\n${passed} passed, ${failed} failed`);
   process.exit(failed === 0 ? 0 : 1);
+}
+
+/** See tools/processes/self.ts. */
+function compilePrograms(): void {
+  const { status } = spawnSync(process.execPath, [`${root}tools/build.mjs`], { stdio: ["ignore", 2, 2] });
+  if (status !== 0) throw new Error("the programs cannot be compiled");
+  process.env["RAFTLINE_PROGRAMS"] = "dist";
 }
 
 function report(outcome: Outcome, tookMs: number): void {
