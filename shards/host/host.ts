@@ -4,6 +4,7 @@
  */
 import type { GroupId, GroupWrite, Log } from "../../src/log/types.ts";
 import { FanOut } from "../../src/raft/fan-out.ts";
+import { DEFAULT_RAFT_LIMITS } from "../../src/raft/limits.ts";
 import { hasQuorum } from "../../src/raft/quorum.ts";
 import type { Configuration, Message, NodeId, SnapshotRequest } from "../../src/raft/types.ts";
 import { type Entry, EntryKind } from "../../src/records/entry.ts";
@@ -145,6 +146,13 @@ export class Host implements ReplicaHost {
     return this.#options.sink.heardMs(peer);
   }
 
+  /** Of groups that are large. What the group cannot do without is sent to a full disk, too: it may still take it. */
+  peerTakesBytes(replica: Replica, peer: NodeId): number {
+    const { sink, limits } = this.#options;
+    if (!sink.full.has(peer)) return Infinity;
+    return this.#lacksRoom(replica) ? DEFAULT_RAFT_LIMITS.appendBytesMax : limits.fullPeerBytesMax;
+  }
+
   replica(group: GroupId): Replica | undefined {
     return this.#groups.get(group)?.replica;
   }
@@ -273,17 +281,17 @@ export class Host implements ReplicaHost {
 
   /**
    * Of small groups (metadata, coordinators) nothing is too much, nor on a full disk what is small. What is left out is
-   * lost, as on the way: Raft repeats it. Behind a gap nothing is taken anyway: the leader shall hear of the gap, for it
-   * may not have what is missing any more.
+   * lost, as on the way: Raft repeats it. Behind a gap a full disk's log takes nothing anyway: the leader shall hear of the
+   * gap, for it may not have what is missing any more.
    */
   #isTooMuch({ raft, trimAtCheckpoint }: Replica, message: Message<Entry>): boolean {
     if (message.type !== "append" || message.entries.length === 0 || trimAtCheckpoint) return false;
-    if (message.previousIndex > raft.log.lastIndex) return false;
     const { log, limits } = this.#options;
     if (log.pendingBytes + this.#followedBytes > limits.followedPendingBytesMax) return true;
     let bytes = 0;
     for (const { byteLength } of message.entries) bytes += byteLength;
     const lacksRoom = this.#followedBytes + bytes > log.spareBytes;
+    if (lacksRoom && message.previousIndex > raft.log.lastIndex) return false;
     if (lacksRoom && message.entries.some(({ kind }) => kind === EntryKind.batch)) return true;
     this.#followedBytes += bytes;
     return false;

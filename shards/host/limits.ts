@@ -17,6 +17,8 @@ export interface HostLimits {
    * again. A disk that is slower than a majority's would otherwise keep a window of each of its groups in memory.
    */
   readonly followedPendingBytesMax: number;
+  /** Bytes of entries at a time for a follower whose disk is full, where the group commits without it. */
+  readonly fullPeerBytesMax: number;
   /** Bytes a group applies between two checkpoints. Bounds what a restart reads again. */
   readonly checkpointBytes: number;
   /** Entries of the metadata log between two checkpoints. */
@@ -39,6 +41,7 @@ export const DEFAULT_HOST_LIMITS: HostLimits = {
   proposedBytesMax: 128 * 1024 * 1024,
   pendingBytesMax: 32 * 1024 * 1024,
   followedPendingBytesMax: 64 * 1024 * 1024,
+  fullPeerBytesMax: 16 * 1024,
   checkpointBytes: 8 * 1024 * 1024,
   checkpointEntries: 10_000,
   applyReadBytesMax: 4 * 1024 * 1024,

@@ -16,6 +16,8 @@ export interface ReplicaHost {
   nowMs(): number;
   random(): number;
   heardMs(peer: NodeId): number;
+  /** See `RaftOptions`. */
+  peerTakesBytes(replica: Replica, peer: NodeId): number;
   readonly electionTimeoutMs: number;
   readonly leases: Pick<RaftOptions<Entry>, "clockDriftMax" | "mayHavePromised">;
   readonly fanOut: FanOut;
@@ -116,6 +118,7 @@ export class Replica implements Timed {
       fanOut: host.fanOut,
       random: () => host.random(),
       peerHeardMs: (peer) => host.heardMs(peer),
+      ...(options.trimAtCheckpoint ? {} : { peerTakesBytes: (peer) => host.peerTakesBytes(this, peer) }),
       vouched: options.vouched && recovered?.suspect !== true,
       limits: { commitNoticeMs: options.commitNoticeMs },
       snapshotAt: options.trimAtCheckpoint ? "checkpoint" : "start",

@@ -20,6 +20,8 @@ import type {
 import { VoteHold } from "./vote-hold.ts";
 import { WriteLedger } from "./write-ledger.ts";
 
+const takesAll = () => Infinity;
+
 export class Core<E extends RaftEntry> {
   readonly id: NodeId;
   readonly limits: RaftLimits;
@@ -31,6 +33,7 @@ export class Core<E extends RaftEntry> {
   readonly hold: VoteHold;
   readonly random: () => number;
   readonly peerHeardMs: (peer: NodeId) => number;
+  readonly peerTakesBytes: (peer: NodeId) => number;
   readonly entries: EntryFactory<E>;
   readonly log: RaftLog<E>;
   readonly ledger: WriteLedger;
@@ -69,6 +72,7 @@ export class Core<E extends RaftEntry> {
     this.hold = new VoteHold(this.clockDriftMax === undefined ? 0 : this.electionTimeoutMs);
     this.random = options.random;
     this.peerHeardMs = options.peerHeardMs;
+    this.peerTakesBytes = options.peerTakesBytes ?? takesAll;
     this.entries = options.entries;
     this.nowMs = options.nowMs;
     this.vouched = options.vouched ?? true;

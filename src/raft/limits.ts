@@ -14,6 +14,8 @@ export interface RaftLimits {
   readonly readsMax: number;
   /** A follower that has not answered for this long is asked again; doubled with each silence, up to the election timeout. */
   readonly retryMs: number;
+  /** One whose disk is full, and that lacks something, is asked so often. */
+  readonly fullRetryMs: number;
   /** An idle leader tells its followers after this long what has been committed; a busy one tells with the next entries. */
   readonly commitNoticeMs: number;
   /** Followers that know their leader's process to be gone campaign within this long. */
@@ -34,6 +36,7 @@ export const DEFAULT_RAFT_LIMITS: RaftLimits = Object.freeze({
   uncommittedBytesMax: 32 * 1024 * 1024,
   readsMax: 10_000,
   retryMs: 100,
+  fullRetryMs: 2_000,
   commitNoticeMs: 10,
   lostLeaderJitterMs: 50,
   spareDelayMsMax: 20,

@@ -24,6 +24,11 @@ export interface RaftOptions<E extends RaftEntry> {
    * Must be true to the link: a leader takes it for the peer being there, a follower for its leader being alive.
    */
   readonly peerHeardMs: (peer: NodeId) => number;
+  /**
+   * How many bytes of entries the peer takes in one append; Infinity, or left out: it has room. Otherwise its disk is full:
+   * it is sent one append at a time, and so small that it may be taken. For Infinity must be the rule: asked often.
+   */
+  readonly peerTakesBytes?: (peer: NodeId) => number;
   /** Those left out are {@link DEFAULT_RAFT_LIMITS}. */
   readonly limits?: Partial<RaftLimits>;
   /**

@@ -187,17 +187,29 @@ export class Replication<E extends RaftEntry> {
 
   /** Asks those again that have not answered in time, and tells of commits. */
   tick(): void {
-    const { nowMs, log, commit } = this.#core;
+    const { nowMs, log } = this.#core;
     if (this.#spares?.tick()) this.poke();
     const noticeIsDue = nowMs >= this.#noticeAtMs;
     if (noticeIsDue) this.#noticeAtMs = Infinity;
     for (const follower of this.followers.values()) {
-      if (noticeIsDue && Math.max(follower.commitSent, follower.commitHeard) < commit) this.announce(follower);
+      if (noticeIsDue && this.#wantsNotice(follower)) this.announce(follower);
       if (follower.lost || this.#spares?.holds(follower) || !follower.owesAnswer(log.lastIndex)) continue;
-      if (nowMs >= follower.waitingSinceMs + follower.retryMs) this.#askAgain(follower);
-      this.#core.wakeBy(follower.waitingSinceMs + follower.retryMs);
+      if (nowMs >= this.#askAtMs(follower)) this.#askAgain(follower);
+      this.#core.wakeBy(this.#askAtMs(follower));
     }
     this.#core.wakeBy(this.#noticeAtMs);
+  }
+
+  /** What commits a follower that lacks entries for want of room is told of, it cannot apply. */
+  #wantsNotice(follower: Progress): boolean {
+    const { commit } = this.#core;
+    if (Math.max(follower.commitSent, follower.commitHeard) >= commit) return false;
+    return follower.match >= commit || this.#core.peerTakesBytes(follower.peer) === Infinity;
+  }
+
+  #askAtMs({ peer, waitingSinceMs, retryMs }: Progress): number {
+    const { peerTakesBytes, limits } = this.#core;
+    return waitingSinceMs + (peerTakesBytes(peer) === Infinity ? retryMs : Math.max(retryMs, limits.fullRetryMs));
   }
 
   #askAgain(follower: Progress): void {
@@ -225,7 +237,7 @@ export class Replication<E extends RaftEntry> {
       this.#feed(follower);
       if (follower.nudge) this.#append(follower, NO_ENTRIES, 0);
       follower.idle = !follower.owesAnswer(log.lastIndex);
-      if (!follower.idle) this.#core.wakeBy(follower.waitingSinceMs + follower.retryMs);
+      if (!follower.idle) this.#core.wakeBy(this.#askAtMs(follower));
     }
     this.#slice = undefined;
   }
@@ -235,6 +247,8 @@ export class Replication<E extends RaftEntry> {
     if (follower.state === "snapshot") return;
     if (log.term(follower.next - 1) === undefined) return this.#sendSnapshot(follower);
     if (follower.state === "probe") return this.#probe(follower);
+    const takesBytes = this.#core.peerTakesBytes(follower.peer);
+    if (takesBytes !== Infinity) return this.#trickle(follower, takesBytes);
     while (follower.next <= log.lastIndex && !follower.inflight.full && !follower.loading) {
       const part = this.#take(follower.next);
       if (!part) return this.#load(follower);
@@ -245,8 +259,38 @@ export class Replication<E extends RaftEntry> {
   /** One message to find out where the logs agree. Entries go with it if they are at hand. */
   #probe(follower: Progress): void {
     if (follower.paused && !follower.nudge) return;
-    const part = follower.next <= this.#core.log.lastIndex ? this.#take(follower.next) : undefined;
+    const takesBytes = this.#core.peerTakesBytes(follower.peer);
+    const part = takesBytes === Infinity ? this.#rest(follower) : this.#little(follower, takesBytes);
     this.#append(follower, part?.entries ?? NO_ENTRIES, part?.bytes ?? 0);
+  }
+
+  /** Its disk is full: one append at a time, of what is at hand and as small as it may take. */
+  #trickle(follower: Progress, takesBytes: number): void {
+    if (follower.inflight.count > 0 || follower.loading) return;
+    const part = this.#little(follower, takesBytes);
+    if (part) this.#append(follower, part.entries, part.bytes);
+    else if (takesBytes >= this.#core.limits.appendBytesMax && follower.next <= this.#core.log.lastIndex) {
+      this.#load(follower);
+    }
+  }
+
+  #rest({ next }: Progress): { entries: readonly E[]; bytes: number } | undefined {
+    return next <= this.#core.log.lastIndex ? this.#take(next) : undefined;
+  }
+
+  /** The first of the rest, as many as there is room for; one entry always fits into a whole append. */
+  #little(follower: Progress, takesBytes: number): { entries: readonly E[]; bytes: number } | undefined {
+    const { appendBytesMax } = this.#core.limits;
+    const rest = this.#rest(follower);
+    if (!rest || takesBytes >= appendBytesMax) return rest;
+    let bytes = 0;
+    let count = 0;
+    for (const { byteLength } of rest.entries) {
+      if (bytes + byteLength > takesBytes) break;
+      bytes += byteLength;
+      count += 1;
+    }
+    return count === 0 ? undefined : { entries: rest.entries.slice(0, count), bytes };
   }
 
   #take(from: number): { entries: readonly E[]; bytes: number } | undefined {

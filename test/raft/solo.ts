@@ -17,6 +17,8 @@ export interface SoloOptions {
   readonly limits?: Partial<RaftLimits>;
   /** When the other nodes were last heard; never, if left out. */
   readonly heardMs?: (peer: NodeId) => number;
+  /** See `peerTakesBytes`; all have room, if left out. */
+  readonly takesBytes?: (peer: NodeId) => number;
   readonly forgot?: boolean;
   /** Reads under a lease. */
   readonly clockDriftMax?: number;
@@ -43,6 +45,7 @@ export class Solo {
       random: seeded(1),
       peerHeardMs: heardMs,
       limits: options.limits ?? {},
+      ...(options.takesBytes === undefined ? {} : { peerTakesBytes: options.takesBytes }),
       ...(options.clockDriftMax === undefined ? {} : { clockDriftMax: options.clockDriftMax }),
       ...(options.fanOut === undefined ? {} : { fanOut: options.fanOut }),
       ...(options.mayHavePromised === undefined ? {} : { mayHavePromised: options.mayHavePromised }),
