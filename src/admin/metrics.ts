@@ -23,9 +23,10 @@ export function createMetrics(node: RaftlineNode): Registry {
   gauge("disk_write_milliseconds", "How long a write of the log takes just now.", () => node.log.writeMs);
   gauge(
     "disk_slow",
-    "1 when the disk is so slow that this node leads nothing.",
+    "1 when the disk is so slow, or full, that this node leads nothing.",
     () => node.balance.hasSlowDisk ? 1 : 0,
   );
+  gauge("disk_full", "1 when the disk is full: new batches are refused here.", () => node.log.full ? 1 : 0);
   gauge(
     "replicas_damaged",
     "Replicas found damaged here since the start.",

@@ -2,7 +2,7 @@
  * A full disk must not stop what is small and vital (terms, votes, the metadata shard): a reserve on disk is given back
  * when a write finds no space, and made again when there is enough. In between, and where it cannot be made, the log is
  * `full`: whoever writes into it should refuse what is large. What is under way may have a part of the reserve: its rest
- * is for what is vital.
+ * is for what is vital. So it also counts what waits to be written.
  */
 import { DiskError } from "../runtime/disk.ts";
 import type { Runtime, Timer } from "../runtime/runtime.ts";

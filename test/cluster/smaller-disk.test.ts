@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type Client, connect } from "../../mod.ts";
+import { createMetrics } from "../../src/admin/metrics.ts";
 import { type Cluster, startCluster } from "../../src/node/cluster.ts";
 import { createNodeRuntime } from "../../src/runtime/node-runtime.ts";
 import { makeTemporaryFolder, removeFolder } from "../../src/runtime/temporary-folder.ts";
@@ -58,6 +59,8 @@ smaller("goes on without it", async () => {
   for (let sent = 0; sent < 4; sent++) await send();
   assert.ok(smallLog().full);
   assert.ok(disk.usedBytes <= disk.capacityBytes);
+  const full = await Promise.all(cluster.nodes.map(async (node) => (await createMetrics(node).metrics())));
+  assert.equal(full.map((text) => /^raftline_disk_full (\d)$/m.exec(text)?.[1]), ["0", "0", "1"]);
 });
 
 // 330 MB/s before leaders took notice: what it left out was read and sent again at once.
