@@ -15,8 +15,8 @@ import { adminService } from "./src/admin/app.ts";
 import { type Cluster, startCluster as startNodes } from "./src/node/cluster.ts";
 import { checkConfig, type NodeConfig } from "./src/node/config.ts";
 import { type StartedNode, startNode as start } from "./src/node/node.ts";
-import { createNodeRuntime } from "./src/runtime/node-runtime.ts";
 import { runtimeOf } from "./src/node/runtime-of.ts";
+import { createNodeRuntime } from "./src/runtime/node-runtime.ts";
 import { makeTemporaryFolder, removeFolder } from "./src/runtime/temporary-folder.ts";
 
 export { type Client, connect } from "./src/client/client.ts";

@@ -291,8 +291,10 @@ export class Host implements ReplicaHost {
     let bytes = 0;
     for (const { byteLength } of message.entries) bytes += byteLength;
     const lacksRoom = this.#followedBytes + bytes > log.spareBytes;
-    if (lacksRoom && message.previousIndex > raft.log.lastIndex) return false;
-    if (lacksRoom && message.entries.some(({ kind }) => kind === EntryKind.batch)) return true;
+    if (lacksRoom) {
+      if (message.previousIndex > raft.log.lastIndex) return false;
+      if (message.entries.some(({ kind }) => kind === EntryKind.batch)) return true;
+    }
     this.#followedBytes += bytes;
     return false;
   }

@@ -92,10 +92,10 @@ class Peer {
 }
 
 export class Peers implements MessageSink {
+  readonly full = new Set<NodeId>();
   readonly #options: PeersOptions;
   readonly #handler: PeersHandler;
   readonly #peers = new Map<NodeId, Peer>();
-  readonly full = new Set<NodeId>();
   #listener: PeerListener | undefined;
   #timer: Timer | undefined;
   #waiting: Peer[] = [];

@@ -81,7 +81,9 @@ export class Space {
 
   /** A write found no space. Resolves when it is worth trying again. @throws {LogError} `CLOSED` */
   async exhausted(): Promise<void> {
-    if (!this.#full) this.#setFull(true, this.#reserved ? this.#spareOfReserve() - this.#pendingBytes : 0);
+    const { reserveBytes, reserveVitalShare } = this.#limits;
+    const spareBytes = this.#reserved ? reserveBytes * (1 - reserveVitalShare) - this.#pendingBytes : 0;
+    if (!this.#full) this.#setFull(true, spareBytes);
     if (this.#reserved) {
       this.#reserved = false;
       await this.#runtime.disk.remove(this.#path);
@@ -99,18 +101,13 @@ export class Space {
     for (const { reject } of this.#waiters) reject(closed());
   }
 
-  #spareOfReserve(): number {
-    return this.#limits.reserveBytes * (1 - this.#limits.reserveVitalShare);
-  }
-
   get #path(): string {
     return `${this.#folder}/${RESERVE_NAME}`;
   }
 
   #setFull(full: boolean, spareBytes: number): void {
-    this.#spareBytes = spareBytes;
-    if (this.#full === full) return;
     this.#full = full;
+    this.#spareBytes = spareBytes;
     const { log } = this.#runtime;
     if (full) log.write("error", "the disk is full: new batches are refused", { folder: this.#folder });
     else log.write("info", "the disk has space again", { folder: this.#folder });

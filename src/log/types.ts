@@ -151,7 +151,7 @@ export interface Log {
    */
   readonly spareBytes: number;
   readonly report: RecoveryReport;
-  /** After what was queued is durable. */
+  /** After what was queued is durable; what finds no room on a full disk is given up: nobody was told of it. */
   close(): Promise<void>;
 }
 

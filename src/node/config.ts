@@ -8,7 +8,6 @@ const Port = Type.Integer({ minimum: 0, maximum: 65_535 });
 const NodeNumber = Type.Integer({ minimum: 1, maximum: 0xffff_ffff });
 const Host = Type.String({ minLength: 1, maxLength: 255 });
 const Secret = Type.String({ minLength: 16, maxLength: 1024 });
-
 const File = Type.String({ minLength: 1, maxLength: 4096 });
 
 export const NodeConfigSchema = Type.Object({

@@ -1,6 +1,6 @@
 /**
- * Which nodes have a disk that is much slower than the others', or full: they give their leaders away and are given none, so that
- * whoever publishes waits for the quick ones (a majority is enough), and not for them.
+ * Which nodes have a disk that is much slower than the others', or full: they give their leaders away and are given none,
+ * so that whoever publishes waits for the quick ones (a majority is enough), and not for them.
  */
 import type { NodeId } from "../raft/types.ts";
 

@@ -259,30 +259,25 @@ export class Replication<E extends RaftEntry> {
   /** One message to find out where the logs agree. Entries go with it if they are at hand. */
   #probe(follower: Progress): void {
     if (follower.paused && !follower.nudge) return;
-    const takesBytes = this.#core.peerTakesBytes(follower.peer);
-    const part = takesBytes === Infinity ? this.#rest(follower) : this.#little(follower, takesBytes);
+    const part = this.#fitting(follower, this.#core.peerTakesBytes(follower.peer));
     this.#append(follower, part?.entries ?? NO_ENTRIES, part?.bytes ?? 0);
   }
 
   /** Its disk is full: one append at a time, of what is at hand and as small as it may take. */
   #trickle(follower: Progress, takesBytes: number): void {
     if (follower.inflight.count > 0 || follower.loading) return;
-    const part = this.#little(follower, takesBytes);
+    const part = this.#fitting(follower, takesBytes);
     if (part) this.#append(follower, part.entries, part.bytes);
     else if (takesBytes >= this.#core.limits.appendBytesMax && follower.next <= this.#core.log.lastIndex) {
       this.#load(follower);
     }
   }
 
-  #rest({ next }: Progress): { entries: readonly E[]; bytes: number } | undefined {
-    return next <= this.#core.log.lastIndex ? this.#take(next) : undefined;
-  }
-
-  /** The first of the rest, as many as there is room for; one entry always fits into a whole append. */
-  #little(follower: Progress, takesBytes: number): { entries: readonly E[]; bytes: number } | undefined {
-    const { appendBytesMax } = this.#core.limits;
-    const rest = this.#rest(follower);
-    if (!rest || takesBytes >= appendBytesMax) return rest;
+  /** What it lacks of what is at hand, as much as it takes; one entry always fits into a whole append. */
+  #fitting({ next }: Progress, takesBytes: number): { entries: readonly E[]; bytes: number } | undefined {
+    const { log, limits } = this.#core;
+    const rest = next <= log.lastIndex ? this.#take(next) : undefined;
+    if (!rest || takesBytes >= limits.appendBytesMax) return rest;
     let bytes = 0;
     let count = 0;
     for (const { byteLength } of rest.entries) {

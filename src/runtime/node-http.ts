@@ -3,6 +3,7 @@ import https from "node:https";
 import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 import { type Address, NetworkError } from "./network.ts";
+import { contextOf } from "./node-tls.ts";
 import type { TlsMaterial } from "./tls.ts";
 
 export interface HttpServer {
@@ -18,7 +19,11 @@ export function serveHttp(
   tls?: TlsMaterial,
 ): Promise<HttpServer> {
   return new Promise((resolve, reject) => {
-    const server = createAdaptorServer({ fetch, hostname: address.host, ...(tls && underTls(tls)) });
+    const server = createAdaptorServer({
+      fetch,
+      hostname: address.host,
+      ...(tls && { createServer: https.createServer, serverOptions: contextOf(tls) }),
+    });
     server.once("error", (error: NodeJS.ErrnoException) => {
       const code = error.code === "EADDRINUSE"
         ? "ADDRESS_IN_USE"
@@ -40,8 +45,4 @@ export function serveHttp(
       });
     });
   });
-}
-
-function underTls({ certificate = "", key = "" }: TlsMaterial) {
-  return { createServer: https.createServer, serverOptions: { cert: certificate, key } };
 }

@@ -48,7 +48,8 @@ export function checkTlsMaterial({ certificate, key, authority }: TlsMaterial): 
   if (!shown.checkPrivateKey(createPrivateKey(key))) throw new Error("the key is not this certificate's");
 }
 
-function contextOf({ certificate, key, authority }: TlsMaterial): tls.SecureContextOptions {
+/** As the platform wants it. */
+export function contextOf({ certificate, key, authority }: TlsMaterial): tls.SecureContextOptions {
   return {
     ...(certificate !== undefined && { cert: certificate }),
     ...(key !== undefined && { key }),

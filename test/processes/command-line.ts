@@ -1,4 +1,5 @@
 /** The command line as processes of its own, against one cluster. */
+import process from "node:process";
 import * as assert from "uvu/assert";
 import type { Client } from "../../mod.ts";
 import { spawnProgram } from "../../tools/processes/self.ts";
@@ -8,6 +9,17 @@ export interface Ended {
   readonly code: number | null;
   readonly out: string;
   readonly err: string;
+}
+
+/** One command as a process of its own: its exit code, and what it printed. */
+export async function runCommand(args: readonly string[], env = process.env): Promise<Ended> {
+  const child = spawnProgram("cli/main", args, { stdio: ["ignore", "pipe", "pipe"], env });
+  let out = "";
+  let err = "";
+  child.stdout!.setEncoding("utf8").on("data", (text: string) => out += text);
+  child.stderr!.setEncoding("utf8").on("data", (text: string) => err += text);
+  const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
+  return { code, out, err };
 }
 
 export class CommandLine {
@@ -37,13 +49,7 @@ export class CommandLine {
   /** Its exit code, and what it printed. */
   async run(...args: string[]): Promise<Ended> {
     const at = ["--bootstrap", this.#test.cluster.bootstrap.join(",")];
-    const child = spawnProgram("cli/main", [...args, ...at], { stdio: ["ignore", "pipe", "pipe"] });
-    let out = "";
-    let err = "";
-    child.stdout!.setEncoding("utf8").on("data", (text: string) => out += text);
-    child.stderr!.setEncoding("utf8").on("data", (text: string) => err += text);
-    const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
-    return { code, out, err };
+    return await runCommand([...args, ...at]);
   }
 
   /** The one JSON document of a command that succeeds: rows. */

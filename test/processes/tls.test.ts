@@ -9,6 +9,7 @@ import * as assert from "uvu/assert";
 import { stringify } from "yaml";
 import { spawnProgram } from "../../tools/processes/self.ts";
 import { pathOf } from "../certificates/read.ts";
+import { runCommand } from "./command-line.ts";
 
 const tls = suite("a node's process under TLS, and the command line");
 
@@ -55,18 +56,17 @@ tls.after(async () => {
   fs.rmSync(folder, { recursive: true });
 });
 
-/** Its exit code, and the last JSON document that it printed. */
-async function run(secret: string | undefined, ...args: string[]): Promise<[number, Record<string, unknown>]> {
+/** Exit code, and the JSON document that was printed. */
+type Answer = readonly [number | null, Record<string, unknown>];
+
+async function run(secret: string | undefined, ...args: string[]): Promise<Answer> {
   const { RAFTLINE_SECRET: _, ...rest } = process.env;
   const env = secret === undefined ? rest : { ...rest, RAFTLINE_SECRET: secret };
-  const child = spawnProgram("cli/main", [...args, "--json"], { stdio: ["ignore", "pipe", "ignore"], env });
-  let out = "";
-  child.stdout!.setEncoding("utf8").on("data", (text: string) => out += text);
-  const [code] = await once(child, "close") as [number];
+  const { code, out } = await runCommand([...args, "--json"], env);
   return [code, JSON.parse(out)];
 }
 
-const codeOf = ([, printed]: [number, Record<string, unknown>]) => (printed["error"] as { code: string }).code;
+const codeOf = ([, printed]: Answer) => (printed["error"] as { code: string }).code;
 
 tls("who has a certificate and a secret is served", async () => {
   const at = ["--bootstrap", bootstrap, "--user", "clerk", ...TRUSTED];

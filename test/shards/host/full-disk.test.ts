@@ -1,25 +1,12 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { Host, type MessageSink } from "../../../shards/host/host.ts";
-import { DEFAULT_HOST_LIMITS } from "../../../shards/host/limits.ts";
-import type { StateMachine } from "../../../shards/host/state-machine.ts";
-import type { GroupWrite, Log } from "../../../src/log/types.ts";
 import type { Message } from "../../../src/raft/types.ts";
 import { Entry, EntryKind } from "../../../src/records/entry.ts";
-import type { Runtime } from "../../../src/runtime/runtime.ts";
-import { fakeTime } from "./fake-time.ts";
+import { loneHost, roomyLog } from "./lone-host.ts";
 
 const full = suite("a host whose disk, or the others', is full");
 
 const [PARTITION, METADATA] = [7, 0];
-const CONFIGURATION = { voters: [1, 2, 3], outgoing: [], learners: [], learnersNext: [] };
-const machine: StateMachine = {
-  apply: () => undefined,
-  capture: () => new Uint8Array(0),
-  restore: () => {},
-  onLeading: () => {},
-  onFollowing: () => {},
-};
 
 function entry(kind: number, bytes: number, index = 1): Entry {
   const made = Entry.create({ kind, payload: new Uint8Array(bytes), recordCount: 1 });
@@ -29,55 +16,25 @@ function entry(kind: number, bytes: number, index = 1): Entry {
 
 /** Node 2 with two groups that follow node 1. */
 function host() {
-  const turns: (() => void)[] = [];
   const written: string[] = [];
-  const { runtime } = fakeTime();
-  const timers = { ...runtime.timers, endTurn: (turn: () => void) => void turns.push(turn) };
   const dead = new Set<number>();
   const others = new Set<number>();
   const answers: Message<Entry>[] = [];
-  const sink: MessageSink = {
-    queue: (_group, message) => void answers.push(message),
-    flush: () => {},
-    heardMs: () => -Infinity,
-    isAlive: (peer) => !dead.has(peer),
-    full: others,
+  const log = roomyLog();
+  log.write = (writes, onDurable) => {
+    for (const { group, entries } of writes) for (const { index } of entries) written.push(`${group}:${index}`);
+    onDurable();
   };
-  const log = {
-    group: () => undefined,
-    write: (writes: readonly GroupWrite[], onDurable: () => void) => {
-      for (const { group, entries } of writes) for (const { index } of entries) written.push(`${group}:${index}`);
-      onDurable();
+  const { host: made, add, turn } = loneHost({
+    log,
+    sink: {
+      queue: (_group, message) => void answers.push(message),
+      isAlive: (peer) => !dead.has(peer),
+      full: others,
     },
-    full: false,
-    spareBytes: Infinity,
-    pendingBytes: 0,
-  };
-  const made = new Host({
-    runtime: { ...runtime, timers } as Runtime,
-    nodeId: 2,
-    log: log as unknown as Log,
-    limits: DEFAULT_HOST_LIMITS,
-    leases: { clockDriftMax: undefined, mayHavePromised: false },
-    sink,
-    tails: new Map(),
-    onLeader: () => {},
-    onVouched: () => {},
-    onDamaged: () => {},
   });
-  const add = (group: number, trimAtCheckpoint: boolean) =>
-    made.add({
-      group,
-      configuration: CONFIGURATION,
-      machine,
-      vouched: true,
-      campaign: false,
-      trimAtCheckpoint,
-      commitNoticeMs: 10,
-    });
-  const replica = add(PARTITION, false);
-  add(METADATA, true);
-  const turn = () => turns.splice(0).forEach((next) => next());
+  const replica = add(PARTITION, {});
+  add(METADATA, { trimAtCheckpoint: true });
   const append = (group: number, entries: Entry[]) => {
     const previous = entries[0]!.index - 1;
     const message: Message<Entry> = {
