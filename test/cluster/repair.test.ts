@@ -25,7 +25,7 @@ async function rottenCluster(): Promise<AsyncDisposable & { readonly client: Cli
   const client = await connect(cluster.bootstrap);
   await client.admin.createTopic("rot", { partitions: 3 });
   const producer = client.producer({ batchBytesMax: 10_000 });
-  await sendInSmallBlocks(producer, valueOf);
+  await sendInSmallBlocks(cluster.nodes, producer, valueOf);
   const victim = cluster.nodes[0]!;
   assert.ok([...victim.partitions.all()].some(({ leads }) => leads), "it leads something");
   assert.ok(damage(`${folder}/node-1/log`, 20_000) > 50);
@@ -39,13 +39,26 @@ async function rottenCluster(): Promise<AsyncDisposable & { readonly client: Cli
   };
 }
 
-/** All of them. A flip in the header of a block that fills its file would hide all others. */
+/**
+ * All of them. A flip in the header of a block that fills its file would hide all others. A node that lags is given what
+ * it lacks in large blocks: so each hundred is on all disks before the next.
+ */
 async function sendInSmallBlocks(
+  nodes: readonly RaftlineNode[],
   producer: ReturnType<Client["producer"]>,
   valueAt: (i: number) => string,
 ): Promise<void> {
   const records = Array.from({ length: RECORDS }, (_, i) => ({ key: `${i}`, value: valueAt(i) }));
-  while (records.length > 0) await producer.sendAll("rot", records.splice(0, 100));
+  while (records.length > 0) {
+    await producer.sendAll("rot", records.splice(0, 100));
+    await until("it is on all disks", () => nodes.every((node) => hasAll(node, nodes)));
+  }
+}
+
+function hasAll({ host, log }: RaftlineNode, nodes: readonly RaftlineNode[]): boolean {
+  const hasAllOf = (other: RaftlineNode) =>
+    other.host.replicas().every(({ group, raft }) => host.replica(group)!.raft.lastIndex >= raft.lastIndex);
+  return log.pendingBytes === 0 && nodes.every(hasAllOf);
 }
 
 function valueOf(i: number): string {
@@ -87,7 +100,7 @@ repair(
     await client.admin.createTopic("rot", { partitions: 3 });
     const producer = client.producer({ batchBytesMax: 10_000 });
     const valueOf = (i: number) => `${i} `.padEnd(1_000, "x");
-    await sendInSmallBlocks(producer, valueOf);
+    await sendInSmallBlocks(cluster.nodes, producer, valueOf);
     const victim = cluster.nodes[0]!;
     assert.ok([...victim.partitions.all()].some(({ leads }) => leads), "it leads something");
     assert.ok(damage(`${folder}/node-1/log`, 20_000) > 50);
@@ -123,7 +136,7 @@ repair("a node that starts on a damaged disk comes back whole, and so does its l
     const client = await connect(first.bootstrap);
     await client.admin.createTopic("rot", { partitions: 3 });
     const producer = client.producer({ batchBytesMax: 10_000 });
-    await sendInSmallBlocks(producer, (i) => `${i}`.padEnd(1_000, "y"));
+    await sendInSmallBlocks(first.nodes, producer, (i) => `${i}`.padEnd(1_000, "y"));
     await client.close();
     await first.stop();
     const flips = damage(`${folder}/node-2/log`, 20_000);
