@@ -81,6 +81,11 @@ export class Dispatcher {
   #retry: Timer | undefined;
   #retryAtMs = Infinity;
   #closed = false;
+  /** Made once: a method that makes a function allocates at every call, needed or not, and `add` is called for each record. */
+  readonly #onTurnEnd = (): void => {
+    this.#scheduled = false;
+    if (!this.#closed) this.#pump();
+  };
 
   constructor(cluster: Cluster, settings: DispatcherSettings) {
     this.#cluster = cluster;
@@ -113,10 +118,7 @@ export class Dispatcher {
   #schedule(): void {
     if (this.#scheduled || this.#closed || this.#ready.size === 0) return;
     this.#scheduled = true;
-    this.#cluster.runtime.timers.endTurn(() => {
-      this.#scheduled = false;
-      if (!this.#closed) this.#pump();
-    });
+    this.#cluster.runtime.timers.endTurn(this.#onTurnEnd);
   }
 
   #pump(): void {

@@ -234,6 +234,7 @@ export class Producer {
   }
 
   async #appendAll(topic: Topic, records: Iterable<ProducerRecord>, completion: Completion): Promise<void> {
+    if (Array.isArray(records)) return await this.#appendArray(topic, records, completion);
     let left = 0;
     let nowMs = 0;
     for (const record of records) {
@@ -245,6 +246,27 @@ export class Producer {
       if (this.#mustWait(topic)) await this.#room(topic);
       this.#append(topic, record, record.timestamp ?? nowMs, completion);
     }
+  }
+
+  /** As any other iterable, but without an iterator's object for each record. */
+  async #appendArray(topic: Topic, records: readonly ProducerRecord[], completion: Completion): Promise<void> {
+    for (let at = 0; at < records.length;) {
+      if (this.#mustWait(topic)) await this.#room(topic);
+      at = this.#appendTurn(topic, records, at, completion);
+      if (at < records.length && !this.#mustWait(topic)) await this.#turn();
+    }
+  }
+
+  /** From `from` on what one turn takes, as long as there is room. Returns where it stopped. */
+  #appendTurn(topic: Topic, records: readonly ProducerRecord[], from: number, completion: Completion): number {
+    const nowMs = this.#cluster.runtime.clock.wallMs();
+    const to = Math.min(records.length, from + TURN_RECORDS);
+    let at = from;
+    for (; at < to && !this.#mustWait(topic); at++) {
+      const record = records[at]!;
+      this.#append(topic, record, record.timestamp ?? nowMs, completion);
+    }
+    return at;
   }
 
   async #appendFrom(topic: Topic, records: AsyncIterable<ProducerRecord>, completion: Completion): Promise<void> {
@@ -275,7 +297,8 @@ export class Producer {
     told: RecordCallback | Completion | undefined,
   ): void {
     const { key = null, value, headers = null, partition } = record;
-    const timing = timingOf(record, () => this.#cluster.runtime.clock.wallMs());
+    // No function and no other object is made for a record: at a million a second that was two thirds of all garbage.
+    const timing = isTimed(record) ? timingOf(record, this.#cluster.runtime.clock.wallMs()) : UNTIMED;
     try {
       const queue = topic.partitioner!.queueFor(key, value, partition);
       this.#bufferedBytes += queue.append(timestampMs, key, value, headers, told, timing);
@@ -378,14 +401,16 @@ function isCrowded({ view, waiting }: Topic): boolean {
   return view === undefined && waiting.length >= LOADING_RECORDS_MAX;
 }
 
+function isTimed({ deliverAt, delayMs, ttlMs }: ProducerRecord): boolean {
+  return deliverAt !== undefined || delayMs !== undefined || ttlMs !== undefined;
+}
+
 /** @throws {RaftlineError} `INVALID_RECORD` */
-function timingOf({ deliverAt, delayMs, ttlMs }: ProducerRecord, now: () => number): BatchTiming {
-  if (deliverAt === undefined && delayMs === undefined && ttlMs === undefined) return UNTIMED;
+function timingOf({ deliverAt, delayMs, ttlMs }: ProducerRecord, nowMs: number): BatchTiming {
   for (const time of [deliverAt, delayMs, ttlMs]) {
     if (time === undefined || (time >= 0 && Number.isSafeInteger(time))) continue;
     throw new RaftlineError("INVALID_RECORD", `deliverAt, delayMs and ttlMs are whole milliseconds, not ${time}`);
   }
-  const nowMs = now();
   const delayed = delayMs === undefined ? null : roundUp(nowMs + delayMs);
   const deliverAtMs = deliverAt ?? delayed;
   return { deliverAtMs, expiresAtMs: ttlMs === undefined ? null : roundUp((deliverAtMs ?? nowMs) + ttlMs) };

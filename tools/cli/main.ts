@@ -1,4 +1,4 @@
-#!/usr/bin/env -S UV_THREADPOOL_SIZE=16 MALLOC_ARENA_MAX=1 node --max-semi-space-size=2 --heap-growing-percent=300
+#!/usr/bin/env -S UV_THREADPOOL_SIZE=16 MALLOC_ARENA_MAX=1 node --max-semi-space-size=2 --heap-growing-percent=300 --v8-pool-size=1
 /** `raftline`: the command line. Each command is a file in commands/. */
 import process from "node:process";
 import { cac } from "cac";

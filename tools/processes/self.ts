@@ -27,7 +27,7 @@ export function programPath(name: string): string {
  * of the heap that call for scavenges, five a second whatever the young generation's size: a small one stops a quiet
  * broker for 0.7 ms at a time where one of 16 MB stops it for 3.
  */
-const COLLECTOR = ["--max-semi-space-size=2", "--heap-growing-percent=300"];
+const COLLECTOR = ["--max-semi-space-size=2", "--heap-growing-percent=300", "--v8-pool-size=1"];
 
 /**
  * Disk threads of Node, which has four otherwise: the log reads with all but one. And one arena for all of them: with one
