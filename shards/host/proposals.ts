@@ -10,7 +10,7 @@ interface Waiting {
 
 export class Proposals {
   /** Undefined below the head: what was settled pins whole batches, and what its waiter holds. */
-  #queue: (Waiting | undefined)[] = [];
+  readonly #queue: (Waiting | undefined)[] = [];
   #head = 0;
   #bytes = 0;
 
@@ -47,9 +47,11 @@ export class Proposals {
     this.#queue[this.#head] = undefined;
     this.#head += 1;
     this.#bytes -= waiting.entry.byteLength;
-    // Amortised: the array is cut once the dead half is the larger one.
+    // Amortised: the array is cut once the dead half is the larger one. In place: one that is left behind would keep what
+    // is in it until the whole heap is marked.
     if (this.#head > 64 && this.#head * 2 > this.#queue.length) {
-      this.#queue = this.#queue.slice(this.#head);
+      this.#queue.copyWithin(0, this.#head);
+      this.#queue.length -= this.#head;
       this.#head = 0;
     }
     return waiting;

@@ -1,4 +1,5 @@
 /** PRODUCE requests: each part goes to its partition; the answer when all parts are settled, or at the timeout. */
+import { Bag } from "../../src/runtime/bag.ts";
 import type { Runtime, Timer } from "../../src/runtime/runtime.ts";
 import type { ProduceRequest } from "../../src/wire/protocol.ts";
 import type { ProduceResult } from "../../src/wire/responses.ts";
@@ -16,7 +17,7 @@ export class ProduceService {
   readonly #runtime: Runtime;
   readonly #partitionOf: PartitionOf;
   readonly #missing: MissingShard;
-  readonly #open = new Set<OpenProduce>();
+  readonly #open = new Bag<OpenProduce>();
   #sweep: Timer | undefined;
 
   constructor(runtime: Runtime, partitionOf: PartitionOf, missing: MissingShard) {
@@ -48,7 +49,7 @@ export class ProduceService {
 
   close(): void {
     this.#sweep?.cancel();
-    for (const open of [...this.#open]) open.giveUp("NOT_LEADER");
+    for (const open of this.#open.all()) open.giveUp("NOT_LEADER");
   }
 
   /** One timer for all requests: a timeout may come a quarter of a second late. */
@@ -56,7 +57,7 @@ export class ProduceService {
     this.#sweep = this.#runtime.timers.after(SWEEP_MS, () => {
       this.#sweep = undefined;
       const nowMs = this.#runtime.clock.monotonicMs();
-      for (const open of [...this.#open]) {
+      for (const open of this.#open.all()) {
         if (open.deadlineMs <= nowMs) open.giveUp("TIMED_OUT");
       }
       if (this.#open.size > 0) this.#armSweep();
@@ -65,6 +66,7 @@ export class ProduceService {
 }
 
 class OpenProduce {
+  place = -1;
   readonly deadlineMs: number;
   readonly #exchange: Exchange<ProduceRequest>;
   readonly #onEnd: () => void;

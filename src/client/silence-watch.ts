@@ -1,5 +1,6 @@
 /** Requests that wait for a node's answer: while it is silent, the others are asked whether it still leads. */
 import { Alarm } from "../runtime/alarm.ts";
+import { Bag, type Bagged } from "../runtime/bag.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Route } from "./topic-view.ts";
 
@@ -7,7 +8,7 @@ import type { Route } from "./topic-view.ts";
 const SILENT_MS = 500;
 
 /** One request under way. */
-export interface Unanswered {
+export interface Unanswered extends Bagged {
   readonly nodeId: number;
   readonly routes: () => Route[];
   /** When the others are asked next; Infinity while they are. */
@@ -16,7 +17,7 @@ export interface Unanswered {
 
 export class SilenceWatch {
   readonly #cluster: Cluster;
-  readonly #unanswered = new Set<Unanswered>();
+  readonly #unanswered = new Bag<Unanswered>();
   readonly #alarm: Alarm;
 
   constructor(cluster: Cluster) {
@@ -26,7 +27,7 @@ export class SilenceWatch {
 
   /** `routes`: what the request is about. To be taken out with {@link answered}, whatever became of it. */
   sent(nodeId: number, nowMs: number, routes: () => Route[]): Unanswered {
-    const unanswered = { nodeId, routes, lookAtMs: nowMs + SILENT_MS };
+    const unanswered = { nodeId, routes, lookAtMs: nowMs + SILENT_MS, place: -1 };
     this.#unanswered.add(unanswered);
     this.#alarm.by(unanswered.lookAtMs);
     return unanswered;
@@ -38,12 +39,11 @@ export class SilenceWatch {
 
   close(): void {
     this.#alarm.cancel();
-    this.#unanswered.clear();
   }
 
   #look(nowMs: number): number {
     let nextMs = Infinity;
-    for (const unanswered of this.#unanswered) {
+    for (const unanswered of this.#unanswered.all()) {
       if (unanswered.lookAtMs <= nowMs) void this.#ask(unanswered);
       else nextMs = Math.min(nextMs, unanswered.lookAtMs);
     }

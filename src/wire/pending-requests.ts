@@ -5,6 +5,7 @@ import { RaftlineError } from "./errors.ts";
 import type { RequestName } from "./protocol.ts";
 
 export interface Pending {
+  readonly id: number;
   readonly type: RequestName;
   readonly timeoutMs: number;
   readonly deadlineMs: number;
@@ -12,11 +13,24 @@ export interface Pending {
   readonly reject: (error: RaftlineError) => void;
 }
 
+/**
+ * An id is a slot, in its lower half, and how many had one before, in its upper: a late answer finds another id there. No
+ * `Map`, for what bag.ts says of those.
+ */
+const SLOT_BITS = 16;
+const SLOT_MASK = 2 ** SLOT_BITS - 1;
+/** Requests that may be open on a connection. */
+export const OPEN_REQUESTS_MAX = 2 ** SLOT_BITS;
+
 export class PendingRequests {
   readonly #runtime: Runtime;
   /** For messages. */
   readonly #node: string;
-  readonly #byId = new Map<number, Pending>();
+  readonly #slots: (Pending | undefined)[] = [];
+  /** Slots that are free. */
+  readonly #free: number[] = [];
+  /** 1 to SLOT_MASK: no id is 0. */
+  #turn = 0;
   readonly #alarm: Alarm;
 
   constructor(runtime: Runtime, node: string) {
@@ -26,42 +40,55 @@ export class PendingRequests {
   }
 
   get size(): number {
-    return this.#byId.size;
+    return this.#slots.length - this.#free.length;
   }
 
-  has(id: number): boolean {
-    return this.#byId.has(id);
+  /** Of the request that is {@link add}ed next; {@link OPEN_REQUESTS_MAX} are not open yet. */
+  get nextId(): number {
+    const turn = (this.#turn % SLOT_MASK) + 1;
+    return ((turn << SLOT_BITS) | (this.#free.at(-1) ?? this.#slots.length)) >>> 0;
   }
 
-  add(id: number, request: Omit<Pending, "deadlineMs">): void {
+  add(request: Omit<Pending, "id" | "deadlineMs">): void {
     const { type, timeoutMs, resolve, reject } = request;
+    const id = this.nextId;
     const deadlineMs = this.#runtime.clock.monotonicMs() + timeoutMs;
-    this.#byId.set(id, { type, timeoutMs, deadlineMs, resolve, reject });
+    this.#turn = id >>> SLOT_BITS;
+    this.#free.pop();
+    this.#slots[id & SLOT_MASK] = { id, type, timeoutMs, deadlineMs, resolve, reject };
     this.#alarm.by(deadlineMs);
   }
 
   /** The request is answered. Undefined: it was given up. */
   take(id: number): Pending | undefined {
-    const pending = this.#byId.get(id);
-    if (pending !== undefined) this.#byId.delete(id);
+    const slot = id & SLOT_MASK;
+    const pending = this.#slots[slot];
+    if (pending?.id !== id) return undefined;
+    this.#slots[slot] = undefined;
+    this.#free.push(slot);
     return pending;
   }
 
   rejectAll(error: RaftlineError): void {
     this.#alarm.cancel();
-    const all = [...this.#byId.values()];
-    this.#byId.clear();
-    for (const { reject } of all) reject(error);
+    for (const { id, reject } of this.#all()) {
+      this.take(id);
+      reject(error);
+    }
+  }
+
+  #all(): Pending[] {
+    return this.#slots.filter((pending) => pending !== undefined);
   }
 
   #expire(nowMs: number): number {
     let nextMs = Infinity;
-    for (const [id, { type, timeoutMs, deadlineMs, reject }] of this.#byId) {
+    for (const { id, type, timeoutMs, deadlineMs, reject } of this.#all()) {
       if (deadlineMs > nowMs) {
         nextMs = Math.min(nextMs, deadlineMs);
         continue;
       }
-      this.#byId.delete(id);
+      this.take(id);
       reject(new RaftlineError("TIMED_OUT", `${this.#node} did not answer ${type} within ${timeoutMs} ms`));
     }
     return nextMs;

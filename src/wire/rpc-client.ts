@@ -5,7 +5,7 @@ import type { Runtime } from "../runtime/runtime.ts";
 import { RaftlineError, WireError } from "./errors.ts";
 import { FrameReader } from "./frames.ts";
 import { RESPONSE_LIMITS } from "./limits.ts";
-import { PendingRequests } from "./pending-requests.ts";
+import { OPEN_REQUESTS_MAX, PendingRequests } from "./pending-requests.ts";
 import { type Credentials, encodeRequest, PROTOCOL_VERSION, type Request } from "./protocol.ts";
 import { correlationIdOf, decodeResponse, failureOf, type HelloResponse, type Responses } from "./responses.ts";
 
@@ -34,7 +34,6 @@ export class RpcClient {
   readonly #connection: Connection;
   readonly #reader: FrameReader;
   readonly #pending: PendingRequests;
-  #correlationId = 0;
   #ended: RaftlineError | undefined;
   #hello: HelloResponse | undefined;
   /** Frames that were made in a row, written together after it. */
@@ -99,16 +98,19 @@ export class RpcClient {
   /**
    * Sends one request. Requests of the same turn leave in one write.
    * @throws {RaftlineError} What the node answered; `TIMED_OUT`: no answer in time, the outcome is not known;
-   * `UNAVAILABLE`: the connection broke, the outcome is not known; `CLOSED`; `MALFORMED`
+   * `UNAVAILABLE`: the connection broke, the outcome is not known; `THROTTLED`; `CLOSED`; `MALFORMED`
    */
   request<R extends Request>(request: R, timeoutMs: number): Promise<Responses[R["type"]]> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
-    const id = this.#nextCorrelationId();
-    const frame = encodeRequest(id, request);
+    if (this.openRequests >= OPEN_REQUESTS_MAX) {
+      const message = `${OPEN_REQUESTS_MAX} requests wait for answers on one connection`;
+      return Promise.reject(new RaftlineError("THROTTLED", message));
+    }
+    const frame = encodeRequest(this.#pending.nextId, request);
     // After what the caller does at once, not a turn of the loop later: a turn costs a lone record its wake-up.
     if (this.#out.length === 0) Promise.resolve().then(() => this.#flush());
     for (const chunk of frame) this.#out.push(chunk);
-    return new Promise((resolve, reject) => this.#pending.add(id, { type: request.type, timeoutMs, resolve, reject }));
+    return new Promise((resolve, reject) => this.#pending.add({ type: request.type, timeoutMs, resolve, reject }));
   }
 
   /** Ends the connection; open requests reject with `CLOSED`. */
@@ -124,13 +126,6 @@ export class RpcClient {
     if (this.#ended !== undefined) return;
     this.#connection.destroy();
     this.#end(new RaftlineError("UNAVAILABLE", reason));
-  }
-
-  #nextCorrelationId(): number {
-    do this.#correlationId = (this.#correlationId + 1) >>> 0; while (
-      this.#correlationId === 0 || this.#pending.has(this.#correlationId)
-    );
-    return this.#correlationId;
   }
 
   #flush(): void {

@@ -238,6 +238,44 @@ bounded("keeps the order of sends that waited for room", async () => {
   assert.equal(shard!.values(), expected(600));
 });
 
+bounded("takes an array, any other iterable and an asynchronous one, as there is room", async () => {
+  const { world, cluster, client } = await fixture();
+  const [shard] = cluster.createTopic("t", 1);
+  const producer = client.producer({ bufferBytesMax: 20_000, batchBytesMax: 5_000 });
+  let highest = 0;
+  cluster.interfere = () => void (highest = Math.max(highest, producer.bufferedBytes));
+  const all = numbered(10_000);
+  // More than one turn's worth each.
+  await world.run(producer.sendAll("t", all.slice(0, 5_000)));
+  await world.run(producer.sendAll("t", new Set(all.slice(5_000, 9_900))));
+  async function* slowly() {
+    for (const record of all.slice(9_900)) yield await Promise.resolve(record);
+  }
+  await world.run(producer.sendAll("t", slowly()));
+  assert.equal(shard!.values(), expected(10_000));
+  assert.ok(highest > 10_000 && highest < 20_100, `${highest} bytes`);
+});
+
+bounded("stops taking at the first record that is refused, and lets an iterable know", async () => {
+  const { world, cluster, client } = await fixture();
+  const [shard] = cluster.createTopic("t", 1);
+  const producer = client.producer();
+  const records = [...numbered(3), { value: "nowhere", partition: 7 }, { value: "not taken" }];
+  assert.is((await failure(world.run(producer.sendAll("t", records)))).code, "UNKNOWN_PARTITION");
+  let ended = false;
+  function* each() {
+    try {
+      yield* records;
+    } finally {
+      ended = true;
+    }
+  }
+  assert.is((await failure(world.run(producer.sendAll("t", each())))).code, "UNKNOWN_PARTITION");
+  assert.ok(ended);
+  await world.run(producer.flush());
+  assert.equal(shard!.values(), [...expected(3), ...expected(3)]);
+});
+
 bounded("is ready again when a topic is known for which too many records waited", async () => {
   const { world, cluster, client } = await fixture();
   const [shard] = cluster.createTopic("t", 1);

@@ -10,6 +10,7 @@ import {
   RESPONSE_LIMITS,
 } from "../../src/wire/limits.ts";
 import { encodeRequest, PROTOCOL_VERSION, type Request } from "../../src/wire/protocol.ts";
+import { OPEN_REQUESTS_MAX } from "../../src/wire/pending-requests.ts";
 import { RpcClient } from "../../src/wire/rpc-client.ts";
 import { RpcServer, type RpcServerOptions } from "../../src/wire/rpc-server.ts";
 import type { Exchange, RpcHandler, RpcSession } from "../../src/wire/rpc-session.ts";
@@ -153,6 +154,19 @@ exchange("an answer that comes too late is dropped, and the connection goes on",
   await f.world.pass(20);
   f.open.forEach((one, i) => one.ok("producerId", { producerId: i, epoch: 0 }));
   assert.is((await f.world.run(second)).producerId, 1);
+});
+
+exchange("a client asks no more on a connection than its ids can tell apart", async () => {
+  const f = await Fixture.start();
+  f.handle = (asked) => f.open.push(asked);
+  const client = await f.connect();
+  const answers = Array.from({ length: OPEN_REQUESTS_MAX }, () => client.request(PRODUCER_ID, 60_000));
+  assert.is((await failure(client.request(PRODUCER_ID, 60_000))).code, "THROTTLED");
+  f.handle = (asked) => asked.ok("producerId", { producerId: 7, epoch: 0 });
+  await f.world.pass(100);
+  for (const asked of f.open) f.handle(asked);
+  assert.is((await f.world.run(Promise.all(answers))).length, OPEN_REQUESTS_MAX);
+  assert.is((await f.world.run(client.request(PRODUCER_ID, 1_000))).producerId, 7);
 });
 
 exchange("a broken connection fails what is open as unknown", async () => {

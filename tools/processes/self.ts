@@ -25,7 +25,9 @@ export function programPath(name: string): string {
  * it comes, V8 marks the whole heap after every 45 MB that outlived two scavenges. So old space may grow fourfold between
  * two marks (`bench publish`: half the processor time a record; tenfold was no faster). Under load it is the bytes outside
  * of the heap that call for scavenges, five a second whatever the young generation's size: a small one stops a quiet
- * broker for 0.7 ms at a time where one of 16 MB stops it for 3.
+ * broker for 0.7 ms at a time where one of 16 MB stops it for 3. One helper, for Node gives each process four, whatever the
+ * machine has: on two cores four that mark the heap take both from everybody else for 10 to 20 ms (V8's own default is one
+ * less than the cores).
  */
 const COLLECTOR = ["--max-semi-space-size=2", "--heap-growing-percent=300", "--v8-pool-size=1"];
 
