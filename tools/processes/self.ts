@@ -25,11 +25,15 @@ export function programPath(name: string): string {
  * it comes, V8 marks the whole heap after every 45 MB that outlived two scavenges. So old space may grow fourfold between
  * two marks (`bench publish`: half the processor time a record; tenfold was no faster). Under load it is the bytes outside
  * of the heap that call for scavenges, five a second whatever the young generation's size: a small one stops a quiet
- * broker for 0.7 ms at a time where one of 16 MB stops it for 3. One helper, for Node gives each process four, whatever the
- * machine has: on two cores four that mark the heap take both from everybody else for 10 to 20 ms (V8's own default is one
- * less than the cores).
+ * broker for 0.7 ms at a time where one of 16 MB stops it for 3.
  */
-const COLLECTOR = ["--max-semi-space-size=2", "--heap-growing-percent=300", "--v8-pool-size=1"];
+const COLLECTOR = ["--max-semi-space-size=2", "--heap-growing-percent=300"];
+
+/**
+ * Node gives V8 four helpers, whatever the machine has: on two cores four that mark the heap take both from everybody else
+ * for 10 to 20 ms. Deno leaves it to V8: one less than the cores.
+ */
+const HELPERS = ["--v8-pool-size=1"];
 
 /**
  * Disk threads of Node, which has four otherwise: the log reads with all but one. And one arena for all of them: with one
@@ -40,8 +44,9 @@ const THREADS = { UV_THREADPOOL_SIZE: "16", MALLOC_ARENA_MAX: "1" };
 
 /** @example spawnProgram("cli/main", ["node", "--config", "node.yaml"], { stdio: "inherit" }) */
 export function spawnProgram(name: string, args: readonly string[], options: SpawnOptions): ChildProcess {
-  const own = USES_DIST ? [] : process.execArgv.filter((arg) => !COLLECTOR.includes(arg));
-  const prefix = runtimeName === "deno" ? ["run", "-A", `--v8-flags=${COLLECTOR.join(",")}`] : [...COLLECTOR, ...own];
+  const flags = [...COLLECTOR, ...HELPERS];
+  const own = USES_DIST ? [] : process.execArgv.filter((arg) => !flags.includes(arg));
+  const prefix = runtimeName === "deno" ? ["run", "-A", `--v8-flags=${COLLECTOR.join(",")}`] : [...flags, ...own];
   const env = { ...THREADS, ...options.env ?? process.env };
   return spawn(process.execPath, [...prefix, programPath(name), ...args], { ...options, env });
 }
