@@ -161,11 +161,22 @@ export class PendingBatch {
   resolve(baseOffset: number): void {
     this.#callbacks.forEach((told, i) => told(undefined, this.partition, baseOffset + this.#positions[i]!));
     for (const completion of this.#completions) completion.batchSettled(undefined);
+    this.#letGo();
   }
 
   reject(error: RaftlineError): void {
     for (const told of this.#callbacks) told(error, this.partition, -1);
     for (const completion of this.#completions) completion.batchSettled(error);
+    this.#letGo();
+  }
+
+  /**
+   * Of whom it has told: once a batch has become old, dead or not, what it holds lives until the whole heap is marked. That
+   * was 4 MB/s of a producer that calls `sendAll`, and a marking every four seconds.
+   */
+  #letGo(): void {
+    this.#callbacks.length = 0;
+    this.#completions.length = 0;
   }
 }
 
