@@ -159,9 +159,9 @@ export class Producer {
     const completion = new Completion();
     try {
       const state = await this.#loaded(topic);
-      await (Symbol.asyncIterator in records
-        ? this.#appendFrom(state, records, completion)
-        : this.#appendAll(state, records, completion));
+      if (Array.isArray(records)) await this.#appendArray(state, records, completion);
+      else if (Symbol.asyncIterator in records) await this.#appendFrom(state, records, completion);
+      else await this.#appendAll(state, records, completion);
     } finally {
       completion.allAdded();
     }
@@ -234,7 +234,6 @@ export class Producer {
   }
 
   async #appendAll(topic: Topic, records: Iterable<ProducerRecord>, completion: Completion): Promise<void> {
-    if (Array.isArray(records)) return await this.#appendArray(topic, records, completion);
     let left = 0;
     let nowMs = 0;
     for (const record of records) {

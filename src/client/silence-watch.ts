@@ -39,6 +39,7 @@ export class SilenceWatch {
 
   close(): void {
     this.#alarm.cancel();
+    this.#unanswered.clear();
   }
 
   #look(nowMs: number): number {

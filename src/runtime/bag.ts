@@ -1,8 +1,8 @@
 /**
  * Objects that come and go all the time. A `Set` of such, or a `Map`, makes a new table every few of them, and the old one
  * points to the new one and to all that was in it (V8, `OrderedHashTable::SetNextTable`). Once a table has become old,
- * all that follow it are kept until the whole heap is marked, with the requests that were open then and their frames: 15 %
- * of what a leader received, and a marking for it every few seconds.
+ * all that follow it are kept until the whole heap is marked, with the requests that were open then and their frames: 13
+ * to 20 % of what a leader received, and a marking for it every few seconds.
  */
 
 /** What a bag holds says where it is. In one bag at a time. */
@@ -46,6 +46,11 @@ export class Bag<T extends Bagged> {
     }
     item.place = -1;
     return true;
+  }
+
+  clear(): void {
+    for (const item of this.#items) item.place = -1;
+    this.#items.length = 0;
   }
 
   /** As they are now: they may go, and others come, meanwhile. */

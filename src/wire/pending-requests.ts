@@ -14,8 +14,8 @@ export interface Pending {
 }
 
 /**
- * An id is a slot, in its lower half, and how many had one before, in its upper: a late answer finds another id there. No
- * `Map`, for what bag.ts says of those.
+ * An id is a slot, in its lower half, and a count of requests, in its upper: a late answer finds another id there. No `Map`,
+ * for what bag.ts says of those.
  */
 const SLOT_BITS = 16;
 const SLOT_MASK = 2 ** SLOT_BITS - 1;

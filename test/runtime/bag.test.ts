@@ -44,6 +44,16 @@ bags("does not delete what is in another", () => {
   assert.ok(there.has(other) && here.has(mine));
 });
 
+bags("is empty when it was cleared, and takes them again", () => {
+  const bag = new Bag<Bagged>();
+  const items = [{ place: -1 }, { place: -1 }];
+  for (const item of items) bag.add(item);
+  bag.clear();
+  assert.equal([bag.size, bag.all(), items.map((item) => bag.has(item))], [0, [], [false, false]]);
+  bag.add(items[1]!);
+  assert.equal(items.map((item) => bag.delete(item)), [false, true]);
+});
+
 bags("leaves what came and went to the next collection of young objects", () => {
   v8.setFlagsFromString("--expose-gc");
   const collect = vm.runInNewContext("gc") as (options: { type: "minor" }) => void;
