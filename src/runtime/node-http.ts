@@ -3,6 +3,7 @@ import https from "node:https";
 import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 import { type Address, NetworkError } from "./network.ts";
+import { HANDSHAKE_MS_MAX, Handshakes } from "./handshakes.ts";
 import { contextOf } from "./node-tls.ts";
 import type { TlsMaterial } from "./tls.ts";
 
@@ -22,8 +23,10 @@ export function serveHttp(
     const server = createAdaptorServer({
       fetch,
       hostname: address.host,
-      ...(tls && { createServer: https.createServer, serverOptions: contextOf(tls) }),
+      ...(tls &&
+        { createServer: https.createServer, serverOptions: { ...contextOf(tls), handshakeTimeout: HANDSHAKE_MS_MAX } }),
     });
+    const handshakes = tls && new Handshakes(server as https.Server);
     server.once("error", (error: NodeJS.ErrnoException) => {
       const code = error.code === "EADDRINUSE"
         ? "ADDRESS_IN_USE"
@@ -41,6 +44,7 @@ export function serveHttp(
           new Promise((closed) => {
             server.close(() => closed());
             if ("closeAllConnections" in server) server.closeAllConnections();
+            handshakes?.destroy();
           }),
       });
     });

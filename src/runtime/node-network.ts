@@ -1,5 +1,6 @@
 /** The real network, over `node:net`, for Node and Deno alike; under TLS, if it is given what that takes. */
 import net from "node:net";
+import { Handshakes } from "./handshakes.ts";
 import { type Address, type Connection, type Listener, type Network, NetworkError } from "./network.ts";
 import { Arrival, format, NodeConnection, toNetworkError } from "./node-connection.ts";
 import { createTlsServer, dialTls } from "./node-tls.ts";
@@ -11,7 +12,8 @@ export function createNodeNetwork(tls?: TlsMaterial): Network {
     tls,
     listen(address, onConnection, { mutual = false } = {}) {
       const server = createTlsServer(tls, mutual, (socket) => onConnection(new NodeConnection(socket)));
-      return listen(server, address);
+      const handshakes = new Handshakes(server);
+      return listen(server, address, () => handshakes.destroy());
     },
     connect: (address, timeoutMs) => connect(address, timeoutMs, tls),
   };
@@ -21,14 +23,19 @@ function plainServer(onConnection: (connection: Connection) => void): net.Server
   return net.createServer({ noDelay: true, pauseOnConnect: true }, (socket) => onConnection(accept(socket)));
 }
 
-function listen(server: net.Server, address: Address): Promise<Listener> {
+/** `onClose` ends what nobody owns. */
+function listen(server: net.Server, address: Address, onClose = () => {}): Promise<Listener> {
   return new Promise((resolve, reject) => {
     server.once("error", (error) => reject(toNetworkError(`cannot listen on ${format(address)}`, error)));
     server.listen({ host: address.host, port: address.port, backlog: 1024 }, () => {
       const { port } = server.address() as net.AddressInfo;
       resolve({
         address: { host: address.host, port },
-        close: () => new Promise((closed) => server.close(() => closed())),
+        close: () =>
+          new Promise((closed) => {
+            server.close(() => closed());
+            onClose();
+          }),
       });
     });
   });

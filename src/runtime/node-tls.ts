@@ -1,11 +1,10 @@
 /** The same sockets under TLS (RFC 8446), over `node:tls`. */
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import tls from "node:tls";
+import { HANDSHAKE_MS_MAX } from "./handshakes.ts";
 import type { Arrival } from "./node-connection.ts";
 import type { TlsMaterial } from "./tls.ts";
 
-/** Who connects and says nothing is let go. */
-const HANDSHAKE_MS_MAX = 5_000;
 /** Of one listener, those in their handshake too: more than its owner takes, which says so. */
 const SOCKETS_MAX = 12_000;
 

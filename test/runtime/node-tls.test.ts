@@ -2,6 +2,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type Connection, type Network, NetworkError } from "../../src/runtime/network.ts";
 import { createNodeNetwork } from "../../src/runtime/node-network.ts";
+import { serveHttp } from "../../src/runtime/node-http.ts";
 import { checkTlsMaterial } from "../../src/runtime/node-tls.ts";
 import { material, textOf } from "../certificates/read.ts";
 
@@ -85,6 +86,21 @@ tls("has nothing to say to who does not speak it", async () => {
   connection.write([new Uint8Array(100).fill(65)]);
   await closed;
   await listener.close();
+});
+
+tls("who connects and says nothing holds up no close", async () => {
+  const listener = await node.listen({ host: HOST, port: 0 }, (connection) => connection.onClose = () => {});
+  const http = await serveHttp({ host: HOST, port: 0 }, () => new Response(""), material("node"));
+  for (const server of [listener, http]) {
+    const silent = await plain.connect(server.address, 2_000);
+    const ended = new Promise<void>((resolve) => silent.onClose = () => resolve());
+    const spoken = await client.connect(server.address, 2_000);
+    spoken.destroy();
+    const before = performance.now();
+    await server.close();
+    await ended;
+    assert.ok(performance.now() - before < 2_000);
+  }
 });
 
 tls("what it is given is looked at first", () => {
