@@ -4,6 +4,12 @@ import type { Runtime, Timer } from "../../src/runtime/runtime.ts";
 import { RaftlineError } from "../../src/wire/errors.ts";
 import type { ForwardedReply, ForwardedRequest } from "../../src/wire/peer-protocol.ts";
 
+/**
+ * Each run of a node begins its ids somewhere else: an answer to what the run before asked, which comes on the new link, is
+ * none to what this one asks. More than is asked in a node's life stays free above.
+ */
+const FIRST_REQUEST_ID_MAX = 2 ** 48;
+
 /** What the links carry of it. */
 export interface RequestLinks {
   /** False: not reachable now; nothing was sent. */
@@ -25,11 +31,12 @@ export class PeerRequests {
   readonly #links: RequestLinks;
   readonly #handlers = new Map<string, PeerRequestHandler>();
   readonly #asked = new Map<number, Asked>();
-  #lastRequestId = 0;
+  #lastRequestId: number;
 
   constructor(runtime: Runtime, links: RequestLinks) {
     this.#runtime = runtime;
     this.#links = links;
+    this.#lastRequestId = runtime.random.integer(FIRST_REQUEST_ID_MAX);
   }
 
   handle(command: string, handler: PeerRequestHandler): void {

@@ -32,7 +32,7 @@ export interface FetchSessionOptions {
 
 interface Asked {
   readonly part: FetchPart;
-  /** Set once it was looked at and there was nothing. */
+  /** Set once it was looked at and there was nothing, or too little. */
   unwatch: (() => void) | undefined;
 }
 
@@ -137,13 +137,30 @@ export class FetchSession {
         const { found, lease, bytes } = looking instanceof Promise ? await looking : looking;
         if (!this.#isEnough(poll, found, bytes)) {
           lease.end();
-          for (const { asked } of found) this.#due.add(asked);
+          for (const one of found) this.#waitForMore(one);
           break;
         }
         this.#answer(poll, found, lease);
       }
     }
     this.#gathering = false;
+  }
+
+  /** There is too little of it for an answer. */
+  #waitForMore({ asked, result }: Found): void {
+    const { shard } = asked.part;
+    const source = this.#options.sourceOf(shard);
+    if (this.#asked.get(shard) !== asked) return;
+    this.#due.add(asked);
+    if (source === undefined) return;
+    this.#watch(asked, source);
+    // What came while the disk was read was told to nobody.
+    if (source.highWatermark > result.highWatermark) this.#missed = true;
+  }
+
+  #watch(asked: Asked, source: FetchSource): void {
+    asked.unwatch?.();
+    asked.unwatch = source.watchTail(() => this.#wake(asked));
   }
 
   #next(): Poll | undefined {
@@ -183,8 +200,7 @@ export class FetchSession {
     if (!source.leads) return { ...place, code: leaderHint === 0 ? "NO_LEADER" : "NOT_LEADER" };
     if (offset < startOffset || offset > highWatermark) return { ...place, code: "OFFSET_OUT_OF_RANGE" };
     if (offset === highWatermark) {
-      asked.unwatch?.();
-      asked.unwatch = source.watchTail(() => this.#wake(asked));
+      this.#watch(asked, source);
       return undefined;
     }
     const read = source.read(offset, Math.max(1, Math.min(bytesMax, bytesLeft)), lease);

@@ -55,6 +55,8 @@ class OpenLease {
   #left = false;
   #ended = false;
   #again = false;
+  /** Something came while leases were asked for. */
+  #missed = false;
 
   constructor(
     runtime: Runtime,
@@ -98,6 +100,7 @@ class OpenLease {
   #wake(): void {
     if (this.#again || this.#ended) return;
     this.#again = true;
+    this.#missed = false;
     this.#runtime.timers.endTurn(() => {
       this.#again = false;
       this.#look();
@@ -105,7 +108,8 @@ class OpenLease {
   }
 
   #look(): void {
-    if (this.#ended || this.#asked > 0 || this.#left) return;
+    if (this.#ended || this.#left) return;
+    if (this.#asked > 0) return void (this.#missed = true);
     // What is leased for one who is gone would wait for the lease's end.
     if (!this.#exchange.open) return this.#end();
     const { parts, consumer, bytesMax } = this.#exchange.request;
@@ -143,6 +147,7 @@ class OpenLease {
     this.#results[position] = result;
     this.#decided ||= result.leaseId !== 0 || result.code !== "";
     this.#endIfDue();
+    if (this.#missed && this.#asked === 0) this.#wake();
   }
 
   #endIfDue(): void {

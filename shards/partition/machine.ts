@@ -89,8 +89,10 @@ export class PartitionMachine implements StateMachine {
     switch (command.type) {
       case "trim":
         return this.#trim(command.offset);
-      case "groups":
-        return command.commands.map((one) => applyGroupCommand(this.groups, one, this.highWatermark));
+      case "groups": {
+        const range = { start: this.startOffset, end: this.highWatermark };
+        return command.commands.map((one) => applyGroupCommand(this.groups, one, range));
+      }
     }
   }
 

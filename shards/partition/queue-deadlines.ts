@@ -139,8 +139,9 @@ export class QueueDeadlines {
   again({ leaseIds, parcelIds }: Due): void {
     for (const leaseId of leaseIds) this.leaseRuns(leaseId, AGAIN_MS);
     for (const parcelId of parcelIds) {
-      if (this.#state.parcels.get(parcelId)?.kind === "delay") this.#parcelRuns(parcelId, AGAIN_MS);
-      else this.wallParcelRuns(this.#clock.wallMs() + AGAIN_MS);
+      // What is not in the state is a delay whose nack is still on its way there.
+      if (this.#state.parcels.get(parcelId)?.kind === "wall") this.wallParcelRuns(this.#clock.wallMs() + AGAIN_MS);
+      else this.#parcelRuns(parcelId, AGAIN_MS);
     }
   }
 

@@ -13,8 +13,6 @@ import { KEY_WINDOW_RECORDS_MAX } from "./groups/limits.ts";
 const UNREADABLE = -1;
 
 export class KeyWindow {
-  /** Where the queue began when this was made: below it nothing is known. */
-  readonly from: number;
   /** First offset that was not looked at. */
   scannedTo: number;
   /** Open offsets of each key, ascending. */
@@ -24,7 +22,6 @@ export class KeyWindow {
   #size = 0;
 
   constructor(from: number) {
-    this.from = from;
     this.scannedTo = from;
   }
 

@@ -75,6 +75,8 @@ export class QueueLeader {
   #newFirst = false;
   /** Where order within keys is asked for. */
   #keys: KeyWindow | undefined;
+  /** How often the queue had been reset when they were looked at. */
+  #keysResets = 0;
   #closed = false;
 
   constructor(group: string, state: QueueState, options: QueueLeaderOptions) {
@@ -232,8 +234,9 @@ export class QueueLeader {
       this.#keys = undefined;
       return undefined;
     }
-    // After a reset what lies before is open again.
-    if (this.#keys === undefined || state.floor < this.#keys.from) this.#keys = new KeyWindow(state.floor);
+    // After a reset what was seen to be over is open again.
+    if (this.#keys === undefined || this.#keysResets !== state.resets) this.#keys = new KeyWindow(state.floor);
+    this.#keysResets = state.resets;
     if (!this.#keys.hasRoom) this.#keys.free(this.#isOver, this.#isFree);
     const next = state.nextOpen(this.#keys.scannedTo);
     return this.#keys.hasRoom && next < this.#options.source.highWatermark ? next : undefined;

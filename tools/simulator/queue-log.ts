@@ -20,6 +20,8 @@ interface Followed {
   /** When each lease began to run, somewhere, for the first time: its leader counts from then or from later. */
   readonly sinceMs: Map<number, number>;
   lastIndex: number;
+  /** Where the records begin. */
+  start: number;
 }
 
 export class QueueLog {
@@ -41,7 +43,13 @@ export class QueueLog {
   committed(group: number, entry: Entry): void {
     let followed = this.#partitions.get(group);
     if (followed === undefined) {
-      followed = { groups: new GroupTable(), keys: new KeyOrder(this.#fail), sinceMs: new Map(), lastIndex: 0 };
+      followed = {
+        groups: new GroupTable(),
+        keys: new KeyOrder(this.#fail),
+        sinceMs: new Map(),
+        lastIndex: 0,
+        start: 0,
+      };
       this.#partitions.set(group, followed);
     }
     // What had left the memory before it was seen leaves a gap: what follows cannot be judged.
@@ -50,11 +58,14 @@ export class QueueLog {
     if (entry.kind === EntryKind.batch) followed.keys.add(entry);
     if (entry.kind !== EntryKind.command) return;
     const command = decodePartitionCommand(entry);
-    if (command.type === "trim") return followed.groups.trimmed(command.offset);
+    if (command.type === "trim") {
+      followed.start = Math.max(followed.start, Math.min(command.offset, entry.nextOffset));
+      return followed.groups.trimmed(followed.start);
+    }
     for (const one of command.commands) this.#follow(group, followed, one, entry.nextOffset);
   }
 
-  #follow(shard: number, { groups, keys, sinceMs }: Followed, command: GroupCommand, end: number): void {
+  #follow(shard: number, { groups, keys, sinceMs, start }: Followed, command: GroupCommand, end: number): void {
     const nowMs = this.#nowMs();
     if (command.op === "expire") {
       const lease = groups.queues.get(command.group)?.leases.get(command.leaseId);
@@ -66,7 +77,7 @@ export class QueueLog {
       }
       sinceMs.delete(command.leaseId);
     }
-    const { code, lease } = applyGroupCommand(groups, command, end);
+    const { code, lease } = applyGroupCommand(groups, command, { start, end });
     if (lease !== undefined) {
       sinceMs.set(lease.leaseId, nowMs);
       const queue = groups.queues.get(command.group)!;

@@ -1,4 +1,4 @@
-/** What each operation does to the groups. Deterministic: groups, operation and the high watermark alone decide. */
+/** What each operation does to the groups. Deterministic: groups, operation and where the records begin and end alone decide. */
 import type { GroupCommand } from "./group-commands.ts";
 import type { GroupTable } from "./group-table.ts";
 import type { DeliveredRecords } from "./leases.ts";
@@ -23,22 +23,28 @@ export interface GivenLease {
 const DONE: GroupResult = { code: "" };
 const UNKNOWN_GROUP: GroupResult = { code: "UNKNOWN_GROUP" };
 
-export function applyGroupCommand(groups: GroupTable, command: GroupCommand, end: number): GroupResult {
+/** The records there are: offsets from `start` to before `end`. */
+export interface RecordRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+export function applyGroupCommand(groups: GroupTable, command: GroupCommand, range: RecordRange): GroupResult {
   switch (command.op) {
     case "claim":
     case "commit":
     case "resetCursor":
-      return applyToCursor(groups, command, end);
+      return applyToCursor(groups, command, range.end);
     case "open": {
-      const from = command.from < 0 ? end : command.from;
-      const queue = groups.openQueue(command.group, command.settings, from);
+      const from = command.from < 0 ? range.end : command.from;
+      const queue = groups.openQueue(command.group, command.settings, inRange(from, range));
       return typeof queue === "string" ? { code: queue } : DONE;
     }
     case "remove":
       return remove(groups, command.group, command.force);
     default: {
       const queue = groups.queues.get(command.group);
-      return queue === undefined ? UNKNOWN_GROUP : applyToQueue(groups, queue, command, end);
+      return queue === undefined ? UNKNOWN_GROUP : applyToQueue(groups, queue, command, range);
     }
   }
 }
@@ -57,7 +63,8 @@ function applyToCursor(groups: GroupTable, command: CursorCommand, end: number):
   return { code, cursor: { committed, metadata, generation } };
 }
 
-function applyToQueue(groups: GroupTable, queue: QueueState, command: QueueCommand, end: number): GroupResult {
+function applyToQueue(groups: GroupTable, queue: QueueState, command: QueueCommand, range: RecordRange): GroupResult {
+  const { end } = range;
   switch (command.op) {
     case "lease": {
       const lease = queue.lease(groups.nextLeaseId(), command.consumer, command.leaseMs, command.offsets, end);
@@ -98,9 +105,14 @@ function applyToQueue(groups: GroupTable, queue: QueueState, command: QueueComma
     case "resetQueue":
       if (command.offset > end) return { code: "OFFSET_OUT_OF_RANGE" };
       if (queue.leased > 0 && !command.force) return { code: "GROUP_ACTIVE" };
-      queue.reset(command.offset);
+      queue.reset(inRange(command.offset, range));
       return DONE;
   }
+}
+
+/** Where a queue begins: what it was told may have been trimmed away on the way here. */
+function inRange(offset: number, { start }: RecordRange): number {
+  return Math.max(offset, start);
 }
 
 function remove(groups: GroupTable, group: string, force: boolean): GroupResult {

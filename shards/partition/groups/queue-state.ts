@@ -55,6 +55,7 @@ export class QueueState {
   readonly #ended = new Map<number, string>();
   #lastLeaseId = 0;
   #leased = 0;
+  #resets = 0;
 
   constructor(settings: QueueSettings, from: number) {
     this.settings = settings;
@@ -65,6 +66,11 @@ export class QueueState {
   /** Records leased now. */
   get leased(): number {
     return this.#leased;
+  }
+
+  /** How often it was reset where this object has seen it: what was over may be open again. Not part of the state. */
+  get resets(): number {
+    return this.#resets;
   }
 
   leasedBy(consumer: string): number {
@@ -221,6 +227,7 @@ export class QueueState {
     this.dead.clear();
     this.#leasedBy.clear();
     this.#leased = 0;
+    this.#resets += 1;
   }
 
   /** Records below `startOffset` exist no more. */

@@ -2,6 +2,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { PeerRequests } from "../../../shards/host/peer-requests.ts";
 import { RaftlineError } from "../../../src/wire/errors.ts";
+import type { ForwardedReply } from "../../../src/wire/peer-protocol.ts";
 import { fakeTime } from "./fake-time.ts";
 
 const requests = suite("requests between nodes");
@@ -52,6 +53,34 @@ requests("closing ends what waits, and a reply of somebody else is none", async 
   asking.onReply(7, { requestId: 1, code: "", message: "", result: "forged" });
   asking.close();
   assert.is((await waiting).code, "UNAVAILABLE");
+});
+
+requests("what the run before asked is not answered to this one", async () => {
+  const { runtime } = fakeTime();
+  let draws = 0;
+  const random = { ...runtime.random, integer: (limit: number) => Math.floor((limit / 8) * ++draws) };
+  let node: PeerRequests;
+  const answers: ForwardedReply[] = [];
+  const other: PeerRequests = new PeerRequests(runtime, {
+    forward: () => false,
+    answer: (_peer, reply) => answers.push(reply),
+  });
+  other.handle("write", (args) => Promise.resolve(args));
+  const run = () =>
+    new PeerRequests({ ...runtime, random }, {
+      forward: (_peer, request) => {
+        other.onRequest(1, request);
+        return true;
+      },
+      answer: () => {},
+    });
+  node = run();
+  void node.ask(2, "write", "of the first run", 5_000);
+  node = run();
+  const second = node.ask(2, "write", "of the second run", 5_000);
+  await Promise.resolve();
+  for (const reply of answers) node.onReply(2, reply);
+  assert.is((await second).result, "of the second run");
 });
 
 requests.run();

@@ -71,10 +71,10 @@ class World {
       this.#batches.push(entry);
     }
     const settings = { leaseMs: 1_000, deliveriesMax: 1, deadLetter: TOPIC, keyOrdered: false };
-    applyGroupCommand(this.groups, { op: "open", group: GROUP, settings, from: 0 }, end);
+    applyGroupCommand(this.groups, { op: "open", group: GROUP, settings, from: 0 }, { start: 0, end });
     const lease = { op: "lease", group: GROUP, consumer: "c", leaseMs: 1_000, offsets: OffsetSet.of(0, end) } as const;
-    const { leaseId } = applyGroupCommand(this.groups, lease, end).lease!;
-    applyGroupCommand(this.groups, { op: "expire", group: GROUP, leaseId }, end);
+    const { leaseId } = applyGroupCommand(this.groups, lease, { start: 0, end }).lease!;
+    applyGroupCommand(this.groups, { op: "expire", group: GROUP, leaseId }, { start: 0, end });
   }
 
   get dead(): number {
@@ -86,7 +86,7 @@ class World {
     const { groups, time } = this;
     const end = this.#batches.at(-1)!.nextOffset;
     const submit = (command: GroupCommand): Promise<GroupResult> =>
-      Promise.resolve(this.leads ? applyGroupCommand(groups, command, end) : { code: "NOT_LEADER" });
+      Promise.resolve(this.leads ? applyGroupCommand(groups, command, { start: 0, end }) : { code: "NOT_LEADER" });
     return new DeadLetterForwarder({
       runtime: { ...time.runtime, log: { write: () => {} } },
       group: GROUP,

@@ -179,6 +179,26 @@ sessions("what was read is held until its answer has gone, or is not wanted any 
   assert.equal(f.take(), []);
 });
 
+sessions("too little is waited with until there is more, also where that came while the disk was read", async () => {
+  const f = new Fixture(1);
+  const one = f.sources.get(1)!;
+  one.append(1);
+  f.fetch("a", [[1, 0]], { step: "open", bytesMin: 20 });
+  await f.world.pass(1);
+  assert.equal(f.take(), []);
+  one.append(1);
+  await f.world.pass(1);
+  assert.equal(f.take(), ["a: 1@0 20"]);
+  assert.is(one.watchers.size, 0);
+  let open!: () => void;
+  one.gate = new Promise((resolve) => open = resolve);
+  f.fetch("b", [[1, 1]], { bytesMin: 20 });
+  one.append(1);
+  open();
+  await f.world.pass(1);
+  assert.equal(f.take(), ["b: 1@1 20"]);
+});
+
 sessions("several polls wait, and each brings an answer, the oldest first; at its time even an empty one", async () => {
   const f = new Fixture(1, 2);
   f.fetch("a", [[1, 0]], { step: "open" });

@@ -44,6 +44,22 @@ test("a command comes back from its entry, which holds no records", () => {
   }
 });
 
+test("a queue begins where the records do, though it was told of one that a trim before it took", () => {
+  const machine = new PartitionMachine();
+  const settings = { leaseMs: 1_000, deliveriesMax: 0, deadLetter: "", keyOrdered: false };
+  const open = { op: "open", group: "g", settings, from: 0 } as const;
+  const reset = { op: "resetQueue", group: "g", offset: 2, force: false } as const;
+  new Log().batch(10).command({ type: "trim", offset: 4, reason: "request" })
+    .command({ type: "groups", commands: [open] }).applyTo(machine);
+  const queue = machine.groups.queues.get("g")!;
+  assert.equal([queue.floor, queue.next], [4, 4]);
+  const log = new Log().batch(10).command({ type: "groups", commands: [open] })
+    .command({ type: "trim", offset: 6, reason: "request" }).command({ type: "groups", commands: [reset] });
+  const other = new PartitionMachine();
+  log.applyTo(other);
+  assert.equal([other.groups.queues.get("g")!.floor, other.groups.queues.get("g")!.next], [6, 6]);
+});
+
 test("a trim moves the start, tells it once, and never moves it back or past the end", () => {
   const machine = new PartitionMachine();
   const told: number[] = [];

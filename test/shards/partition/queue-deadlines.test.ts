@@ -46,6 +46,19 @@ deadlines("a lease does not end while its extension is on its way", () => {
   assert.equal(leader.take().leaseIds, [1]);
 });
 
+deadlines("a delay that is over before its nack is in the state is told of again", () => {
+  const { state, time, lead } = queue();
+  state.lease(1, "a", 100, OffsetSet.of(0, 1), END);
+  const leader = lead();
+  const { parcelId, delayMs } = leader.parcelFor(10);
+  time.advance(50);
+  assert.equal(leader.take().parcelIds, [parcelId]);
+  leader.again({ leaseIds: [], parcelIds: [parcelId] });
+  state.nack(1, "a", OffsetSet.of(0, 1), parcelId, delayMs);
+  time.advance(200);
+  assert.equal(leader.take().parcelIds, [parcelId]);
+});
+
 deadlines("a lease that was settled is not told of", () => {
   const { state, time, lead } = queue();
   state.lease(1, "a", 100, OffsetSet.of(0, 1), END);
