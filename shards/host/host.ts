@@ -6,16 +6,16 @@ import type { GroupId, GroupWrite, Log } from "../../src/log/types.ts";
 import { FanOut } from "../../src/raft/fan-out.ts";
 import { DEFAULT_RAFT_LIMITS } from "../../src/raft/limits.ts";
 import { hasQuorum } from "../../src/raft/quorum.ts";
-import type { Configuration, Message, NodeId, SnapshotRequest } from "../../src/raft/types.ts";
+import type { Message, NodeId, SnapshotRequest } from "../../src/raft/types.ts";
 import { type Entry, EntryKind } from "../../src/records/entry.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { Deadlines } from "./deadlines.ts";
 import { EarlyMessages } from "./early-messages.ts";
 import type { HostLimits } from "./limits.ts";
-import { type IncomingState, Replica, type ReplicaHost } from "./replica.ts";
+import { type IncomingState, Replica, type ReplicaHost, type ReplicaOptions } from "./replica.ts";
 import { SpareTimer } from "./spare-timer.ts";
-import type { ProposalWaiter, StateMachine } from "./state-machine.ts";
+import type { ProposalWaiter } from "./state-machine.ts";
 import { TailCache } from "./tail-cache.ts";
 
 /** Where a turn's messages go: the peers' links. */
@@ -56,21 +56,9 @@ export interface HostOptions {
   readonly onDamaged: (group: GroupId, reason: string) => void;
 }
 
-export interface GroupOptions {
-  readonly group: GroupId;
-  readonly configuration: Configuration;
-  readonly machine: StateMachine;
-  /** See {@link ReplicaOptions.vouched}. */
-  readonly vouched: boolean;
+export interface GroupOptions extends Omit<ReplicaOptions, "recovered" | "tail"> {
   /** Campaigns at once when the group is new: the preferred leader of a partition that was just created. */
   readonly campaign: boolean;
-  /** The log before a checkpoint may go: the checkpoint holds the whole state (metadata), not a header (partition). */
-  readonly trimAtCheckpoint: boolean;
-  /**
-   * How soon followers hear of a commit when nothing else is sent to them. Soon where they are read (metadata); where
-   * only the leader is read, later: each such notice wakes every replica once more.
-   */
-  readonly commitNoticeMs: number;
 }
 
 interface Hosted {
@@ -372,6 +360,12 @@ export class Host implements ReplicaHost {
    */
   trim(replica: Replica, firstIndex: number, startOffset: number): void {
     if (this.replica(replica.group) === replica) this.#checkpoints.trim(replica, firstIndex, startOffset);
+  }
+
+  tryLater(replica: Replica, reason: unknown, delayMs: number, again: () => void): void {
+    const { log, timers } = this.#options.runtime;
+    log.write("warn", "a log cannot be read now", { group: replica.group, reason: String(reason), againInMs: delayMs });
+    timers.after(delayMs, () => void (replica.closed || again()));
   }
 
   damaged(replica: Replica, reason: unknown): void {

@@ -2,13 +2,26 @@
 import type { Checkpoint, GroupId, GroupLog, GroupWrite } from "../../src/log/types.ts";
 import type { FanOut } from "../../src/raft/fan-out.ts";
 import { Raft, type RaftOptions } from "../../src/raft/raft.ts";
-import type { Configuration, ConfigurationChange, Message, NodeId, Ready, SnapshotMeta } from "../../src/raft/types.ts";
+import type {
+  Configuration,
+  ConfigurationChange,
+  LogEnd,
+  Message,
+  NodeId,
+  Ready,
+  SnapshotMeta,
+} from "../../src/raft/types.ts";
 import type { Entry } from "../../src/records/entry.ts";
+import { DiskError } from "../../src/runtime/disk.ts";
 import { createEntryFactory, decodeConfiguration } from "./entries.ts";
 import { Proposals } from "./proposals.ts";
 import type { Place, Timed } from "./deadlines.ts";
 import { recoveredHardState, recoveredLog } from "./recovered.ts";
 import type { ProposalWaiter, StateMachine } from "./state-machine.ts";
+
+/** So often what was committed before a restart is read anew, where the disk gives no answer (too many open files). */
+const LOADS_AGAIN_MAX = 30;
+const LOAD_AGAIN_MS = 1_000;
 
 /** What a replica needs of the host it lives on. */
 export interface ReplicaHost {
@@ -30,6 +43,8 @@ export interface ReplicaHost {
   /** Entries that are not in memory, from the log. */
   load(group: GroupId, fromIndex: number, toIndex: number, bytesMax: number): Promise<Entry[]>;
   readonly applyReadBytesMax: number;
+  /** The disk gave no answer: `again` is called after `delayMs`, if the replica is still there. */
+  tryLater(replica: Replica, reason: unknown, delayMs: number, again: () => void): void;
   /** The replica cannot go on: its disk does not give what was committed. It is closed, and says nothing any more. */
   damaged(replica: Replica, reason: unknown): void;
 }
@@ -40,10 +55,19 @@ export interface ReplicaOptions {
   readonly machine: StateMachine;
   /** What the log holds of the group from before; undefined when it is new. */
   readonly recovered: GroupLog | undefined;
+  /**
+   * How soon followers hear of a commit when nothing else is sent to them. Soon where they are read (metadata); where
+   * only the leader is read, later: each such notice wakes every replica once more.
+   */
   readonly commitNoticeMs: number;
   /** False: it may have been here before and lost what it knew. It neither votes nor counts until its leader vouches. */
   readonly vouched: boolean;
-  /** The log before a checkpoint goes: it is what a lagging follower is given. Else that is given the log's start. */
+  /** Where the log ended that was dropped for its damage: see `RaftOptions.had`. */
+  readonly had?: LogEnd | undefined;
+  /**
+   * The log before a checkpoint goes, which holds the whole state (metadata), and is what a lagging follower is given. Else
+   * that is given the log's start.
+   */
   readonly trimAtCheckpoint: boolean;
   /** Its last entry, if the log goes on after the checkpoint. */
   readonly tail: Entry | undefined;
@@ -94,6 +118,8 @@ export class Replica implements Timed {
   /** Highest index that may be applied, as far as the core has said. */
   #committed = 0;
   #loading = false;
+  /** In a row. */
+  #loadsFailed = 0;
   #closed = false;
 
   constructor(host: ReplicaHost, options: ReplicaOptions) {
@@ -120,6 +146,7 @@ export class Replica implements Timed {
       peerHeardMs: (peer) => host.heardMs(peer),
       ...(options.trimAtCheckpoint ? {} : { peerTakesBytes: (peer) => host.peerTakesBytes(this, peer) }),
       vouched: options.vouched && recovered?.suspect !== true,
+      ...(options.had && { had: options.had }),
       limits: { commitNoticeMs: options.commitNoticeMs },
       snapshotAt: options.trimAtCheckpoint ? "checkpoint" : "start",
     });
@@ -354,14 +381,28 @@ export class Replica implements Timed {
     try {
       entries = await this.#host.load(this.group, from, this.#committed, this.#host.applyReadBytesMax);
     } catch (error) {
-      if (!this.#closed) this.#host.damaged(this, error);
+      if (!this.#closed) this.#loadFailed(from, error);
       return;
     }
     this.#loading = false;
+    this.#loadsFailed = 0;
     if (this.#closed) return;
     if (entries[0]?.index === this.raft.applied + 1) this.#applyEntries(entries);
     this.#apply();
     this.#host.wake(this);
+  }
+
+  #loadFailed(from: number, error: unknown): void {
+    const again = () => {
+      this.#loading = false;
+      this.#host.wake(this);
+    };
+    // A leader's snapshot took the log's place while it was read.
+    if (this.raft.applied + 1 !== from) return again();
+    this.#loadsFailed += 1;
+    const mayPass = error instanceof DiskError && error.code !== "NOT_FOUND" && this.#loadsFailed <= LOADS_AGAIN_MAX;
+    if (mayPass) this.#host.tryLater(this, error, LOAD_AGAIN_MS, again);
+    else this.#host.damaged(this, error);
   }
 
   async #load(peer: NodeId, term: number, fromIndex: number, bytesMax: number): Promise<void> {

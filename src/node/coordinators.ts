@@ -1,5 +1,5 @@
 /** This node's coordinators: their replicas, which are there from the start, and the requests of members to them. */
-import type { NodeId } from "../raft/types.ts";
+import type { LogEnd, NodeId } from "../raft/types.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { Coordinator } from "../../shards/coordinator/coordinator.ts";
 import { CoordinatorMachine } from "../../shards/coordinator/machine.ts";
@@ -71,10 +71,10 @@ export class Coordinators {
   }
 
   /** Another replica takes the place of the one that was here: its log was damaged. */
-  begin(shard: number): void {
+  begin(shard: number, had: LogEnd | undefined): void {
     const number = shard - FIRST_COORDINATOR_SHARD;
     this.#here[number]?.close();
-    this.#here[number] = this.#start(shard);
+    this.#here[number] = this.#start(shard, had);
   }
 
   close(): void {
@@ -86,7 +86,7 @@ export class Coordinators {
     return { code: node === 0 ? "NO_LEADER" : "NOT_LEADER", leaderHint: node };
   }
 
-  #start(shard: number): Coordinator | undefined {
+  #start(shard: number, had?: LogEnd): Coordinator | undefined {
     const { runtime, nodeId, host, memory, metadata, nodes } = this.#options;
     const replicas = coordinatorReplicas(nodes, shard);
     if (!replicas.includes(nodeId)) return undefined;
@@ -96,6 +96,7 @@ export class Coordinators {
       configuration: { voters: replicas, outgoing: [], learners: [], learnersNext: [] },
       machine,
       vouched: !memory.doubts(shard),
+      had,
       campaign: replicas[0] === nodeId,
       trimAtCheckpoint: true,
       commitNoticeMs: COMMIT_NOTICE_MS,

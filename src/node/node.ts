@@ -2,7 +2,7 @@
 import type { GroupId, Log } from "../log/types.ts";
 import type { LogLimits } from "../log/limits.ts";
 import { openLog } from "../log/log.ts";
-import type { NodeId } from "../raft/types.ts";
+import type { LogEnd, NodeId } from "../raft/types.ts";
 import type { Entry } from "../records/entry.ts";
 import type { Address } from "../runtime/network.ts";
 import type { Runtime } from "../runtime/runtime.ts";
@@ -34,6 +34,7 @@ import { Recollection } from "./recollection.ts";
 import { ReplicaMover } from "./replica-mover.ts";
 import { RetentionLoop } from "./retention.ts";
 import { Routing } from "./routing.ts";
+import { RepairPermits } from "./repair-permits.ts";
 import { StateRepairs } from "./state-repairs.ts";
 
 const LOOPBACK = "127.0.0.1";
@@ -149,6 +150,8 @@ export class RaftlineNode {
     this.#recollection = new Recollection({ runtime, nodeId, host, memory, others });
     const isAlive = (id: NodeId) => id === nodeId || peers.isAlive(id);
     const officeOf = (shard: number) => offices.of(shard);
+    const isDamaged = (group: GroupId) => partitions.repairs.isUnderWay(group) || this.stateRepairs.beginsAnew(group);
+    const permits = new RepairPermits({ runtime, host, requests, isAlive, isDamaged });
     const partitions = new Partitions({
       runtime,
       nodeId,
@@ -158,6 +161,7 @@ export class RaftlineNode {
       metadata,
       routing,
       damages,
+      permits,
       isAlive,
       officeOf,
     });
@@ -206,12 +210,13 @@ export class RaftlineNode {
       log,
       routing,
       damages,
+      permits,
       isAlive,
       othersOf: (shard) =>
         (shard === METADATA_SHARD ? nodes : coordinatorReplicas(nodes, shard)).filter((id) => id !== nodeId),
-      begin: (shard) => {
-        if (shard === METADATA_SHARD) this.metadataService.goOnWith(this.#addMetadata());
-        else this.#coordinators.begin(shard);
+      begin: (shard, had) => {
+        if (shard === METADATA_SHARD) this.metadataService.goOnWith(this.#addMetadata(had));
+        else this.#coordinators.begin(shard, had);
       },
     });
     this.stateRepairs.start();
@@ -306,13 +311,14 @@ export class RaftlineNode {
     await this.#folder.lock.release();
   }
 
-  #addMetadata(): Replica {
+  #addMetadata(had?: LogEnd): Replica {
     const { host, memory, config: { nodes } } = this;
     return host.add({
       group: METADATA_SHARD,
       configuration: { voters: nodes.map(({ id }) => id), outgoing: [], learners: [], learnersNext: [] },
       machine: this.#metadataMachine,
       vouched: !memory.doubts(METADATA_SHARD),
+      had,
       campaign: nodes.length === 1,
       trimAtCheckpoint: true,
       commitNoticeMs: METADATA_COMMIT_NOTICE_MS,

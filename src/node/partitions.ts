@@ -1,6 +1,6 @@
 /** Keeps this node's partitions as the metadata says: starts the replicas it should hold, ends those it should not. */
 import type { Log } from "../log/types.ts";
-import type { NodeId } from "../raft/types.ts";
+import type { LogEnd, NodeId } from "../raft/types.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Host } from "../../shards/host/host.ts";
 import {
@@ -15,6 +15,7 @@ import { PartitionMachine } from "../../shards/partition/machine.ts";
 import { Partition } from "../../shards/partition/partition.ts";
 import { type Damages, lostOf, mayHaveLostGroups } from "./damage.ts";
 import type { Memory } from "./memory.ts";
+import type { RepairPermits } from "./repair-permits.ts";
 import { Repairs } from "./repairs.ts";
 import type { Routing } from "./routing.ts";
 
@@ -33,6 +34,7 @@ export interface PartitionsOptions {
   readonly metadata: MetadataState;
   readonly routing: Routing;
   readonly damages: Damages;
+  readonly permits: RepairPermits;
   readonly isAlive: (node: NodeId) => boolean;
   readonly officeOf: (shard: number) => DeadLetterOffice;
 }
@@ -42,6 +44,8 @@ export class Partitions {
   readonly #partitions = new Map<number, Partition>();
   /** Not running: their log has lost something. */
   readonly #damaged = new Set<number>();
+  /** Where the logs ended that are being replaced. */
+  readonly #had = new Map<number, LogEnd>();
   /** Groups about to begin with a mark that is being written. */
   readonly #doubting = new Set<number>();
   #closed = false;
@@ -61,10 +65,12 @@ export class Partitions {
       // Its log is what it is, and what is in memory is a small part of it.
       kept: () => undefined,
       retire: (shard) => this.#retire(shard),
-      repaired: (shard) => {
+      repaired: (shard, had) => {
         options.damages.forget(shard);
         if (this.#holds(shard)) this.#damaged.delete(shard);
+        if (had) this.#had.set(shard, had);
         this.reconcile();
+        this.#had.delete(shard);
       },
     });
     options.damages.listen((shard, reason) => this.#noticed(shard, reason));
@@ -189,6 +195,7 @@ export class Partitions {
       configuration: { voters: initial, outgoing: [], learners: [], learnersNext: [] },
       machine,
       vouched: !memory.doubts(shard),
+      had: this.#had.get(shard),
       campaign: replicas[0] === nodeId && initial.includes(nodeId),
       trimAtCheckpoint: false,
       commitNoticeMs: COMMIT_NOTICE_MS,

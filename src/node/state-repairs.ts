@@ -7,12 +7,13 @@
  * applied, begins anew behind that, without a vote, and its leader gives it the rest (repairs.ts).
  */
 import { type GroupId, type Log, LogError } from "../log/types.ts";
-import type { NodeId } from "../raft/types.ts";
+import type { LogEnd, NodeId } from "../raft/types.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { sleep } from "../runtime/sleep.ts";
 import type { Host } from "../../shards/host/host.ts";
 import { FIRST_PARTITION_SHARD } from "../../shards/metadata/state.ts";
 import { canBeRead, type Damages } from "./damage.ts";
+import type { RepairPermits } from "./repair-permits.ts";
 import { Repairs } from "./repairs.ts";
 import type { Routing } from "./routing.ts";
 
@@ -25,11 +26,12 @@ export interface StateRepairsOptions {
   readonly log: Log;
   readonly routing: Routing;
   readonly damages: Damages;
+  readonly permits: RepairPermits;
   readonly isAlive: (node: NodeId) => boolean;
   /** Who else holds the group. */
   readonly othersOf: (group: GroupId) => readonly NodeId[];
   /** Begins the group on this node from what the log has of it: it runs no more. */
-  readonly begin: (group: GroupId) => void;
+  readonly begin: (group: GroupId, had: LogEnd | undefined) => void;
 }
 
 export class StateRepairs {
@@ -47,7 +49,7 @@ export class StateRepairs {
       ...options,
       kept: (group) => host.replica(group)?.checkpoint().checkpoint,
       retire: (group) => void host.retire(group),
-      repaired: (group) => this.#begin(group),
+      repaired: (group, had) => this.#begin(group, had),
     });
     damages.listen((group, reason) => this.#noticed(group, reason));
   }
@@ -59,6 +61,11 @@ export class StateRepairs {
 
   get repaired(): number {
     return this.#rewritten + this.#anew.begun;
+  }
+
+  /** What it lost with its disk is to be given to it by the others. */
+  beginsAnew(group: GroupId): boolean {
+    return this.#anew.isUnderWay(group);
   }
 
   get underWay(): number {
@@ -126,9 +133,9 @@ export class StateRepairs {
     this.#options.runtime.log.write("error", "a damaged state has no other copy", { group, reason });
   }
 
-  #begin(group: GroupId): void {
+  #begin(group: GroupId, had: LogEnd | undefined): void {
     const { damages, begin } = this.#options;
     damages.forget(group);
-    begin(group);
+    begin(group, had);
   }
 }

@@ -4,12 +4,13 @@ import { invariant, InvariantError } from "./invariant.ts";
 import { DEFAULT_RAFT_LIMITS, type RaftLimits } from "./limits.ts";
 import { Membership } from "./membership.ts";
 import type { RaftOptions } from "./options.ts";
-import { RaftLog } from "./raft-log.ts";
+import { isUpToDate, RaftLog } from "./raft-log.ts";
 import type {
   Configuration,
   EntryFactory,
   HardState,
   LoadRequest,
+  LogEnd,
   Message,
   NodeId,
   RaftEntry,
@@ -44,6 +45,10 @@ export class Core<E extends RaftEntry> {
   deadlineMs = Infinity;
   /** False after the disk was lost: neither votes nor counts, see README.md. */
   vouched: boolean;
+  /** What it votes by until then; undefined: it does not. */
+  had: LogEnd | undefined;
+  /** Whether it voted in this term, or before, it may not know. */
+  readonly #startTerm: number;
   /** The checkpoint that the host has told of last. */
   snapshot: SnapshotMeta;
   /** A received snapshot that the host has not been told of. */
@@ -76,6 +81,8 @@ export class Core<E extends RaftEntry> {
     this.entries = options.entries;
     this.nowMs = options.nowMs;
     this.vouched = options.vouched ?? true;
+    this.had = options.had;
+    this.#startTerm = hardState.term;
     this.#snapshotAt = options.snapshotAt ?? "checkpoint";
     this.log = new RaftLog(log);
     this.ledger = new WriteLedger(hardState, log.lastIndex);
@@ -95,6 +102,12 @@ export class Core<E extends RaftEntry> {
     const mayHavePromised = this.clockDriftMax !== undefined || options.mayHavePromised === true;
     if (hardState.term > 0 && mayHavePromised) this.hold.holdUntil(options.nowMs + this.electionTimeoutMs);
     invariant(hardState.term >= this.log.lastTerm, `term ${hardState.term} and entries of term ${this.log.lastTerm}`);
+  }
+
+  /** Whether a candidate's log has all that this replica has, or had, and may vote about in that term. */
+  mayVoteFor(log: LogEnd, term: number): boolean {
+    if (!isUpToDate(log, this.log.end)) return false;
+    return this.vouched || (this.had !== undefined && term > this.#startTerm && isUpToDate(log, this.had));
   }
 
   get term(): number {

@@ -135,9 +135,9 @@ export class Election<E extends RaftEntry> {
   }
 
   #mayGrant({ from, term, preVote, lastIndex, lastTerm, transfer }: VoteRequest): boolean {
-    const { vouched, term: ownTerm, vote, leader, log, hold, nowMs } = this.#core;
+    const { term: ownTerm, vote, leader, hold, nowMs } = this.#core;
     if (hold.holds(nowMs) && !transfer) return false;
-    if (!vouched || term < ownTerm || !log.isUpToDate(lastIndex, lastTerm)) return false;
+    if (term < ownTerm || !this.#core.mayVoteFor({ index: lastIndex, term: lastTerm }, term)) return false;
     return (preVote && term > ownTerm) || vote === from || (vote === 0 && leader === 0);
   }
 

@@ -59,7 +59,7 @@ export class Leadership<E extends RaftEntry> implements MatchSource {
   }
 
   get hasWork(): boolean {
-    return this.replication.isDue || (this.#reads.isDue && this.#hasCommittedInTerm());
+    return this.replication.isDue || this.#mayAsk();
   }
 
   /** The leader's own match is what its disk has: its acknowledgement is released by durability like anyone's. */
@@ -232,8 +232,8 @@ export class Leadership<E extends RaftEntry> implements MatchSource {
 
   /** Makes the messages that are due. */
   flush(): void {
-    if (this.#reads.isDue && this.#hasCommittedInTerm()) {
-      this.#reads.begin(this.#core.commit, this.#core.nowMs);
+    if (this.#mayAsk()) {
+      this.#reads.begin(this.#hasCommittedInTerm() ? this.#core.commit : undefined, this.#core.nowMs);
       this.#ask(this.#reads.round);
     }
     this.replication.flush();
@@ -265,9 +265,14 @@ export class Leadership<E extends RaftEntry> implements MatchSource {
     return hasQuorum(configuration, (voter) => {
       if (voter === id) return true;
       const follower = this.replication.followers.get(voter);
-      return follower?.vouched === true &&
-        nowMs - Math.max(follower.heardMs, peerHeardMs(voter)) < electionTimeoutMs;
+      // One that begins anew counts here: while it is given what it lacks its leader may be needed for that.
+      return follower !== undefined && nowMs - Math.max(follower.heardMs, peerHeardMs(voter)) < electionTimeoutMs;
     });
+  }
+
+  /** A read waits for a commit of this term, but a replica that begins anew may be needed for that. */
+  #mayAsk(): boolean {
+    return this.#reads.isDemanded || (this.#reads.isDue && this.#hasCommittedInTerm());
   }
 
   /** The joint configuration is in use on both halves' majorities: the way out of it may be proposed (Raft §6). */

@@ -1,7 +1,7 @@
 import type { FanOutPolicy } from "./fan-out.ts";
 import type { RaftLimits } from "./limits.ts";
 import type { LogStart } from "./raft-log.ts";
-import type { Configuration, EntryFactory, HardState, NodeId, RaftEntry } from "./types.ts";
+import type { Configuration, EntryFactory, HardState, LogEnd, NodeId, RaftEntry } from "./types.ts";
 
 /** What one replica of one group starts from. Times are monotonic milliseconds. */
 export interface RaftOptions<E extends RaftEntry> {
@@ -36,6 +36,11 @@ export interface RaftOptions<E extends RaftEntry> {
    * know any more. It takes part again when its leader vouches for it; see {@link Raft.vouched}.
    */
   readonly vouched?: boolean;
+  /**
+   * Where the log ended that this replica dropped knowingly, if it is not vouched for and has forgotten nothing else: it
+   * votes by that meanwhile, in terms after that of its hard state, so that a group of two does not end with its leader.
+   */
+  readonly had?: LogEnd;
   /**
    * If given, reads are answered without a round while a quorum has promised its votes: see "Leases" in README.md. The
    * fastest clock of the group runs at most this many times as fast as the slowest, 1 or more: reads may be stale if that

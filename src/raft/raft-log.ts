@@ -5,7 +5,7 @@
 import { EntryTail } from "./entry-tail.ts";
 import { invariant, InvariantError } from "./invariant.ts";
 import { TermRuns } from "./term-runs.ts";
-import type { RaftEntry } from "./types.ts";
+import type { LogEnd, RaftEntry } from "./types.ts";
 
 /** The log as it was found at the start. */
 export interface LogStart<E extends RaftEntry> {
@@ -101,10 +101,8 @@ export class RaftLog<E extends RaftEntry> {
     return this.#tail.slice(from, to, bytesMax);
   }
 
-  /** Raft §5.4.1: of two logs the one with the later last term is more up to date, then the longer one. */
-  isUpToDate(lastIndex: number, lastTerm: number): boolean {
-    const ownTerm = this.lastTerm;
-    return lastTerm > ownTerm || (lastTerm === ownTerm && lastIndex >= this.#lastIndex);
+  get end(): LogEnd {
+    return { index: this.#lastIndex, term: this.lastTerm };
   }
 
   /** Largest index, not after `index`, where a log with an entry of `term` there could agree with this one. */
@@ -169,4 +167,9 @@ export class RaftLog<E extends RaftEntry> {
     this.#unsavedFrom = this.#lastIndex + 1;
     return { truncateFrom, entries };
   }
+}
+
+/** Whether a log is not behind another: the one with the later last term is ahead, then the longer one (Raft §5.4.1). */
+export function isUpToDate(log: LogEnd, other: LogEnd): boolean {
+  return log.term > other.term || (log.term === other.term && log.index >= other.index);
 }

@@ -310,6 +310,7 @@ export class Raft<E extends RaftEntry> {
   doubt(nowMs: number): void {
     const core = this.#core;
     core.advance(nowMs);
+    core.had = undefined;
     if (!core.vouched) return;
     core.vouched = false;
     core.messagesAfterPersist = [];

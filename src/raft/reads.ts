@@ -33,6 +33,11 @@ export class ReadRounds {
     return this.#asked === undefined && (this.#waiting.length > 0 || this.#demanded);
   }
 
+  /** Whether one should begin though no read can be answered yet. */
+  get isDemanded(): boolean {
+    return this.#asked === undefined && this.#demanded;
+  }
+
   get count(): number {
     return this.#waiting.length + (this.#asked?.contexts.length ?? 0);
   }
@@ -47,13 +52,13 @@ export class ReadRounds {
     return this.#round + 1;
   }
 
-  /** A round begins: followers are asked now. */
-  begin(commit: number, nowMs: number): void {
+  /** A round begins: followers are asked now. `commit` undefined: the reads wait on, for what they may be promised is not known. */
+  begin(commit: number | undefined, nowMs: number): void {
     this.#round += 1;
     this.#askedMs = nowMs;
     this.#demanded = false;
-    this.#asked = { index: commit, contexts: this.#waiting };
-    this.#waiting = [];
+    this.#asked = { index: commit ?? 0, contexts: commit === undefined ? [] : this.#waiting };
+    if (commit !== undefined) this.#waiting = [];
   }
 
   /** A quorum has answered the round: its reads may be served. */

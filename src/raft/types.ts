@@ -52,6 +52,12 @@ export interface HardState {
 }
 
 /** A state machine's state at an index; the log before it may be gone. */
+/** Where a log ends. */
+export interface LogEnd {
+  readonly index: number;
+  readonly term: number;
+}
+
 export interface SnapshotMeta {
   readonly index: number;
   readonly term: number;

@@ -4,6 +4,7 @@ import type {
   Configuration,
   HardState,
   LoadRequest,
+  LogEnd,
   Message,
   NodeId,
   ReadState,
@@ -33,6 +34,8 @@ export interface TestDisk {
   checkpoint: SnapshotMeta & { readonly state: readonly Applied[] };
   /** It replaces one that was lost, and its replica was not yet vouched for. */
   forgot: boolean;
+  /** Where the log ended that it dropped knowingly. */
+  had?: LogEnd | undefined;
 }
 
 export function emptyDisk(configuration: Configuration): TestDisk {
@@ -43,6 +46,10 @@ export function emptyDisk(configuration: Configuration): TestDisk {
     checkpoint: { index: 0, term: 0, configuration, state: [] },
     forgot: false,
   };
+}
+
+function hadOf({ had }: TestDisk): { had?: LogEnd } {
+  return had ? { had } : {};
 }
 
 export type MemberSettings = Pick<
@@ -85,7 +92,15 @@ export class Member {
     this.#send = world.send;
     this.#watch = world.watch;
     const vouched = !disk.forgot;
-    this.raft = new Raft<TestEntry>({ ...settings, ...startOf(disk), id, entries: testEntries, nowMs, vouched });
+    this.raft = new Raft<TestEntry>({
+      ...settings,
+      ...startOf(disk),
+      id,
+      entries: testEntries,
+      nowMs,
+      vouched,
+      ...hadOf(disk),
+    });
     this.applied = [...disk.checkpoint.state];
     this.#committed = disk.checkpoint.index;
   }
@@ -151,8 +166,9 @@ export class Member {
   /** The state machine's state goes to disk; `firstIndex`: the log before it goes. */
   checkpoint(firstIndex = this.raft.applied + 1): void {
     const { raft, disk } = this;
-    // A checkpoint is a write like any other: it cannot overtake that of a snapshot.
+    // A checkpoint is a write like any other: it cannot overtake that of a snapshot, or of the entries that it covers.
     if (this.writes.some(({ state }) => state !== undefined)) return;
+    if (raft.applied > disk.start.index + disk.entries.length) return;
     const meta = { index: raft.applied, term: raft.log.term(raft.applied) ?? 0, configuration: raft.configuration };
     disk.checkpoint = { ...meta, state: [...this.applied] };
     const previous = firstIndex - 1;

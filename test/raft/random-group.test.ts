@@ -35,6 +35,8 @@ class Chaos {
   /** Chances of each fault, drawn from the seed: some runs have none of a kind. */
   readonly #chance: Record<Fault, number>;
   readonly #size: number;
+  /** What is lost was dropped for its damage: the replica knows what it had. */
+  readonly #dropsKnowingly: boolean;
   /** Proposals whose commit their leader saw applied. */
   readonly acknowledged = new Set<string>();
   readonly #reads = new Map<number, { readonly id: number; readonly atLeast: number }>();
@@ -42,6 +44,7 @@ class Chaos {
 
   constructor(seed: number) {
     this.#random = seeded(seed * 7919 + 1);
+    this.#dropsKnowingly = seed % 4 < 2;
     const some = (most: number) => this.#random() < 0.5 ? 0 : this.#random() * most;
     this.#chance = {
       drop: some(0.3),
@@ -200,7 +203,10 @@ class Chaos {
     if (this.#random() < 0.5) member.persistSilently(this.#below(member.writes.length + 1));
     cluster.crash(id, this.#random() < 0.5);
     if (cluster.isForgetful || this.#random() >= this.#chance.wipe) return;
-    cluster.replaceDisk(id, emptyDisk(cluster.configuration));
+    const { hardState, entries, start } = member.disk;
+    const { index, term } = entries.at(-1) ?? start;
+    const kept = { hardState: { term: hardState.term, vote: 0, commit: 0 }, had: { index, term } };
+    cluster.replaceDisk(id, { ...emptyDisk(cluster.configuration), ...(this.#dropsKnowingly ? kept : {}) });
   }
 
   #restart(id: number): void {

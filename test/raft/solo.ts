@@ -1,7 +1,7 @@
 /** One replica alone with the test, which plays all others: for what has to be said in an exact order. Its id is 1. */
 import type { FanOutPolicy } from "../../src/raft/fan-out.ts";
 import type { RaftLimits } from "../../src/raft/limits.ts";
-import type { Configuration, HardState, Message, NodeId } from "../../src/raft/types.ts";
+import type { Configuration, HardState, LogEnd, Message, NodeId } from "../../src/raft/types.ts";
 import { ELECTION_TIMEOUT_MS, seeded } from "./harness.ts";
 import { emptyDisk, Member } from "./member.ts";
 import { accepted, describe, voteResponse } from "./messages.ts";
@@ -20,6 +20,7 @@ export interface SoloOptions {
   /** See `peerTakesBytes`; all have room, if left out. */
   readonly takesBytes?: (peer: NodeId) => number;
   readonly forgot?: boolean;
+  readonly had?: LogEnd;
   /** Reads under a lease. */
   readonly clockDriftMax?: number;
   readonly mayHavePromised?: boolean;
@@ -35,7 +36,7 @@ export class Solo {
 
   constructor(options: SoloOptions = {}) {
     const { configuration = group(1, 2, 3), log = [], hardState, heardMs = () => -Infinity } = options;
-    const disk = { ...emptyDisk(configuration), forgot: options.forgot ?? false };
+    const disk = { ...emptyDisk(configuration), forgot: options.forgot ?? false, had: options.had };
     disk.start = options.start ?? disk.start;
     disk.entries = log.map((term, at) => placed(term, disk.start.index + at + 1));
     disk.checkpoint = { ...disk.checkpoint, ...disk.start };

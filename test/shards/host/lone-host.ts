@@ -5,7 +5,7 @@ import type { Replica } from "../../../shards/host/replica.ts";
 import type { StateMachine } from "../../../shards/host/state-machine.ts";
 import type { Log } from "../../../src/log/types.ts";
 import type { Runtime } from "../../../src/runtime/runtime.ts";
-import { fakeTime } from "./fake-time.ts";
+import { type FakeTime, fakeTime } from "./fake-time.ts";
 
 const CONFIGURATION = { voters: [1, 2, 3], outgoing: [], learners: [], learnersNext: [] };
 
@@ -17,8 +17,8 @@ const machine: StateMachine = {
   onFollowing: () => {},
 };
 
-/** As much of a log as a host without a past asks for. */
-export interface TestLog extends Pick<Log, "write"> {
+/** As much of a log as a host asks for; without a past if it has no groups. */
+export interface TestLog extends Pick<Log, "write">, Partial<Pick<Log, "group" | "read">> {
   full: boolean;
   spareBytes: number;
   pendingBytes: number;
@@ -36,6 +36,9 @@ export interface LoneHost {
   readonly host: Host;
   /** Groups that were vouched for, in order. */
   readonly vouched: number[];
+  /** Why replicas are damaged, in order. */
+  readonly damaged: string[];
+  readonly time: FakeTime;
   add(group: number, options: { readonly vouched?: boolean; readonly trimAtCheckpoint?: boolean }): Replica;
   turn(): void;
 }
@@ -48,12 +51,15 @@ export function roomyLog(): TestLog {
 export function loneHost({ sink, log = roomyLog(), mayHavePromised = false }: LoneHostOptions = {}): LoneHost {
   const turns: (() => void)[] = [];
   const vouched: number[] = [];
-  const { runtime } = fakeTime();
+  const damaged: string[] = [];
+  const time = fakeTime();
+  const { runtime } = time;
+  log.group ??= () => undefined;
   const timers = { ...runtime.timers, endTurn: (turn: () => void) => void turns.push(turn) };
   const host = new Host({
-    runtime: { ...runtime, timers } as Runtime,
+    runtime: { ...runtime, timers, log: { write: () => {} } } as Runtime,
     nodeId: 2,
-    log: Object.assign(log, { group: () => undefined }) as unknown as Log,
+    log: log as unknown as Log,
     limits: DEFAULT_HOST_LIMITS,
     leases: { clockDriftMax: undefined, mayHavePromised },
     sink: {
@@ -67,11 +73,13 @@ export function loneHost({ sink, log = roomyLog(), mayHavePromised = false }: Lo
     tails: new Map(),
     onLeader: () => {},
     onVouched: (group) => vouched.push(group),
-    onDamaged: () => {},
+    onDamaged: (_group, reason) => damaged.push(reason),
   });
   return {
     host,
     vouched,
+    damaged,
+    time,
     add: (group, { vouched: isVouched = true, trimAtCheckpoint = false }) =>
       host.add({
         group,
