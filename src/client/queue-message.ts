@@ -1,12 +1,13 @@
 /** What a queue yields: a record that is this consumer's for a while. */
 import type { BatchReader } from "../records/batch-reader.ts";
 import { OffsetSet } from "../records/offset-set.ts";
-import { RaftlineError } from "../wire/errors.ts";
+import type { RaftlineError } from "../wire/errors.ts";
+import { checkMs, invalid } from "./checks.ts";
 import { ConsumerRecord } from "./consumer-records.ts";
 import type { ClientLease } from "./queue-leases.ts";
 
 export interface NackOptions {
-  /** Not before this. Default: 0. A delay may turn out an eighth longer. */
+  /** Not before this; a part of a millisecond counts as a whole one. Default: 0. A delay may turn out an eighth longer. */
   readonly delayMs?: number;
 }
 
@@ -43,25 +44,28 @@ export class QueueMessage extends ConsumerRecord {
 
   /**
    * It is done: nobody of the group gets it again. Resolves when that is on a majority's disks.
-   * @throws {RaftlineError} `LEASE_EXPIRED`: it will be delivered again; `TIMED_OUT`: not known; `CLOSED`
+   * @throws {RaftlineError} `LEASE_EXPIRED`: it will be delivered again; `TIMED_OUT`: not known; `CLOSED`;
+   * `INVALID_REQUEST`: it was settled before
    */
   ack(): Promise<void> {
-    this.markSettled();
-    return this.#settling.settleOne(this.#lease, "ack", this.offset, 0);
+    return this.#settle("ack", 0);
   }
 
-  /** It is to be delivered again, to whoever asks. @throws {RaftlineError} `LEASE_EXPIRED`: it is anyway; `TIMED_OUT`, `CLOSED` */
+  /**
+   * It is to be delivered again, to whoever asks.
+   * @throws {RaftlineError} `LEASE_EXPIRED`: it is anyway; `TIMED_OUT`, `CLOSED`; `INVALID_REQUEST`: settled before, or a
+   * delay that is none
+   */
   nack(options: NackOptions = {}): Promise<void> {
-    this.markSettled();
-    return this.#settling.settleOne(this.#lease, "nack", this.offset, options.delayMs ?? 0);
+    return this.#settle("nack", options.delayMs ?? 0);
   }
 
   /**
    * It is this consumer's for so long from now on, and so are the other messages of its lease.
-   * @throws {RaftlineError} `LEASE_EXPIRED`
+   * @throws {RaftlineError} `LEASE_EXPIRED`; `INVALID_REQUEST`: a time that is none
    */
-  extend(leaseMs: number = this.#lease.leaseMs): Promise<void> {
-    return this.#settling.extend(this.#lease, leaseMs);
+  async extend(leaseMs: number = this.#lease.leaseMs): Promise<void> {
+    await this.#settling.extend(this.#lease, checkMs("leaseMs", leaseMs, 1));
   }
 
   /** @throws {RaftlineError} `INVALID_REQUEST`: it was settled before */
@@ -69,10 +73,21 @@ export class QueueMessage extends ConsumerRecord {
     if (this.#settled) throw settledBefore();
     this.#settled = true;
   }
+
+  /** The promise of the settling itself, whose failure nobody has to hear of: not one more for each message. */
+  #settle(kind: "ack" | "nack", delayMs: number): Promise<void> {
+    try {
+      const wholeMs = checkMs("delayMs", delayMs, 0);
+      this.markSettled();
+      return this.#settling.settleOne(this.#lease, kind, this.offset, wholeMs);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
 }
 
 function settledBefore(): RaftlineError {
-  return new RaftlineError("INVALID_REQUEST", "a message is acked or nacked once");
+  return invalid("a message is acked or nacked once");
 }
 
 /**

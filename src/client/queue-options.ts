@@ -2,6 +2,8 @@
 import { RaftlineError } from "../wire/errors.ts";
 import type { GroupPlace, QueueOptions as WireOptions } from "../wire/group-protocol.ts";
 import { isName } from "../wire/schemas.ts";
+import { checkFunction, checkMs, checkWhole, invalid } from "./checks.ts";
+import type { QueueMessage } from "./queue-message.ts";
 
 const LEASE_MS = 30_000;
 const DELIVERIES_MAX = 5;
@@ -47,6 +49,21 @@ export interface QueueSettings {
   readonly settleTimeoutMs: number;
 }
 
+export interface RunOptions {
+  /** Handlers at a time. Default: 16. */
+  readonly concurrency?: number;
+  /** After a failure the first delay; it doubles with every delivery, up to `backOffMsMax`. Default: 1,000. */
+  readonly backOffMsFirst?: number;
+  /** Default: 60,000. */
+  readonly backOffMsMax?: number;
+  /** A handler keeps its message for so long at most, however long it takes. Default: 600,000. */
+  readonly handlerMsMax?: number;
+  /** Told of what a handler threw. Default: nobody. */
+  readonly onError?: (error: unknown, message: QueueMessage) => void;
+}
+
+export type RunSettings = Required<Omit<RunOptions, "onError">> & Pick<RunOptions, "onError">;
+
 /** @throws {RaftlineError} `INVALID_REQUEST`, `INVALID_NAME` */
 export function queueSettings(topic: string, options: QueueOptions): QueueSettings {
   const { group, deadLetter = "", leaseMs = LEASE_MS, prefetchRecords = PREFETCH_RECORDS } = options;
@@ -71,6 +88,16 @@ export function queueSettings(topic: string, options: QueueOptions): QueueSettin
   };
 }
 
-function invalid(message: string): RaftlineError {
-  return new RaftlineError("INVALID_REQUEST", message);
+/** @throws {RaftlineError} `INVALID_REQUEST` */
+export function runSettings(handler: unknown, options: RunOptions): RunSettings {
+  const { concurrency = 16, backOffMsFirst = 1_000, backOffMsMax = 60_000, handlerMsMax = 600_000, onError } = options;
+  checkFunction("the handler", handler);
+  if (onError !== undefined) checkFunction("onError", onError);
+  return {
+    concurrency: checkWhole("concurrency", concurrency, 1),
+    backOffMsFirst: checkMs("backOffMsFirst", backOffMsFirst, 0),
+    backOffMsMax: checkMs("backOffMsMax", backOffMsMax, 0),
+    handlerMsMax: checkMs("handlerMsMax", handlerMsMax, 0, Infinity),
+    onError,
+  };
 }

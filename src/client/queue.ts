@@ -5,12 +5,20 @@ import type { Timer } from "../runtime/runtime.ts";
 import { within } from "../runtime/sleep.ts";
 import { type ErrorCode, RaftlineError } from "../wire/errors.ts";
 import type { LeaseResult } from "../wire/group-responses.ts";
+import { checkMs } from "./checks.ts";
 import type { Cluster } from "./cluster.ts";
 import { LeaseBuffer } from "./queue-buffer.ts";
 import { QueueFetcher } from "./queue-fetcher.ts";
 import { ClientLease, QueueLeases } from "./queue-leases.ts";
 import { type NackOptions, QueueMessage, type Settling, takeByLease } from "./queue-message.ts";
-import { type QueueOptions, type QueueSettings, queueSettings } from "./queue-options.ts";
+import {
+  type QueueOptions,
+  type QueueSettings,
+  queueSettings,
+  type RunOptions,
+  type RunSettings,
+  runSettings,
+} from "./queue-options.ts";
 import { QueueSettler } from "./queue-settler.ts";
 import { randomId } from "./random-id.ts";
 import type { Route } from "./topic-view.ts";
@@ -24,19 +32,6 @@ const ROOM_PART_MIN = 1 / 2;
 const SWEEP_MS_MIN = 5;
 const SWEEPS_PER_LEASE = 8;
 const LEAVE_MS_MAX = 2_000;
-
-export interface RunOptions {
-  /** Handlers at a time. Default: 16. */
-  readonly concurrency?: number;
-  /** After a failure the first delay; it doubles with every delivery, up to `backOffMsMax`. Default: 1,000. */
-  readonly backOffMsFirst?: number;
-  /** Default: 60,000. */
-  readonly backOffMsMax?: number;
-  /** A handler keeps its message for so long at most, however long it takes. Default: 600,000. */
-  readonly handlerMsMax?: number;
-  /** Told of what a handler threw. Default: nobody. */
-  readonly onError?: (error: unknown, message: QueueMessage) => void;
-}
 
 /**
  * One consumer of a queue. Iterate messages or batches, or `run` a handler; not two of these at once. Leaving the loop
@@ -108,7 +103,7 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
 
   /** @throws {RaftlineError} as `QueueMessage.nack` */
   async nackAll(messages: readonly QueueMessage[], options: NackOptions = {}): Promise<void> {
-    await this.#settleAll(messages, "nack", options.delayMs ?? 0);
+    await this.#settleAll(messages, "nack", checkMs("delayMs", options.delayMs ?? 0, 0));
   }
 
   /**
@@ -120,12 +115,12 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
    * @throws {RaftlineError} as the iteration of messages
    */
   async run(handler: (message: QueueMessage) => Promise<void> | void, options: RunOptions = {}): Promise<void> {
-    const { concurrency = 16 } = options;
-    const working = new PQueue({ concurrency });
+    const settings = runSettings(handler, options);
+    const working = new PQueue({ concurrency: settings.concurrency });
     this.#working.add(working);
     try {
       for await (const message of this) {
-        void working.add(() => this.#handle(message, handler, options));
+        void working.add(() => this.#handle(message, handler, settings));
         await working.onSizeLessThan(1);
       }
     } finally {
@@ -177,9 +172,8 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
   async #handle(
     message: QueueMessage,
     handler: (message: QueueMessage) => Promise<void> | void,
-    options: RunOptions,
+    { backOffMsFirst, backOffMsMax, handlerMsMax, onError }: RunSettings,
   ): Promise<void> {
-    const { backOffMsFirst = 1_000, backOffMsMax = 60_000, handlerMsMax = 600_000, onError } = options;
     // It waited for another handler to end, and goes back with what is held.
     if (this.#closing !== undefined) return;
     const keeping = this.#keep(message, this.#nowMs() + handlerMsMax);

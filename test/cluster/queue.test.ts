@@ -85,7 +85,7 @@ queues("a lease that runs out gives its record to another, and the late ack is r
   assert.is(again!.deliveryCount, 2);
   assert.is(await codeOf(taken!.ack()), "LEASE_EXPIRED");
   assert.is(await codeOf(again!.ack()), "");
-  assert.throws(() => again!.ack(), (error: RaftlineError) => error.code === "INVALID_REQUEST");
+  for (const twice of [() => again!.ack(), () => again!.nack()]) assert.is(await codeOf(twice()), "INVALID_REQUEST");
   await Promise.all([slow.close(), quick.close()]);
 });
 
@@ -113,6 +113,29 @@ queues("an extended lease lasts", async () => {
   await queue.close();
 });
 
+queues("a delay or a time that is none is refused alone: what is settled beside it is settled", async () => {
+  await test.topicWith("delays", 6);
+  await using queue = client.queue("delays", { group: "g" });
+  for await (const messages of queue.batches()) {
+    const [first, second, third, ...rest] = messages;
+    const bad = [NaN, -1, Infinity, 2 ** 54, "5", {}] as number[];
+    const refused = bad.map((delayMs) => codeOf(first!.nack({ delayMs })));
+    refused.push(...bad.map((delayMs) => codeOf(queue.nackAll([first!], { delayMs }))));
+    refused.push(...[...bad, 0, null as unknown as number].map((leaseMs) => codeOf(first!.extend(leaseMs))));
+    const settled = [first!.ack(), second!.nack({ delayMs: 150.15 }), queue.ackAll(rest), third!.extend(30_000.5)];
+    assert.equal(new Set(await Promise.all(refused)), new Set(["INVALID_REQUEST"]));
+    assert.equal(await Promise.all(settled.map(codeOf)), ["", "", "", ""]);
+    await third!.ack();
+    break;
+  }
+  const again = client.queue("delays", { group: "g" });
+  for await (const message of again) {
+    assert.equal([message.text(), message.deliveryCount], ["1", 2]);
+    await message.ack();
+    break;
+  }
+});
+
 queues("a handler's failures come again after a while, and the others are not held up", async () => {
   await test.topicWith("handled", 50);
   const queue = client.queue("handled", { group: "g" });
@@ -124,7 +147,7 @@ queues("a handler's failures come again after a while, and the others are not he
     if (text === "7" && attempts.get(text)! < 3) throw new Error("not yet");
     done.add(text);
     if (done.size === 50) void queue.close();
-  }, { concurrency: 4, backOffMsFirst: 20 });
+  }, { concurrency: 4, backOffMsFirst: 20.25 });
   assert.is(attempts.get("7"), 3);
   assert.is([...attempts.values()].filter((count) => count === 1).length, 49);
 });
@@ -287,6 +310,15 @@ queues("settings that make no sense are refused", async () => {
   ) {
     assert.throws(() => client.queue("refused", bad), (error: RaftlineError) => error.code.startsWith("INVALID_"));
   }
+  const queue = client.queue("refused", options);
+  for (
+    const bad of [{ concurrency: 0 }, { concurrency: 1.5 }, { backOffMsFirst: NaN }, { backOffMsMax: -1 }, {
+      handlerMsMax: "1" as unknown as number,
+    }, { onError: 5 as unknown as () => void }]
+  ) {
+    assert.is(await codeOf(queue.run(() => {}, bad)), "INVALID_REQUEST");
+  }
+  await queue.close();
   const tooShort = client.queue("refused", { group: "g", leaseMs: 1 });
   assert.is(await codeOf(tooShort[Symbol.asyncIterator]().next()), "INVALID_REQUEST");
   assert.is(await codeOf(client.queue("nowhere", options)[Symbol.asyncIterator]().next()), "UNKNOWN_TOPIC");
