@@ -1,4 +1,5 @@
 /** The client: one per process and cluster is enough; it is safe to share. */
+import { isInCall, runOutside } from "../runtime/call-scope.ts";
 import { createNodeRuntime } from "../runtime/node-runtime.ts";
 import { AdminClient } from "./admin.ts";
 import { Cluster } from "./cluster.ts";
@@ -30,6 +31,7 @@ export class Client {
   readonly #producers = new Set<Producer>();
   readonly #consumers = new Set<Consumer>();
   readonly #queues = new Set<Queue>();
+  #closing: Promise<void> | undefined;
 
   /** Made by {@link connect}. */
   constructor(cluster: Cluster) {
@@ -63,14 +65,23 @@ export class Client {
     return new Cursors(this.#cluster, topic, group);
   }
 
-  /** Flushes the producers, ends the consumers and queues, closes the connections. */
-  async close(): Promise<void> {
-    await Promise.allSettled([...this.#consumers, ...this.#queues].map((reader) => reader.close()));
-    await Promise.allSettled([...this.#producers].map((producer) => producer.close()));
-    this.#cluster.close();
+  /**
+   * Flushes the producers, ends the consumers and queues, closes the connections. Within a hook or a handler of one of
+   * these it only begins: it ends when that has returned.
+   */
+  close(): Promise<void> {
+    const readers = [...this.#consumers, ...this.#queues];
+    this.#closing ??= runOutside(() => this.#end(readers));
+    return readers.some(isInCall) ? Promise.resolve() : this.#closing;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  async #end(readers: readonly (Consumer | Queue)[]): Promise<void> {
+    await Promise.allSettled(readers.map((reader) => reader.close()));
+    await Promise.allSettled([...this.#producers].map((producer) => producer.close()));
+    this.#cluster.close();
   }
 }

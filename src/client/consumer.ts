@@ -4,6 +4,7 @@
  */
 import type { BatchReader } from "../records/batch-reader.ts";
 import { RecordsError } from "../records/errors.ts";
+import { endFor, runCall } from "../runtime/call-scope.ts";
 import { type ErrorCode, RaftlineError } from "../wire/errors.ts";
 import type { Cluster } from "./cluster.ts";
 import { type ConsumerBatch, ConsumerRecord } from "./consumer-records.ts";
@@ -74,7 +75,7 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
   readonly #whenProcessed = new Signal();
   #given: Given | undefined;
   #starting: Promise<void> | undefined;
-  #wake: (() => void) | undefined;
+  readonly #changed = new Signal();
   #error: RaftlineError | undefined;
   #closing: Promise<void> | undefined;
 
@@ -94,6 +95,7 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
       remove: (cursor) => this.#remove(cursor),
       isInHand: (cursor) => this.#inHand === cursor && !this.closed,
       whenProcessed: () => this.#whenProcessed.next(),
+      call: (hook) => runCall(this, hook),
       onFailed: (error) => this.#fail(error),
     });
     this.#fetcher = new Fetcher(cluster, {
@@ -101,9 +103,9 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
       prefetchBytesMax: options.prefetchBytesMax ?? 32 * 2 ** 20,
       onFilled: (cursor) => {
         this.#filled.push(cursor);
-        this.#tell();
+        this.#changed.tell();
       },
-      onMoved: () => this.#tell(),
+      onMoved: () => this.#changed.tell(),
       onFailed: (error) => this.#fail(error),
       onTrimmed: (cursor, fromOffset, toOffset) => {
         const { topic, partition } = cursor.route;
@@ -204,17 +206,17 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
   /**
    * Ends the iteration; what was fetched and not given out is dropped. A member of a group commits (if that is its way)
    * what was done with, and leaves: a record whose successor was not asked for, and that `commit` was not told of, comes
-   * again.
+   * again. Within a hook it only begins: it ends when the hook has returned.
    */
   close(): Promise<void> {
     if (this.#closing === undefined) {
       this.#closing = this.#group === undefined ? Promise.resolve() : this.#group.close();
       this.#fetcher.close();
       if (this.#options.reuseMemory) this.#cluster.memory.leave();
-      this.#tell();
+      this.#changed.tell();
       this.#whenProcessed.tell();
     }
-    return this.#closing;
+    return endFor(this, this.#closing);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -258,7 +260,7 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
       const value = nextOf(step);
       if (value !== undefined) return { value, done: false };
       if (step.done) return { value: undefined, done: true };
-      await new Promise<void>((resolve) => this.#wake = resolve);
+      await this.#changed.next();
     }
   }
 
@@ -369,7 +371,7 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
     cursor.seek(offset);
     this.#dropFilled(cursor);
     this.#fetcher.schedule();
-    this.#tell();
+    this.#changed.tell();
   }
 
   #dropFilled(cursor: PartitionCursor): void {
@@ -406,14 +408,8 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
     // Others of the group go on where this one cannot; who closes it hears of what that brings.
     this.#group?.close().catch(() => {});
     this.#fetcher.close();
-    this.#tell();
+    this.#changed.tell();
     return this.#error;
-  }
-
-  #tell(): void {
-    const wake = this.#wake;
-    this.#wake = undefined;
-    wake?.();
   }
 }
 

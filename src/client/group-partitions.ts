@@ -29,6 +29,8 @@ export interface GroupReader {
   readonly isInHand: (cursor: PartitionCursor) => boolean;
   /** Resolves when that changes. */
   readonly whenProcessed: () => Promise<void>;
+  /** Runs a hook of the user's, in which the consumer may be closed. */
+  readonly call: (hook: () => Promise<void> | void) => Promise<void>;
   readonly onFailed: (error: RaftlineError) => void;
 }
 
@@ -191,8 +193,8 @@ export class GroupPartitions {
     }
     const lost = going.filter((owned) => this.#lost.has(owned));
     const revoked = going.filter((owned) => !this.#lost.has(owned));
-    if (lost.length > 0) await this.#settings.onRevoked(lost.map(placeOf), true);
-    if (revoked.length > 0) await this.#settings.onRevoked(revoked.map(placeOf), false);
+    await this.#tellRevoked(lost, true);
+    await this.#tellRevoked(revoked, false);
     try {
       if (this.#settings.autoCommit) await this.#commitProcessed(revoked);
     } finally {
@@ -202,6 +204,11 @@ export class GroupPartitions {
       }
       this.#member.report();
     }
+  }
+
+  async #tellRevoked(partitions: readonly OwnedPartition[], lost: boolean): Promise<void> {
+    if (partitions.length === 0) return;
+    await this.#reader.call(() => this.#settings.onRevoked(partitions.map(placeOf), lost));
   }
 
   async #takeOver(wanted: ReadonlyMap<number, number>): Promise<void> {
@@ -231,7 +238,7 @@ export class GroupPartitions {
       cursor.seek(committed);
       cursor.processed = committed;
     }
-    if (taken.length > 0) await this.#settings.onAssigned(taken.map(placeOf));
+    if (taken.length > 0) await this.#reader.call(() => this.#settings.onAssigned(taken.map(placeOf)));
     this.#reader.add(taken.filter((owned) => !this.#lost.has(owned)).map(({ cursor }) => cursor));
   }
 

@@ -1,6 +1,7 @@
 /** A topic as a queue: records are leased, and done when they are acknowledged; what is not is delivered again. */
 import PQueue from "p-queue";
 import { RecordsError } from "../records/errors.ts";
+import { endFor, runCall } from "../runtime/call-scope.ts";
 import type { Timer } from "../runtime/runtime.ts";
 import { within } from "../runtime/sleep.ts";
 import { type ErrorCode, RaftlineError } from "../wire/errors.ts";
@@ -131,11 +132,12 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
 
   /**
    * Ends the iteration; handlers and acks under way are finished (a handler may take as long as the leaving itself), and
-   * what is held and not settled goes back at once.
+   * what is held and not settled goes back at once. Within a handler it only begins: it ends when the handler has returned
+   * and its message is acked.
    */
   close(): Promise<void> {
     this.#closing ??= this.#leave();
-    return this.#closing;
+    return endFor(this, this.#closing);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -178,7 +180,7 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
     if (this.#closing !== undefined) return;
     const keeping = this.#keep(message, this.#nowMs() + handlerMsMax);
     try {
-      await handler(message);
+      await runCall(this, () => handler(message));
       if (!message.settled) await message.ack();
     } catch (error) {
       onError?.(error, message);

@@ -148,6 +148,15 @@ reading("gives whole batches to who wants many", async () => {
   assert.equal(await f.world.run(read()), [493, range(7, 500).join("").length]);
 });
 
+reading("ends every iterator of a consumer that is closed", async () => {
+  const f = await fixture(1, 0);
+  const consumer = f.client.consumer({ topics: ["t"] });
+  const waiting = [consumer[Symbol.asyncIterator]().next(), consumer.batches().next(), consumer.batches().next()];
+  await f.world.pass(100);
+  await f.world.run(consumer.close());
+  assert.equal((await f.world.run(Promise.all(waiting))).map(({ done }) => done), [true, true, true]);
+});
+
 reading("knows its position, and seeks, dropping what it had fetched", async () => {
   const f = await fixture(1, 300);
   const consumer = f.client.consumer({ topics: ["t"], from: "earliest" });

@@ -237,6 +237,38 @@ groups(
   },
 );
 
+groups(
+  "a consumer, or its client, is closed within a hook: that ends, and what was done with is committed",
+  async () => {
+    await test.topicWith("hooked", 20, 1);
+    const options = { topics: ["hooked"], group: "g", sessionTimeoutMs: 30_000 };
+    for (const closes of ["consumer", "client"] as const) {
+      for (const hook of ["onAssigned", "onRevoked"] as const) {
+        const own = await connect(test.cluster.bootstrap);
+        let hookEnded = false;
+        const consumer: Consumer = own.consumer({
+          ...options,
+          group: `${closes}-${hook}`,
+          [hook]: async () => {
+            await delay(10);
+            await (closes === "consumer" ? consumer : own).close();
+            hookEnded = true;
+          },
+        });
+        const iterator = consumer[Symbol.asyncIterator]();
+        if (hook === "onRevoked") {
+          for (let i = 0; i < 6; i++) await iterator.next();
+          await consumer.close();
+        } else assert.is((await iterator.next()).done, true);
+        await until(`${hook} ends`, () => hookEnded);
+        await own.close();
+        const [place] = await client.admin.describeGroup("hooked", `${closes}-${hook}`);
+        assert.equal([place!.floor, place!.member], [hook === "onRevoked" ? 5 : 0, ""], `${closes} in ${hook}`);
+      }
+    }
+  },
+);
+
 groups("pause, resume, lag, and a group that begins at the end", async () => {
   await test.topicWith("paused", 20, 1);
   const reader = new Reader(client, { topics: ["paused"], group: "late", from: "latest" });

@@ -153,6 +153,26 @@ queues("a handler's failures come again after a while, and the others are not he
 });
 
 queues(
+  "a queue is closed, and awaited, within its handlers: their acks hold, and nobody waits for himself",
+  async () => {
+    await test.topicWith("closed-within", 20);
+    const queue = client.queue("closed-within", { group: "g" });
+    let begun = 0;
+    const startedMs = performance.now();
+    await queue.run(async () => {
+      begun += 1;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      await queue.close();
+    }, { concurrency: 3 });
+    await queue.close();
+    assert.ok(performance.now() - startedMs < 1_500, `${performance.now() - startedMs} ms`);
+    assert.is(begun, 3);
+    const [part] = await client.admin.describeGroup("closed-within", "g");
+    assert.equal([part!.floor, part!.waiting, part!.leased], [3, 17, 0]);
+  },
+);
+
+queues(
   "what is given up goes to the dead-letter topic once, with where it came from; that it is not there yet loses nothing",
   async () => {
     await test.topicWith("orders", 20, 4);
