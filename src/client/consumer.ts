@@ -92,6 +92,7 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
     this.#group = settings && new GroupPartitions(cluster, settings, options.topics, {
       startsOf: (cursors) => this.#find(cursors, this.#from("earliest")),
       add: (cursors) => this.#add(cursors),
+      read: (cursors) => this.#fetcher.add(cursors),
       remove: (cursor) => this.#remove(cursor),
       isInHand: (cursor) => this.#inHand === cursor && !this.closed,
       whenProcessed: () => this.#whenProcessed.next(),
@@ -344,6 +345,7 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
       if (ends !== undefined) cursor.endOffset = ends[i]!;
     });
     this.#add(cursors);
+    this.#fetcher.add(cursors);
   }
 
   #from(otherwise: From): (topic: string, partition: number) => From {
@@ -356,7 +358,6 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
       if (this.#options.reuseMemory) cursor.memory = this.#cluster.memory;
       this.#cursors.set(keyOf(cursor.route.topic, cursor.route.partition), cursor);
     }
-    this.#fetcher.add(cursors);
   }
 
   #remove(cursor: PartitionCursor): void {

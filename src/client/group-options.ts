@@ -22,7 +22,7 @@ export interface GroupOptions {
   readonly rebalanceTimeoutMs?: number;
   /** "auto": a record counts as done when the next one is asked for. "manual": `commit()` alone says. Default: "auto". */
   readonly commit?: "auto" | "manual";
-  /** Awaited before the first record of these partitions is given out. */
+  /** Awaited before the first record of these partitions is given out: the place to `seek` or `pause` them. */
   readonly onAssigned?: (partitions: readonly TopicPartition[]) => Promise<void> | void;
   /**
    * Awaited before these partitions are let go: `commit()` still works for them, unless they are `lost`: then another

@@ -22,7 +22,10 @@ const RETRY_MS = 250;
 export interface GroupReader {
   /** Where new partitions begin that the group has no place in. */
   readonly startsOf: (cursors: readonly PartitionCursor[]) => Promise<number[]>;
+  /** It can be asked about them, and told where to read them from. */
   readonly add: (cursors: readonly PartitionCursor[]) => void;
+  /** They are fetched and given out. */
+  readonly read: (cursors: readonly PartitionCursor[]) => void;
   /** Nothing more of it is given out. */
   readonly remove: (cursor: PartitionCursor) => void;
   /** Whether the record that was given out last, of this partition, is not done with. */
@@ -238,8 +241,9 @@ export class GroupPartitions {
       cursor.seek(committed);
       cursor.processed = committed;
     }
+    this.#reader.add(taken.map(({ cursor }) => cursor));
     if (taken.length > 0) await this.#reader.call(() => this.#settings.onAssigned(taken.map(placeOf)));
-    this.#reader.add(taken.filter((owned) => !this.#lost.has(owned)).map(({ cursor }) => cursor));
+    this.#reader.read(taken.filter((owned) => !this.#lost.has(owned)).map(({ cursor }) => cursor));
   }
 
   /** What could not be taken over is not wanted any more. */

@@ -269,6 +269,35 @@ groups(
   },
 );
 
+groups("onAssigned sets where its partitions are read from, before the first record of them is given out", async () => {
+  await test.topicWith("sought", 0, 2);
+  for (const partition of [0, 1]) {
+    const records = Array.from({ length: 20 }, (_, i) => ({ value: `${partition}/${i}`, partition }));
+    await client.producer().sendAll("sought", records);
+  }
+  let during: unknown[] = [];
+  const reader = new Reader(client, {
+    topics: ["sought"],
+    group: "g",
+    onAssigned: async (partitions) => {
+      for (const { topic, partition } of partitions) {
+        if (partition === 1) reader.consumer.pause(topic, partition);
+        else await reader.consumer.seek(topic, partition, 15);
+      }
+      await delay(100);
+      during = [reader.partitions, reader.seen.length, reader.consumer.position("sought", 0)];
+    },
+  });
+  await until("the rest of one is read", () => reader.seen.length === 5);
+  assert.equal(during, [[0, 1], 0, 15]);
+  assert.equal(reader.seen, [15, 16, 17, 18, 19].map((offset) => `0/${offset}`));
+  reader.consumer.resume("sought", 1);
+  await until("the other is read", () => reader.seen.length === 25);
+  await reader.consumer.close();
+  const places = await client.admin.describeGroup("sought", "g");
+  assert.equal(places.map(({ floor }) => floor), [20, 20]);
+});
+
 groups("pause, resume, lag, and a group that begins at the end", async () => {
   await test.topicWith("paused", 20, 1);
   const reader = new Reader(client, { topics: ["paused"], group: "late", from: "latest" });
