@@ -39,9 +39,12 @@ export class Client {
     this.admin = new AdminClient(cluster);
   }
 
-  /** Idempotent, acknowledged by a majority's disks, batching. Share one: its batches get larger. */
+  /**
+   * Idempotent, acknowledged by a majority's disks, batching. Make one and share it: its batches get larger, and each has
+   * buffers of its own until it is closed.
+   */
   producer(options: ProducerOptions = {}): Producer {
-    const producer = new Producer(this.#cluster, options);
+    const producer: Producer = new Producer(this.#cluster, options, () => this.#producers.delete(producer));
     this.#producers.add(producer);
     return producer;
   }
@@ -68,10 +71,14 @@ export class Client {
   /**
    * Flushes the producers, ends the consumers and queues, closes the connections. Within a hook or a handler of one of
    * these it only begins: it ends when that has returned.
+   * @throws {RaftlineError} of the first record that was still to be published and could not be; everything is closed then, too
    */
   close(): Promise<void> {
     const readers = [...this.#consumers, ...this.#queues];
-    this.#closing ??= runOutside(() => this.#end(readers));
+    if (this.#closing === undefined) {
+      this.#closing = runOutside(() => this.#end(readers));
+      this.#closing.catch(() => {});
+    }
     return readers.some(isInCall) ? Promise.resolve() : this.#closing;
   }
 
@@ -81,7 +88,8 @@ export class Client {
 
   async #end(readers: readonly (Consumer | Queue)[]): Promise<void> {
     await Promise.allSettled(readers.map((reader) => reader.close()));
-    await Promise.allSettled([...this.#producers].map((producer) => producer.close()));
+    const flushed = await Promise.allSettled([...this.#producers].map((producer) => producer.close()));
     this.#cluster.close();
+    for (const result of flushed) if (result.status === "rejected") throw result.reason;
   }
 }

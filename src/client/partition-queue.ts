@@ -25,6 +25,8 @@ export interface QueueSettings {
   readonly nowMs: () => number;
   /** A batch is settled: its bytes are free. */
   readonly onReleased: (bytes: number) => void;
+  /** Of a batch with records that nobody asks about. */
+  readonly onUnaskedFailed: (error: RaftlineError) => void;
   /** Batches are built in these. */
   readonly buffers: BufferPool;
 }
@@ -253,6 +255,7 @@ export class PartitionQueue {
   #giveUp(batch: PendingBatch, error: RaftlineError): void {
     if (batch.sealed && (this.#gap === undefined || batch.order < this.#gap.order)) this.#gap = batch;
     this.#settings.onReleased(batch.byteLength);
+    if (batch.hasUnasked) this.#settings.onUnaskedFailed(error);
     batch.reject(error);
   }
 

@@ -8,6 +8,18 @@ import { BATCH_BYTES_MAX } from "../wire/limits.ts";
 /** Called once per record: with an error, or with where the record is. */
 export type RecordCallback = (error: RaftlineError | undefined, partition: number, offset: number) => void;
 
+/**
+ * What it throws is its own: a rejection that nobody handles, and neither the producer's business nor that of whoever is told
+ * next.
+ */
+export function tell(told: RecordCallback, error: RaftlineError | undefined, partition: number, offset: number): void {
+  try {
+    told(error, partition, offset);
+  } catch (thrown) {
+    void Promise.reject(thrown);
+  }
+}
+
 /** Who wrote a batch, for the broker's recognition of what it has already. */
 export interface Identity {
   readonly producerId: number;
@@ -75,6 +87,7 @@ export class PendingBatch {
   readonly #positions: number[] = [];
   readonly #callbacks: RecordCallback[] = [];
   readonly #completions: Completion[] = [];
+  #hasUnasked = false;
 
   constructor(options: PendingBatchOptions) {
     this.partition = options.partition;
@@ -99,6 +112,11 @@ export class PendingBatch {
 
   get recordCount(): number {
     return this.#entry?.recordCount ?? this.#writer.count;
+  }
+
+  /** Whether it has records that nobody asks about: `flush` tells of them. */
+  get hasUnasked(): boolean {
+    return this.#hasUnasked;
   }
 
   /** Whether it has a sequence. */
@@ -128,7 +146,7 @@ export class PendingBatch {
     else if (told !== undefined) {
       this.#positions.push(position);
       this.#callbacks.push(told);
-    }
+    } else this.#hasUnasked = true;
     return true;
   }
 
@@ -159,13 +177,13 @@ export class PendingBatch {
   }
 
   resolve(baseOffset: number): void {
-    this.#callbacks.forEach((told, i) => told(undefined, this.partition, baseOffset + this.#positions[i]!));
+    this.#callbacks.forEach((told, i) => tell(told, undefined, this.partition, baseOffset + this.#positions[i]!));
     for (const completion of this.#completions) completion.batchSettled(undefined);
     this.#letGo();
   }
 
   reject(error: RaftlineError): void {
-    for (const told of this.#callbacks) told(error, this.partition, -1);
+    for (const told of this.#callbacks) tell(told, error, this.partition, -1);
     for (const completion of this.#completions) completion.batchSettled(error);
     this.#letGo();
   }

@@ -1,16 +1,18 @@
 /** Publishing: records in, acknowledgements out; idempotent, in order per partition, bounded in memory. */
 import type { Bytes, Headers } from "../records/batch-writer.ts";
+import { hasCodec } from "../records/codecs.ts";
 import { Codec } from "../records/entry.ts";
 import { RecordsError } from "../records/errors.ts";
 import { type BatchTiming, UNTIMED } from "../records/timing.ts";
 import { type ErrorCode, RaftlineError } from "../wire/errors.ts";
 import { BATCH_BYTES_MAX } from "../wire/limits.ts";
 import { BufferPool } from "./buffer-pool.ts";
+import { checkMs, checkWhole, invalid } from "./checks.ts";
 import type { Cluster } from "./cluster.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { PartitionQueue, type QueueSettings } from "./partition-queue.ts";
 import { Partitioner } from "./partitioner.ts";
-import { Completion, type RecordCallback } from "./pending-batch.ts";
+import { Completion, type RecordCallback, tell } from "./pending-batch.ts";
 import type { TopicView } from "./topic-view.ts";
 
 export interface ProducerOptions {
@@ -40,7 +42,7 @@ export interface ProducerRecord {
   readonly partition?: number;
   /** Queues do not give it out before this: milliseconds since 1970. Readers of the log see it at once. */
   readonly deliverAt?: number;
-  /** The same, from now on; kept to the next 10 ms, so that records sent together stay together. */
+  /** The same (and instead of it), from now on; kept to the next 10 ms, so that records sent together stay together. */
   readonly delayMs?: number;
   /** So long after it may be delivered it is given to nobody any more. Kept to the next 10 ms. */
   readonly ttlMs?: number;
@@ -61,6 +63,9 @@ const TIMING_STEP_MS = 10;
 
 /** Of buffers that wait to be used again. */
 const KEPT_BYTES_MAX = 16 * 2 ** 20;
+const BUFFER_BYTES_MAX = 64 * 2 ** 20;
+const DELIVERY_MS_MAX = 2 ** 31 - 1;
+
 interface Waiting {
   readonly record: ProducerRecord;
   readonly told: RecordCallback | undefined;
@@ -90,30 +95,33 @@ export class Producer {
   readonly #batchBytesMax: number;
   readonly #bufferBytesMax: number;
   readonly #stopWatching: () => void;
+  readonly #onClosed: () => void;
   readonly #topics = new Map<string, Topic>();
   #bufferedBytes = 0;
   #roomWaiters: (() => void)[] = [];
   #draining = false;
+  /** Of the first record since the last flush that failed without anybody being told. */
+  #unaskedError: RaftlineError | undefined;
   #closing: Promise<void> | undefined;
   #closed = false;
 
   /** Made by `client.producer()`. @throws {RaftlineError} `INVALID_REQUEST` */
-  constructor(cluster: Cluster, options: ProducerOptions = {}) {
-    const { batchBytesMax = 128 * 1024, deliveryTimeoutMs = 30_000, compression = "none" } = options;
-    if (!(batchBytesMax > 0 && batchBytesMax <= BATCH_BYTES_MAX)) {
-      throw new RaftlineError("INVALID_REQUEST", `batchBytesMax is 1 to ${BATCH_BYTES_MAX}, not ${batchBytesMax}`);
-    }
+  constructor(cluster: Cluster, options: ProducerOptions = {}, onClosed: () => void = () => {}) {
+    const batchBytesMax = checkWhole("batchBytesMax", options.batchBytesMax ?? 128 * 1024, 1, BATCH_BYTES_MAX);
+    const deliveryTimeoutMs = checkMs("deliveryTimeoutMs", options.deliveryTimeoutMs ?? 30_000, 1, DELIVERY_MS_MAX);
     this.#cluster = cluster;
-    this.#bufferBytesMax = options.bufferBytesMax ?? 64 * 2 ** 20;
+    this.#onClosed = onClosed;
+    this.#bufferBytesMax = checkWhole("bufferBytesMax", options.bufferBytesMax ?? BUFFER_BYTES_MAX, 1);
     this.#batchBytesMax = batchBytesMax;
     this.#dispatcher = new Dispatcher(cluster, { deliveryTimeoutMs });
     this.#stopWatching = cluster.onChange(() => this.#dropGone());
     this.#queueSettings = {
       batchBytesMax,
-      codec: Codec[compression],
+      codec: codecOf(options.compression ?? "none"),
       deliveryTimeoutMs,
       nowMs: () => cluster.runtime.clock.monotonicMs(),
       onReleased: (bytes) => this.#release(bytes),
+      onUnaskedFailed: (error) => this.#unaskedError ??= error,
       buffers: new BufferPool(Math.min(KEPT_BYTES_MAX, this.#bufferBytesMax)),
     };
   }
@@ -153,11 +161,13 @@ export class Producer {
   /**
    * Publishes many; resolves when all are acknowledged. Cheaper than `send`: there is no promise per record. Waits for
    * room as it goes.
-   * @throws {RaftlineError} as `send`, for the first record that failed; the others may be stored
+   * @throws {RaftlineError} as `send`, for the first record that failed; the others may be stored. `INVALID_REQUEST`: not
+   * records
    */
   async sendAll(topic: string, records: Iterable<ProducerRecord> | AsyncIterable<ProducerRecord>): Promise<void> {
     const completion = new Completion();
     try {
+      checkRecords(records);
       const state = await this.#loaded(topic);
       if (Array.isArray(records)) await this.#appendArray(state, records, completion);
       else if (Symbol.asyncIterator in records) await this.#appendFrom(state, records, completion);
@@ -170,7 +180,7 @@ export class Producer {
 
   /**
    * Hands over one record without a promise. False: there is no room and it was not taken; await {@link ready} and try
-   * again. `told` is called once, when it is acknowledged or failed.
+   * again. `told` is called once, when it is acknowledged or failed; without it `flush` and `close` tell of a failure.
    * @throws {RaftlineError} `CLOSED`
    */
   enqueue(topic: string, record: ProducerRecord, told?: RecordCallback): boolean {
@@ -185,7 +195,8 @@ export class Producer {
 
   /**
    * Resolves when all records taken so far are settled.
-   * @throws {RaftlineError} of the first that failed; `send` and `sendAll` tell each their own as well
+   * @throws {RaftlineError} of the first that failed of those that were not settled when it was called, or that nobody was
+   * told of since the last flush; `send` and `sendAll` tell each their own as well
    */
   async flush(): Promise<void> {
     const completion = new Completion();
@@ -195,7 +206,14 @@ export class Producer {
       for (const queue of topic.queues) queue.join(completion);
     }
     completion.allAdded();
-    await completion.promise;
+    let unasked: RaftlineError | undefined;
+    try {
+      await completion.promise;
+    } finally {
+      unasked = this.#unaskedError;
+      this.#unaskedError = undefined;
+    }
+    if (unasked !== undefined) throw unasked;
   }
 
   /** Flushes, then takes no more. @throws {RaftlineError} as `flush` */
@@ -206,6 +224,7 @@ export class Producer {
       this.#dispatcher.close();
       for (const topic of this.#topics.values()) this.#rejectTopic(topic, closed());
       this.#tellRoom();
+      this.#onClosed();
     });
     return this.#closing;
   }
@@ -226,11 +245,15 @@ export class Producer {
 
   #appendTold(topic: Topic, record: ProducerRecord, told: RecordCallback | undefined): void {
     try {
-      this.#append(topic, record, record.timestamp ?? this.#cluster.runtime.clock.wallMs(), told);
+      this.#append(topic, record, this.#cluster.runtime.clock.wallMs(), told);
     } catch (error) {
-      if (!(error instanceof RaftlineError)) throw error;
-      told?.(error, -1, -1);
+      this.#tellFailed(told, error as RaftlineError);
     }
+  }
+
+  #tellFailed(told: RecordCallback | undefined, error: RaftlineError): void {
+    if (told === undefined) this.#unaskedError ??= error;
+    else tell(told, error, -1, -1);
   }
 
   async #appendAll(topic: Topic, records: Iterable<ProducerRecord>, completion: Completion): Promise<void> {
@@ -243,7 +266,7 @@ export class Producer {
         nowMs = this.#cluster.runtime.clock.wallMs();
       }
       if (this.#mustWait(topic)) await this.#room(topic);
-      this.#append(topic, record, record.timestamp ?? nowMs, completion);
+      this.#append(topic, record, nowMs, completion);
     }
   }
 
@@ -262,8 +285,7 @@ export class Producer {
     const to = Math.min(records.length, from + TURN_RECORDS);
     let at = from;
     for (; at < to && !this.#mustWait(topic); at++) {
-      const record = records[at]!;
-      this.#append(topic, record, record.timestamp ?? nowMs, completion);
+      this.#append(topic, records[at]!, nowMs, completion);
     }
     return at;
   }
@@ -271,7 +293,7 @@ export class Producer {
   async #appendFrom(topic: Topic, records: AsyncIterable<ProducerRecord>, completion: Completion): Promise<void> {
     for await (const record of records) {
       if (this.#mustWait(topic)) await this.#room(topic);
-      this.#append(topic, record, record.timestamp ?? this.#cluster.runtime.clock.wallMs(), completion);
+      this.#append(topic, record, this.#cluster.runtime.clock.wallMs(), completion);
     }
   }
 
@@ -292,19 +314,18 @@ export class Producer {
   #append(
     topic: Topic,
     record: ProducerRecord,
-    timestampMs: number,
+    nowMs: number,
     told: RecordCallback | Completion | undefined,
   ): void {
-    const { key = null, value, headers = null, partition } = record;
-    // No function and no other object is made for a record: at a million a second that was two thirds of all garbage.
-    const timing = isTimed(record) ? timingOf(record, this.#cluster.runtime.clock.wallMs()) : UNTIMED;
     try {
+      const { key = null, value, headers = null, partition, timestamp = nowMs } = record;
+      // No function and no other object is made for a record: at a million a second that was two thirds of all garbage.
+      const timing = isTimed(record) ? timingOf(record, this.#cluster.runtime.clock.wallMs()) : UNTIMED;
       const queue = topic.partitioner!.queueFor(key, value, partition);
-      this.#bufferedBytes += queue.append(timestampMs, key, value, headers, told, timing);
+      this.#bufferedBytes += queue.append(timestamp, key, value, headers, told, timing);
       this.#dispatcher.add(queue);
     } catch (error) {
-      if (!(error instanceof RecordsError)) throw error;
-      throw new RaftlineError(error.code as ErrorCode, error.message, { cause: error });
+      throw refusalOf(error);
     }
   }
 
@@ -357,7 +378,7 @@ export class Producer {
   }
 
   #rejectTopic(topic: Topic, error: RaftlineError): void {
-    for (const { told } of topic.waiting.splice(0)) told?.(error, -1, -1);
+    for (const { told } of topic.waiting.splice(0)) this.#tellFailed(told, error);
     for (const queue of topic.queues) queue.rejectAll(error);
   }
 
@@ -404,15 +425,49 @@ function isTimed({ deliverAt, delayMs, ttlMs }: ProducerRecord): boolean {
   return deliverAt !== undefined || delayMs !== undefined || ttlMs !== undefined;
 }
 
+/** Callers without types may pass anything. */
+function refusalOf(error: unknown): RaftlineError {
+  if (error instanceof RaftlineError) return error;
+  const code = error instanceof RecordsError ? error.code as ErrorCode : "INVALID_RECORD";
+  return new RaftlineError(code, error instanceof Error ? error.message : String(error), { cause: error });
+}
+
+/** @throws {RaftlineError} `INVALID_REQUEST` */
+function checkRecords(records: unknown): void {
+  const isMany = typeof records === "object" && records !== null &&
+    (Symbol.iterator in records || Symbol.asyncIterator in records);
+  if (!isMany) throw invalid("sendAll takes an array of records, or what can be iterated");
+}
+
+/** @throws {RaftlineError} `INVALID_REQUEST` */
+function codecOf(compression: string): number {
+  if (!Object.hasOwn(Codec, compression)) {
+    throw invalid(`compression is none, lz4, deflate or zstd, not ${compression}`);
+  }
+  const codec = Codec[compression as keyof typeof Codec];
+  if (!hasCodec(codec)) throw invalid(`compression "${compression}" is not to be had on this runtime`);
+  return codec;
+}
+
 /** @throws {RaftlineError} `INVALID_RECORD` */
 function timingOf({ deliverAt, delayMs, ttlMs }: ProducerRecord, nowMs: number): BatchTiming {
   for (const time of [deliverAt, delayMs, ttlMs]) {
     if (time === undefined || (time >= 0 && Number.isSafeInteger(time))) continue;
     throw new RaftlineError("INVALID_RECORD", `deliverAt, delayMs and ttlMs are whole milliseconds, not ${time}`);
   }
-  const delayed = delayMs === undefined ? null : roundUp(nowMs + delayMs);
-  const deliverAtMs = deliverAt ?? delayed;
-  return { deliverAtMs, expiresAtMs: ttlMs === undefined ? null : roundUp((deliverAtMs ?? nowMs) + ttlMs) };
+  if (deliverAt !== undefined && delayMs !== undefined) {
+    throw new RaftlineError("INVALID_RECORD", "a record has either deliverAt or delayMs");
+  }
+  const deliverAtMs = delayMs === undefined ? deliverAt ?? null : roundUp(nowMs + delayMs);
+  const expiresAtMs = ttlMs === undefined ? null : roundUp((deliverAtMs ?? nowMs) + ttlMs);
+  if (!isTime(deliverAtMs) || !isTime(expiresAtMs)) {
+    throw new RaftlineError("INVALID_RECORD", `deliverAt, delayMs and ttlMs lead past the largest time there is`);
+  }
+  return { deliverAtMs, expiresAtMs };
+}
+
+function isTime(ms: number | null): boolean {
+  return ms === null || Number.isSafeInteger(ms);
 }
 
 function roundUp(timeMs: number): number {

@@ -201,7 +201,11 @@ function bytesMaxOf(bytes: Bytes): number {
   throw new RecordsError("INVALID_RECORD", `keys, values and headers are text or a Uint8Array, not ${typeof bytes}`);
 }
 
+/** @throws {RecordsError} `INVALID_RECORD` */
 function headersBytesMax(headers: Headers): number {
+  if (typeof headers !== "object" || Symbol.iterator in headers) {
+    throw new RecordsError("INVALID_RECORD", "headers are an object of texts or Uint8Arrays by their names");
+  }
   let total = ITEM_HEADER_BYTES;
   for (const name of Object.keys(headers)) {
     total += name.length * 3 + bytesMaxOf(headers[name]!) + 2 * ITEM_HEADER_BYTES;

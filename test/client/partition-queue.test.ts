@@ -21,6 +21,7 @@ class Fixture {
     codec: 0,
     deliveryTimeoutMs: 1_000,
     nowMs: () => this.nowMs,
+    onUnaskedFailed: () => {},
     onReleased: (bytes) => this.held -= bytes,
     buffers: this.buffers,
   });
