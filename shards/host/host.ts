@@ -215,7 +215,7 @@ export class Host implements ReplicaHost {
   /** This node's disk turns out to be older than what it promised. */
   doubtAll(): void {
     for (const { replica } of this.#groups.values()) {
-      replica.raft.doubt(this.nowMs());
+      replica.doubt();
       this.#unvouched.add(replica.group);
       this.wake(replica);
     }
@@ -459,7 +459,7 @@ export class Host implements ReplicaHost {
   #resign(hosted: Hosted): void {
     const { replica } = hosted;
     if (replica.raft.role !== "leader") return;
-    replica.raft.doubt(this.nowMs());
+    replica.doubt();
     // What was not handed to the log was not acknowledged either; nothing of it is written any more.
     replica.takeWrites([]);
     replica.apply();

@@ -76,6 +76,8 @@ export interface ReplicaOptions {
 interface Finishing {
   readonly ready: Ready<Entry>;
   durable: boolean;
+  /** What was to be said once it is durable is not said: the replica doubts what it knows. */
+  unsaid: boolean;
 }
 
 interface AppliedWaiter {
@@ -238,7 +240,7 @@ export class Replica implements Timed {
       const ready = this.raft.takeReady();
       for (const message of ready.messages) this.#host.send(this, message);
       if (ready.mustPersist) writes.push(this.#toWrite(ready));
-      this.#finishing.push({ ready, durable: !ready.mustPersist });
+      this.#finishing.push({ ready, durable: !ready.mustPersist, unsaid: false });
       for (const { context, index } of ready.reads) this.#answerRead(context, index);
       for (const request of ready.loads) this.#load(request.peer, request.term, request.fromIndex, request.bytesMax);
       this.#finish();
@@ -290,6 +292,12 @@ export class Replica implements Timed {
     return { index, nextOffset, state: this.machine.capture() };
   }
 
+  /** Its disk is older than what it promised: a vote that is being written is not given. */
+  doubt(): void {
+    this.raft.doubt(this.#host.nowMs());
+    for (const item of this.#finishing) item.unsaid = true;
+  }
+
   close(): void {
     this.#closed = true;
     this.proposals.failAll("CLOSED");
@@ -314,8 +322,8 @@ export class Replica implements Timed {
   /** What waits for durability is released in the order of the Readys. */
   #finish(): void {
     while (this.#finishing[0]?.durable) {
-      const { ready } = this.#finishing.shift()!;
-      for (const message of ready.messagesAfterPersist) this.#host.send(this, message);
+      const { ready, unsaid } = this.#finishing.shift()!;
+      if (!unsaid) { for (const message of ready.messagesAfterPersist) this.#host.send(this, message); }
       this.raft.persisted(ready.sequence, this.#host.nowMs());
     }
   }

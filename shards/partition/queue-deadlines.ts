@@ -125,13 +125,12 @@ export class QueueDeadlines {
     const leaseIds = this.#takeFrom(this.#leases, nowMs, (leaseId) => this.#state.leases.has(leaseId));
     const parcelIds = this.#takeFrom(this.#parcels, nowMs, () => true);
     const wallMs = this.#clock.wallMs();
+    // Whose parking was refused are in no parcel of the state.
+    for (const ms of this.#wallParcels.keys()) if (ms <= wallMs) this.#wallParcels.delete(ms);
     for (const { parcelId, kind, ms } of this.#state.parcels.values()) {
       if (kind !== "wall") continue;
       if (ms > wallMs) this.wallParcelRuns(ms);
-      else {
-        parcelIds.push(parcelId);
-        this.#wallParcels.delete(ms);
-      }
+      else parcelIds.push(parcelId);
     }
     return { leaseIds, parcelIds };
   }

@@ -114,7 +114,7 @@ mistakes("a topic's name that is none is refused as such", async () => {
 });
 
 mistakes("a callback that throws harms nobody else, and is heard of", async () => {
-  const { world, client, shards } = await fixture(4);
+  const { world, cluster, client, shards } = await fixture(4);
   const producer = client.producer();
   const thrown = new Error("the callback's own");
   let told = 0;
@@ -132,6 +132,14 @@ mistakes("a callback that throws harms nobody else, and is heard of", async () =
   });
   assert.equal(seen, [thrown, thrown]);
   assert.is(told, 1);
+  cluster.interfere = () => ({ code: "TOO_LARGE" });
+  const refused = await uncaught(async () => {
+    producer.enqueue("t", { value: "3", partition: 0 }, () => {
+      throw thrown;
+    });
+    assert.is(await world.run(codeOf(producer.send("t", { value: "4", partition: 0 }))), "TOO_LARGE");
+  });
+  assert.equal(refused, [thrown]);
   assert.equal(shards[0]!.values(), ["0", "1", "2"]);
   assert.is(producer.bufferedBytes, 0);
   await world.run(client.close());

@@ -1,6 +1,6 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { loneHost } from "./lone-host.ts";
+import { loneHost, roomyLog } from "./lone-host.ts";
 
 const vouching = suite("who is vouched for");
 
@@ -39,6 +39,29 @@ vouching("a replica whose leader vouches for it takes part again, and that is sa
   assert.equal(vouched, [GROUP]);
   assert.is(made.unvouched, 0);
   made.close();
+});
+
+vouching("a vote that is being written is not given by a replica that comes to doubt what it knows", () => {
+  const log = roomyLog();
+  const written: (() => void)[] = [];
+  log.write = (_writes, onDurable) => void written.push(onDurable);
+  for (const doubts of [false, true]) {
+    const sent: string[] = [];
+    const { host: made, add, turn } = loneHost({
+      log,
+      sink: { queue: (_group, { type }) => void sent.push(type) },
+    });
+    add(GROUP, {});
+    turn();
+    const request = { term: 1, preVote: false, lastIndex: 0, lastTerm: 0, transfer: false } as const;
+    made.deliver(GROUP, { type: "vote", from: 1, to: 2, ...request }, undefined);
+    turn();
+    if (doubts) made.doubtAll();
+    for (const done of written.splice(0)) done();
+    turn();
+    assert.equal(sent.filter((type) => type === "vote-response"), doubts ? [] : ["vote-response"]);
+    made.close();
+  }
 });
 
 vouching.run();
