@@ -4,7 +4,7 @@
  */
 import type { BatchReader } from "../records/batch-reader.ts";
 import { RecordsError } from "../records/errors.ts";
-import { endFor, runCall } from "../runtime/call-scope.ts";
+import { endFor } from "../runtime/call-scope.ts";
 import { type ErrorCode, RaftlineError } from "../wire/errors.ts";
 import type { Cluster } from "./cluster.ts";
 import { type ConsumerBatch, ConsumerRecord } from "./consumer-records.ts";
@@ -12,6 +12,7 @@ import { Fetcher } from "./fetcher.ts";
 import { PartitionCursor } from "./partition-cursor.ts";
 import { type GroupOptions, groupSettings, type TopicPartition } from "./group-options.ts";
 import { GroupPartitions } from "./group-partitions.ts";
+import { callHook, type HookError } from "./hooks.ts";
 import { Signal } from "./signal.ts";
 import { findStarts, type From } from "./start-offsets.ts";
 
@@ -96,7 +97,7 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
       remove: (cursor) => this.#remove(cursor),
       isInHand: (cursor) => this.#inHand === cursor && !this.closed,
       whenProcessed: () => this.#whenProcessed.next(),
-      call: (hook) => runCall(this, hook),
+      call: (hook) => callHook(this, "consumer", hook),
       onFailed: (error) => this.#fail(error),
     });
     this.#fetcher = new Fetcher(cluster, {
@@ -109,8 +110,7 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
       onMoved: () => this.#changed.tell(),
       onFailed: (error) => this.#fail(error),
       onTrimmed: (cursor, fromOffset, toOffset) => {
-        const { topic, partition } = cursor.route;
-        options.onTrimmed?.({ topic, partition, fromOffset, toOffset });
+        this.#trimmed(cursor, fromOffset, toOffset);
         // Where nothing of the partition is in hand, or waits to be given out, what was deleted is done with.
         if (cursor.position !== toOffset || this.#inHand === cursor) return;
         cursor.processed = toOffset;
@@ -121,7 +121,7 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
 
   /**
    * Records one by one. `next` rejects with a `RaftlineError`: `UNKNOWN_TOPIC`, `NOT_AUTHORIZED`, `OFFSET_OUT_OF_RANGE`
-   * (beyond the end), `CORRUPT`, `UNSUPPORTED_CODEC`.
+   * (beyond the end), `CORRUPT`, `UNSUPPORTED_CODEC`, `INTERNAL` (a hook threw: `cause`).
    */
   [Symbol.asyncIterator](): AsyncIterator<ConsumerRecord, undefined> {
     return this.#iterator((step) => this.#nextRecord(step));
@@ -358,6 +358,13 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
       if (this.#options.reuseMemory) cursor.memory = this.#cluster.memory;
       this.#cursors.set(keyOf(cursor.route.topic, cursor.route.partition), cursor);
     }
+  }
+
+  #trimmed({ route: { topic, partition } }: PartitionCursor, fromOffset: number, toOffset: number): void {
+    const { onTrimmed } = this.#options;
+    if (onTrimmed === undefined) return;
+    const told = callHook(this, "consumer", () => onTrimmed({ topic, partition, fromOffset, toOffset }));
+    told.catch((error: HookError) => this.#fail(error));
   }
 
   #remove(cursor: PartitionCursor): void {

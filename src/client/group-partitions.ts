@@ -9,6 +9,7 @@ import type { Cluster } from "./cluster.ts";
 import { claim, commit, type CursorStep, type OwnedPartition } from "./group-cursors.ts";
 import { GroupMember } from "./group-member.ts";
 import type { GroupSettings, TopicPartition } from "./group-options.ts";
+import { HookError } from "./hooks.ts";
 import { PartitionCursor } from "./partition-cursor.ts";
 import { Signal } from "./signal.ts";
 import type { Route } from "./topic-view.ts";
@@ -32,7 +33,7 @@ export interface GroupReader {
   readonly isInHand: (cursor: PartitionCursor) => boolean;
   /** Resolves when that changes. */
   readonly whenProcessed: () => Promise<void>;
-  /** Runs a hook of the user's, in which the consumer may be closed. */
+  /** Runs a hook of the user's, in which the consumer may be closed. Rejects with a `HookError`. */
   readonly call: (hook: () => Promise<void> | void) => Promise<void>;
   readonly onFailed: (error: RaftlineError) => void;
 }
@@ -135,7 +136,10 @@ export class GroupPartitions {
     await this.#changing;
     if (this.#cluster.closed) return;
     try {
-      await this.#letGo([...this.#owned.values()]).catch((error: unknown) => this.#commitFailed(error));
+      await this.#letGo([...this.#owned.values()]).catch((error: unknown) => {
+        this.#commitFailed(error);
+        if (error instanceof HookError) throw error;
+      });
     } finally {
       if (this.#settings.instanceId === "") await this.#member.leave();
     }
@@ -196,9 +200,9 @@ export class GroupPartitions {
     }
     const lost = going.filter((owned) => this.#lost.has(owned));
     const revoked = going.filter((owned) => !this.#lost.has(owned));
-    await this.#tellRevoked(lost, true);
-    await this.#tellRevoked(revoked, false);
     try {
+      await this.#tellRevoked(lost, true);
+      await this.#tellRevoked(revoked, false);
       if (this.#settings.autoCommit) await this.#commitProcessed(revoked);
     } finally {
       for (const owned of going) {
@@ -306,12 +310,10 @@ export class GroupPartitions {
   }
 
   #changeFailed(error: unknown): void {
-    if (this.closed) return;
+    if (this.closed && !(error instanceof HookError)) return;
     if (!(error instanceof RaftlineError) || !error.retriable) {
-      const failure = error instanceof RaftlineError
-        ? error
-        : new RaftlineError("INTERNAL", "a hook of the consumer threw", { cause: error });
-      return this.#reader.onFailed(failure);
+      // All else that is not expected comes from the user's `from`.
+      return this.#reader.onFailed(error instanceof RaftlineError ? error : new HookError("consumer", error));
     }
     this.#retry = this.#cluster.runtime.timers.after(RETRY_MS, () => {
       this.#retry = undefined;

@@ -58,11 +58,11 @@ export interface RunOptions {
   readonly backOffMsMax?: number;
   /** A handler keeps its message for so long at most, however long it takes. Default: 600,000. */
   readonly handlerMsMax?: number;
-  /** Told of what a handler threw. Default: nobody. */
-  readonly onError?: (error: unknown, message: QueueMessage) => void;
+  /** Told of what a handler threw. Throws it itself, `run` ends and rejects with that. Default: nobody. */
+  readonly onError?: (error: unknown, message: QueueMessage) => Promise<void> | void;
 }
 
-export type RunSettings = Required<Omit<RunOptions, "onError">> & Pick<RunOptions, "onError">;
+export type RunSettings = Required<RunOptions>;
 
 /** @throws {RaftlineError} `INVALID_REQUEST`, `INVALID_NAME` */
 export function queueSettings(topic: string, options: QueueOptions): QueueSettings {
@@ -90,9 +90,15 @@ export function queueSettings(topic: string, options: QueueOptions): QueueSettin
 
 /** @throws {RaftlineError} `INVALID_REQUEST` */
 export function runSettings(handler: unknown, options: RunOptions): RunSettings {
-  const { concurrency = 16, backOffMsFirst = 1_000, backOffMsMax = 60_000, handlerMsMax = 600_000, onError } = options;
+  const {
+    concurrency = 16,
+    backOffMsFirst = 1_000,
+    backOffMsMax = 60_000,
+    handlerMsMax = 600_000,
+    onError = () => {},
+  } = options;
   checkFunction("the handler", handler);
-  if (onError !== undefined) checkFunction("onError", onError);
+  checkFunction("onError", onError);
   return {
     concurrency: checkWhole("concurrency", concurrency, 1),
     backOffMsFirst: checkMs("backOffMsFirst", backOffMsFirst, 0),

@@ -8,6 +8,7 @@ import { type ErrorCode, RaftlineError } from "../wire/errors.ts";
 import type { LeaseResult } from "../wire/group-responses.ts";
 import { checkMs } from "./checks.ts";
 import type { Cluster } from "./cluster.ts";
+import { callHook, type HookError } from "./hooks.ts";
 import { LeaseBuffer } from "./queue-buffer.ts";
 import { QueueFetcher } from "./queue-fetcher.ts";
 import { ClientLease, QueueLeases } from "./queue-leases.ts";
@@ -113,21 +114,29 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
    *
    * @example
    * await queue.run(async (message) => charge(message.json()), { concurrency: 8 });
-   * @throws {RaftlineError} as the iteration of messages
+   * @throws {RaftlineError} as the iteration of messages; `INTERNAL`: `onError` threw (`cause`)
    */
   async run(handler: (message: QueueMessage) => Promise<void> | void, options: RunOptions = {}): Promise<void> {
     const settings = runSettings(handler, options);
+    let failure: HookError | undefined;
+    const onError = async (error: unknown, message: QueueMessage) => {
+      await callHook(this, "queue", () => settings.onError(error, message)).catch((thrown: HookError) => {
+        this.#fail(failure ??= thrown);
+      });
+    };
     const working = new PQueue({ concurrency: settings.concurrency });
     this.#working.add(working);
     try {
       for await (const message of this) {
-        void working.add(() => this.#handle(message, handler, settings));
+        void working.add(() => this.#handle(message, handler, { ...settings, onError }));
         await working.onSizeLessThan(1);
       }
     } finally {
       await working.onIdle();
       this.#working.delete(working);
     }
+    // The iteration ends in silence where the queue was closed before.
+    if (failure !== undefined) throw failure;
   }
 
   /**
@@ -183,10 +192,10 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
       await runCall(this, () => handler(message));
       if (!message.settled) await message.ack();
     } catch (error) {
-      onError?.(error, message);
+      await onError(error, message);
       if (message.settled) return;
       const delayMs = Math.min(backOffMsMax, backOffMsFirst * 2 ** Math.min(30, message.deliveryCount - 1));
-      await message.nack({ delayMs }).catch((reason: unknown) => onError?.(reason, message));
+      await message.nack({ delayMs }).catch((reason: unknown) => onError(reason, message));
     } finally {
       keeping.cancel();
     }

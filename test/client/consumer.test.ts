@@ -277,6 +277,17 @@ troubled("goes on at the start when retention has removed its place", async () =
   assert.equal(values, range(f.shards[0]!.startOffset, 300));
 });
 
+troubled("fails with what onTrimmed threw", async () => {
+  const f = await fixture(1, 300);
+  f.shards[0]!.startOffset = f.shards[0]!.entries[2]!.baseOffset;
+  const cause = new Error("mine");
+  const onTrimmed = () => {
+    throw cause;
+  };
+  const error = await failure(f.world.run(read(f.client.consumer({ topics: ["t"], from: 0, onTrimmed }), Infinity)));
+  assert.equal([error.code, error.cause], ["INTERNAL", cause]);
+});
+
 troubled("says that its topic does not exist, was deleted, or has no such offset", async () => {
   const f = await fixture(1, 10);
   const nowhere = f.client.consumer({ topics: ["nowhere"] });

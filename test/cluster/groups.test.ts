@@ -10,7 +10,7 @@ import { PartitionCursor } from "../../src/client/partition-cursor.ts";
 import { type Connection, type Network, NetworkError } from "../../src/runtime/network.ts";
 import { createNodeRuntime } from "../../src/runtime/node-runtime.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
-import { codeOf, TestCluster, until } from "./test-cluster.ts";
+import { codeOf, rejects, TestCluster, until } from "./test-cluster.ts";
 
 const groups = suite("consumer groups on a real cluster");
 
@@ -296,6 +296,28 @@ groups("onAssigned sets where its partitions are read from, before the first rec
   await reader.consumer.close();
   const places = await client.admin.describeGroup("sought", "g");
   assert.equal(places.map(({ floor }) => floor), [20, 20]);
+});
+
+groups("a hook that throws fails its consumer, with what it threw as the cause", async () => {
+  await test.topicWith("throwing", 10, 2);
+  const cause = new Error("mine");
+  const thrower = () => {
+    throw cause;
+  };
+  const isMine = (error: RaftlineError) => error.code === "INTERNAL" && error.cause === cause;
+  const options = { topics: ["throwing"], group: "g" };
+  const closed = client.consumer({ ...options, onRevoked: thrower });
+  const iterator = closed[Symbol.asyncIterator]();
+  await iterator.next();
+  await rejects(closed.close(), isMine);
+  await rejects(iterator.next(), isMine);
+  await rejects(client.consumer({ ...options, onAssigned: thrower })[Symbol.asyncIterator]().next(), isMine);
+  const revoked = new Reader(client, { ...options, onRevoked: thrower });
+  await until("it has all", () => revoked.partitions.length === 2);
+  const heir = new Reader(client, options);
+  assert.is(await revoked.ended, "INTERNAL");
+  await until("the other has all", () => heir.partitions.length === 2);
+  await heir.consumer.close();
 });
 
 groups("pause, resume, lag, and a group that begins at the end", async () => {

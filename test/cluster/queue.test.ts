@@ -1,7 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Client, RaftlineError } from "../../mod.ts";
-import { codeOf, TestCluster } from "./test-cluster.ts";
+import { codeOf, rejects, TestCluster } from "./test-cluster.ts";
 
 const queues = suite("queues on a real cluster");
 
@@ -150,6 +150,23 @@ queues("a handler's failures come again after a while, and the others are not he
   }, { concurrency: 4, backOffMsFirst: 20.25 });
   assert.is(attempts.get("7"), 3);
   assert.is([...attempts.values()].filter((count) => count === 1).length, 49);
+});
+
+queues("a run ends with what onError threw, also while its queue is closed", async () => {
+  await test.topicWith("told", 5);
+  for (const closes of [false, true]) {
+    await using queue = client.queue("told", { group: `g${closes}` });
+    const cause = new Error("mine");
+    const run = queue.run(() => {
+      if (closes) void queue.close();
+      throw new Error("a handler's");
+    }, {
+      onError: () => {
+        throw cause;
+      },
+    });
+    await rejects(run, (error) => error.code === "INTERNAL" && error.cause === cause);
+  }
 });
 
 queues(

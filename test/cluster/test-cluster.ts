@@ -46,6 +46,13 @@ export async function codeOf(work: Promise<unknown>): Promise<string> {
   }
 }
 
+/** As `assert.throws`, of what rejects. */
+export async function rejects(work: Promise<unknown>, isExpected: (error: RaftlineError) => boolean): Promise<void> {
+  const error = await work.then(() => undefined, (reason: unknown) => reason);
+  assert.instance(error, RaftlineError);
+  assert.ok(isExpected(error as RaftlineError), String(error));
+}
+
 export async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
   for (const startMs = performance.now(); !await isSo();) {
     if (performance.now() - startMs > PATIENCE_MS) throw new Error(`not within ${PATIENCE_MS} ms: ${what}`);
