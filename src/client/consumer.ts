@@ -7,6 +7,7 @@ import { RecordsError } from "../records/errors.ts";
 import { endFor } from "../runtime/call-scope.ts";
 import { type ErrorCode, RaftlineError } from "../wire/errors.ts";
 import type { Cluster } from "./cluster.ts";
+import { closedError } from "./connections.ts";
 import { type ConsumerBatch, ConsumerRecord } from "./consumer-records.ts";
 import { Fetcher } from "./fetcher.ts";
 import { PartitionCursor } from "./partition-cursor.ts";
@@ -148,7 +149,10 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
     return this.#cursors.get(keyOf(topic, partition))?.highWatermark;
   }
 
-  /** The next record of this partition will be the one at `from`. @throws {RaftlineError} `UNKNOWN_PARTITION`, `INVALID_REQUEST` */
+  /**
+   * The next record of this partition will be the one at `from`.
+   * @throws {RaftlineError} `UNKNOWN_PARTITION`, `INVALID_REQUEST`, `CLOSED`
+   */
   async seek(topic: string, partition: number, from: From): Promise<void> {
     await this.#start();
     const cursor = this.#mustRead(topic, partition);
@@ -158,14 +162,14 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
     this.#group?.touch();
   }
 
-  /** Nothing more of this partition is fetched or given out, until `resume` or until the group gives it to another. */
+  /** Nothing more of this partition is fetched or given out, until `resume` or until the group gives it to another. @throws {RaftlineError} `UNKNOWN_PARTITION`, `CLOSED` */
   pause(topic: string, partition: number): void {
     const cursor = this.#mustRead(topic, partition);
     cursor.paused = true;
     this.#move(cursor, cursor.position);
   }
 
-  /** @throws {RaftlineError} `UNKNOWN_PARTITION`, as `pause` */
+  /** @throws {RaftlineError} as `pause` */
   resume(topic: string, partition: number): void {
     this.#mustRead(topic, partition).paused = false;
     this.#fetcher.schedule();
@@ -195,10 +199,12 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
 
   /**
    * Everything given out so far is done with, the record in hand included; resolves when that is on a majority's disks.
-   * @throws {RaftlineError} `STALE_GENERATION`: another member has some of it now; `TIMED_OUT`; `INVALID_REQUEST`: no group
+   * @throws {RaftlineError} `STALE_GENERATION`: another member has some of it now; `TIMED_OUT`; `CLOSED`: all was let go;
+   * `INVALID_REQUEST`: no group
    */
   async commit(): Promise<void> {
     if (this.#group === undefined) throw new RaftlineError("INVALID_REQUEST", "only a group has a place to commit");
+    if (this.#group.hasLetGo || this.#cluster.closed) throw this.#error ?? closed();
     const inHand = this.#inHand;
     this.#processed();
     await this.#group.commit(inHand);
@@ -330,6 +336,7 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
   }
 
   async #begin(): Promise<void> {
+    if (this.#cluster.closed) throw closedError();
     const { topics, partitions, until } = this.#options;
     const views = await Promise.all(topics.map((name) => this.#cluster.loadTopic(name)));
     const routes = views.flatMap((view) => view.routes);
@@ -388,6 +395,7 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
   }
 
   #mustRead(topic: string, partition: number): PartitionCursor {
+    if (this.closed || this.#cluster.closed) throw closed();
     const cursor = this.#cursors.get(keyOf(topic, partition));
     if (cursor !== undefined) return cursor;
     throw new RaftlineError("UNKNOWN_PARTITION", `this consumer does not read ${topic}/${partition}`);
@@ -424,6 +432,10 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
 /** Whether there will be nothing more, as the caller wants to know beside a value. */
 interface Step {
   done: boolean;
+}
+
+function closed(): RaftlineError {
+  return new RaftlineError("CLOSED", "the consumer was closed");
 }
 
 function keyOf(topic: string, partition: number): string {

@@ -94,7 +94,7 @@ export class GroupMember {
 
   async #beat(): Promise<void> {
     const mine = ++this.#sequence;
-    while (mine === this.#sequence && !this.#closed && !this.#cluster.closed) {
+    while (mine === this.#sequence && !this.#closed) {
       try {
         await this.#attempt(mine);
       } catch (error) {

@@ -68,6 +68,7 @@ export class GroupPartitions {
   #commitTimer: Timer | undefined;
   #retry: Timer | undefined;
   #closing: Promise<void> | undefined;
+  #hasLetGo = false;
 
   constructor(cluster: Cluster, settings: GroupSettings, topics: readonly string[], reader: GroupReader) {
     this.#cluster = cluster;
@@ -88,6 +89,11 @@ export class GroupPartitions {
 
   get closed(): boolean {
     return this.#closing !== undefined;
+  }
+
+  /** Of all: there is nothing that could be committed. */
+  get hasLetGo(): boolean {
+    return this.#hasLetGo;
   }
 
   get memberId(): string {
@@ -134,13 +140,13 @@ export class GroupPartitions {
     this.#retry?.cancel();
     this.#wanted = new Map();
     await this.#changing;
-    if (this.#cluster.closed) return;
     try {
       await this.#letGo([...this.#owned.values()]).catch((error: unknown) => {
         this.#commitFailed(error);
         if (error instanceof HookError) throw error;
       });
     } finally {
+      this.#hasLetGo = true;
       if (this.#settings.instanceId === "") await this.#member.leave();
     }
   }

@@ -8,6 +8,7 @@ import { type ErrorCode, RaftlineError } from "../wire/errors.ts";
 import type { LeaseResult } from "../wire/group-responses.ts";
 import { checkMs } from "./checks.ts";
 import type { Cluster } from "./cluster.ts";
+import { closedError } from "./connections.ts";
 import { callHook, type HookError } from "./hooks.ts";
 import { LeaseBuffer } from "./queue-buffer.ts";
 import { QueueFetcher } from "./queue-fetcher.ts";
@@ -350,6 +351,7 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
   }
 
   async #begin(): Promise<void> {
+    if (this.#cluster.closed) throw closedError();
     const view = await this.#cluster.loadTopic(this.#topic);
     const wanted = this.#partitions;
     this.#routes = view.routes.filter(({ partition }) => wanted === undefined || wanted.includes(partition));

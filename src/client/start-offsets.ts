@@ -3,6 +3,7 @@ import { RaftlineError } from "../wire/errors.ts";
 import { REQUEST_PARTS_MAX } from "../wire/limits.ts";
 import type { OffsetsAt } from "../wire/protocol.ts";
 import type { Cluster } from "./cluster.ts";
+import { closedError } from "./connections.ts";
 import type { Route } from "./topic-view.ts";
 
 /** An offset, an end of the partition, or the first record at or after a time (milliseconds since 1970). */
@@ -104,8 +105,9 @@ async function ask(
   }
 }
 
-/** @throws {RaftlineError} `UNKNOWN_TOPIC`: the route's topic was deleted, whatever has its name now */
+/** @throws {RaftlineError} `UNKNOWN_TOPIC`: the route's topic was deleted, whatever has its name now; `CLOSED` */
 export async function mustExist(cluster: Cluster, route: Route): Promise<void> {
+  if (cluster.closed) throw closedError();
   const view = cluster.topic(route.topic) ?? await cluster.loadTopic(route.topic);
   if (view.routes[route.partition] === route) return;
   throw new RaftlineError("UNKNOWN_TOPIC", `topic "${route.topic}" was deleted and created again`);

@@ -135,6 +135,35 @@ connecting("closes everything: producers flush, consumers end, connections are g
   assert.is((await failure(world.run(client.admin.listTopics()))).code, "CLOSED");
 });
 
+connecting("refuses what is asked of a closed client, or of a consumer that was closed", async () => {
+  const world = new FakeWorld();
+  const cluster = await FakeCluster.start(world);
+  cluster.createTopic("t", 1);
+  const client = await world.run(connect(cluster.bootstrap, { runtime: world.runtime("c") }));
+  const closed = client.consumer({ topics: ["t"], from: "earliest" });
+  const next = closed[Symbol.asyncIterator]().next();
+  await world.pass(100);
+  await world.run(closed.close());
+  await world.run(next);
+  const refusals = [() => closed.seek("t", 0, 0), async () => closed.pause("t", 0), async () => closed.resume("t", 0)];
+  for (const refused of refusals) assert.is((await failure(world.run(refused()))).code, "CLOSED");
+  const cursors = client.cursors("t", "g");
+  await world.run(client.close());
+  const consumers = [{ topics: ["t"], from: 0 }, { topics: ["t"], group: "g" }].map((one) => client.consumer(one));
+  for (
+    const refused of [
+      ...consumers.map((consumer) => () => consumer[Symbol.asyncIterator]().next()),
+      ...consumers.map((consumer) => () => consumer.seek("t", 0, 0)),
+      () => consumers[1]!.commit(),
+      () => client.queue("t", { group: "g" })[Symbol.asyncIterator]().next(),
+      () => client.queue("t", { group: "g" }).run(() => {}),
+      () => cursors.commit([{ partition: 0, offset: 0 }]),
+      () => client.admin.describeGroup("t", "g"),
+      () => client.admin.deleteRecords("t", 0, 0),
+    ] as (() => Promise<unknown>)[]
+  ) assert.is((await failure(world.run(refused()))).code, "CLOSED", String(refused));
+});
+
 connecting("understands addresses", () => {
   assert.equal(parseBootstrap(["a.b:1", "[::1]:7401", { host: "h", port: 2 }]), [
     { host: "a.b", port: 1 },

@@ -187,6 +187,7 @@ groups("the record in hand is finished before its partition is let go", async ()
   await until("everything is read", () => slow.seen.length + quick.seen.length >= 40);
   assert.is(new Set([...slow.seen, ...quick.seen]).size, slow.seen.length + quick.seen.length);
   await Promise.all([slow.consumer.close(), quick.consumer.close()]);
+  assert.is(await codeOf(slow.consumer.commit()), "CLOSED");
 });
 
 groups("a member that does not let go in time is put out, and its late commit is refused", async () => {
@@ -310,6 +311,7 @@ groups("a hook that throws fails its consumer, with what it threw as the cause",
   const iterator = closed[Symbol.asyncIterator]();
   await iterator.next();
   await rejects(closed.close(), isMine);
+  await rejects(closed.commit(), isMine);
   await rejects(iterator.next(), isMine);
   await rejects(client.consumer({ ...options, onAssigned: thrower })[Symbol.asyncIterator]().next(), isMine);
   const revoked = new Reader(client, { ...options, onRevoked: thrower });
