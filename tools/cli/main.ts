@@ -10,6 +10,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<(cli: CAC) => void>>> = {
   dev: async () => (await import("./commands/dev.ts")).devCommand,
   node: async () => (await import("./commands/node.ts")).nodeCommand,
   demo: async () => (await import("./commands/demo.ts")).demoCommand,
+  cluster: async () => (await import("./commands/cluster.ts")).clusterCommand,
   topic: async () => (await import("./commands/topic.ts")).topicCommand,
   group: async () => (await import("./commands/group.ts")).groupCommand,
   produce: async () => (await import("./commands/produce.ts")).produceCommand,
