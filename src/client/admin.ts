@@ -12,6 +12,7 @@ import {
   type TopicSummary,
 } from "../wire/admin-commands.ts";
 import { RaftlineError } from "../wire/errors.ts";
+import { checkWhole } from "./checks.ts";
 import type { Cluster } from "./cluster.ts";
 import { memberCounts } from "./group-members.ts";
 import {
@@ -86,10 +87,7 @@ export class AdminClient {
    * await client.admin.deleteRecords("orders", 0, 1_000);
    */
   async deleteRecords(topic: string, partition: number, beforeOffset: number): Promise<number> {
-    if (!Number.isSafeInteger(beforeOffset) || beforeOffset < 0) {
-      throw new RaftlineError("INVALID_REQUEST", `an offset is a whole number from 0 on, not ${beforeOffset}`);
-    }
-    return await deleteRecords(this.#cluster, topic, partition, beforeOffset);
+    return await deleteRecords(this.#cluster, topic, partition, checkWhole("beforeOffset", beforeOffset, 0));
   }
 
   /** Cursors and queues of a topic, each in every partition that knows it. @throws {RaftlineError} `UNKNOWN_TOPIC` */

@@ -8,8 +8,8 @@ import type { Runtime, Timer } from "../runtime/runtime.ts";
 import { RaftlineError } from "../wire/errors.ts";
 import type { Request } from "../wire/protocol.ts";
 import type { MetadataResponse, Responses } from "../wire/responses.ts";
-import { isName } from "../wire/schemas.ts";
 import type { RpcClient } from "../wire/rpc-client.ts";
+import { checkName } from "./checks.ts";
 import { closedError, Connections, type Lane } from "./connections.ts";
 import { FrameMemory } from "./frame-memory.ts";
 import type { ClientSettings } from "./options.ts";
@@ -93,9 +93,9 @@ export class Cluster {
     return view?.gone === false ? view : undefined;
   }
 
-  /** @throws {RaftlineError} `UNKNOWN_TOPIC`, `INVALID_NAME`, `NOT_AUTHORIZED`, `UNAVAILABLE`, `CLOSED` */
+  /** @throws {RaftlineError} `INVALID_NAME`, `UNKNOWN_TOPIC`, `NOT_AUTHORIZED`, `UNAVAILABLE`, `CLOSED` */
   async loadTopic(name: string): Promise<TopicView> {
-    if (!isName(name)) throw new RaftlineError("INVALID_NAME", `"${name}" is not a name of a topic`);
+    checkName("topic", name);
     for (let attempt = 0;; attempt++) {
       const known = this.topic(name);
       if (known !== undefined) return known;

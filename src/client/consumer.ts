@@ -10,44 +10,13 @@ import type { Cluster } from "./cluster.ts";
 import { closedError } from "./connections.ts";
 import { type ConsumerBatch, ConsumerRecord } from "./consumer-records.ts";
 import { Fetcher } from "./fetcher.ts";
+import { type ConsumerOptions, type ConsumerSettings, consumerSettings } from "./consumer-options.ts";
 import { PartitionCursor } from "./partition-cursor.ts";
-import { type GroupOptions, groupSettings, type TopicPartition } from "./group-options.ts";
+import type { TopicPartition } from "./group-options.ts";
 import { GroupPartitions } from "./group-partitions.ts";
 import { callHook, type HookError } from "./hooks.ts";
 import { Signal } from "./signal.ts";
 import { findStarts, type From } from "./start-offsets.ts";
-
-export interface ConsumerOptions extends GroupOptions {
-  readonly topics: readonly string[];
-  /**
-   * Where to begin; a function decides for each partition. With a group only where that has not been before. Default:
-   * "latest", of a group "earliest".
-   */
-  readonly from?: From | ((topic: string, partition: number) => From);
-  /** Only these partitions of each topic. Default: all. */
-  readonly partitions?: readonly number[];
-  /** "end": stop where the partitions ended when reading began. Default: go on for ever. */
-  readonly until?: "end";
-  /** Fetched and not yet given out, in bytes, about. Default: 32 MiB. */
-  readonly prefetchBytesMax?: number;
-  /** How long a node may hold an empty answer back. Default: 1,000. */
-  readonly maxWaitMs?: number;
-  /**
-   * What was given out, batch or record, is good only until the next one is asked for: its memory is used again then. For
-   * whoever keeps nothing, and reads much. Default: false.
-   */
-  readonly reuseMemory?: boolean;
-  /** Records were deleted (by retention, or by hand) before they were read: reading goes on at `toOffset`. */
-  readonly onTrimmed?: (gap: TrimmedGap) => void;
-}
-
-/** Records from `fromOffset` on, below `toOffset`, that were gone before this consumer came to them. */
-export interface TrimmedGap {
-  readonly topic: string;
-  readonly partition: number;
-  readonly fromOffset: number;
-  readonly toOffset: number;
-}
 
 /** A batch being given out record by record: made one at a time, so that they can be forgotten as soon as they are read. */
 interface Given {
@@ -64,7 +33,7 @@ interface Given {
  */
 export class Consumer implements AsyncIterable<ConsumerRecord> {
   readonly #cluster: Cluster;
-  readonly #options: ConsumerOptions;
+  readonly #settings: ConsumerSettings;
   readonly #fetcher: Fetcher;
   readonly #cursors = new Map<string, PartitionCursor>();
   /** Cursors that hold batches, each once; served in turn. */
@@ -83,16 +52,12 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
 
   /** Made by `client.consumer(…)`. @throws {RaftlineError} `INVALID_REQUEST`, `INVALID_NAME` */
   constructor(cluster: Cluster, options: ConsumerOptions) {
-    if (options.topics.length === 0) throw new RaftlineError("INVALID_REQUEST", "a consumer reads at least one topic");
-    const settings = groupSettings(options, options.topics);
-    if (settings !== undefined && (options.partitions !== undefined || options.until !== undefined)) {
-      throw new RaftlineError("INVALID_REQUEST", "a member of a group chooses neither partitions nor an end");
-    }
+    const settings = consumerSettings(options);
     this.#cluster = cluster;
-    this.#options = options;
-    if (options.reuseMemory) cluster.memory.enter();
-    this.#group = settings && new GroupPartitions(cluster, settings, options.topics, {
-      startsOf: (cursors) => this.#find(cursors, this.#from("earliest")),
+    this.#settings = settings;
+    if (settings.reuseMemory) cluster.memory.enter();
+    this.#group = settings.group && new GroupPartitions(cluster, settings.group, settings.topics, {
+      startsOf: (cursors) => this.#find(cursors, settings.from),
       add: (cursors) => this.#add(cursors),
       read: (cursors) => this.#fetcher.add(cursors),
       remove: (cursor) => this.#remove(cursor),
@@ -102,8 +67,8 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
       onFailed: (error) => this.#fail(error),
     });
     this.#fetcher = new Fetcher(cluster, {
-      maxWaitMs: options.maxWaitMs ?? 1_000,
-      prefetchBytesMax: options.prefetchBytesMax ?? 32 * 2 ** 20,
+      maxWaitMs: settings.maxWaitMs,
+      prefetchBytesMax: settings.prefetchBytesMax,
       onFilled: (cursor) => {
         this.#filled.push(cursor);
         this.#changed.tell();
@@ -219,7 +184,7 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
     if (this.#closing === undefined) {
       this.#closing = this.#group === undefined ? Promise.resolve() : this.#group.close();
       this.#fetcher.close();
-      if (this.#options.reuseMemory) this.#cluster.memory.leave();
+      if (this.#settings.reuseMemory) this.#cluster.memory.leave();
       this.#changed.tell();
       this.#whenProcessed.tell();
     }
@@ -311,7 +276,7 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
       if (this.#lent !== undefined) this.#cluster.memory.letGo(this.#lent);
       const cursor = this.#filled.shift();
       const batch = cursor?.next();
-      this.#lent = this.#options.reuseMemory ? cursor?.givenFrom : undefined;
+      this.#lent = this.#settings.reuseMemory ? cursor?.givenFrom : undefined;
       if (cursor === undefined || batch === undefined) {
         step.done = this.#group === undefined && [...this.#cursors.values()].every((one) => one.finished);
         if (step.done) void this.close();
@@ -337,16 +302,13 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
 
   async #begin(): Promise<void> {
     if (this.#cluster.closed) throw closedError();
-    const { topics, partitions, until } = this.#options;
+    const { topics, partitions, untilEnd, from } = this.#settings;
     const views = await Promise.all(topics.map((name) => this.#cluster.loadTopic(name)));
-    const routes = views.flatMap((view) => view.routes);
+    const routes = views.flatMap((view) => view.routesOf(partitions));
     if (this.#group !== undefined) return this.#group.start(routes);
-    const cursors = routes
-      .filter((route) => partitions === undefined || partitions.includes(route.partition))
-      .map((route) => new PartitionCursor(route));
-    if (cursors.length === 0) throw new RaftlineError("UNKNOWN_PARTITION", "none of the partitions exists");
-    const ends = until === "end" ? await this.#find(cursors, () => "latest") : undefined;
-    const starts = await this.#find(cursors, this.#from("latest"));
+    const cursors = routes.map((route) => new PartitionCursor(route));
+    const ends = untilEnd ? await this.#find(cursors, () => "latest") : undefined;
+    const starts = await this.#find(cursors, from);
     cursors.forEach((cursor, i) => {
       cursor.seek(starts[i]!);
       if (ends !== undefined) cursor.endOffset = ends[i]!;
@@ -355,20 +317,15 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
     this.#fetcher.add(cursors);
   }
 
-  #from(otherwise: From): (topic: string, partition: number) => From {
-    const { from = otherwise } = this.#options;
-    return typeof from === "function" ? from : () => from;
-  }
-
   #add(cursors: readonly PartitionCursor[]): void {
     for (const cursor of cursors) {
-      if (this.#options.reuseMemory) cursor.memory = this.#cluster.memory;
+      if (this.#settings.reuseMemory) cursor.memory = this.#cluster.memory;
       this.#cursors.set(keyOf(cursor.route.topic, cursor.route.partition), cursor);
     }
   }
 
   #trimmed({ route: { topic, partition } }: PartitionCursor, fromOffset: number, toOffset: number): void {
-    const { onTrimmed } = this.#options;
+    const { onTrimmed } = this.#settings;
     if (onTrimmed === undefined) return;
     const told = callHook(this, "consumer", () => onTrimmed({ topic, partition, fromOffset, toOffset }));
     told.catch((error: HookError) => this.#fail(error));

@@ -75,14 +75,7 @@ export class Cursors {
     kind: CursorPart["kind"],
     fieldsOf: (position: number) => Omit<CursorPart, "shard" | "kind">,
   ): Promise<Cursor[]> {
-    const { routes: known } = await this.#cluster.loadTopic(this.#topic);
-    const routes = partitions.map((partition) => {
-      const route = known[partition];
-      if (route === undefined) {
-        throw new RaftlineError("UNKNOWN_PARTITION", `topic "${this.#topic}" has no partition ${partition}`);
-      }
-      return route;
-    });
+    const routes = (await this.#cluster.loadTopic(this.#topic)).routesOf(partitions);
     const results = await askLeaders<CursorResult>(this.#cluster, {
       routes,
       timeoutMs: GIVE_UP_MS,

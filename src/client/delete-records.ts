@@ -16,8 +16,7 @@ export async function deleteRecords(
   partition: number,
   beforeOffset: number,
 ): Promise<number> {
-  const route = (await cluster.loadTopic(topic)).routes[partition];
-  if (!route) throw new RaftlineError("UNKNOWN_PARTITION", `topic "${topic}" has no partition ${partition}`);
+  const [route] = (await cluster.loadTopic(topic)).routesOf([partition]) as [Route];
   const deadlineMs = cluster.runtime.clock.monotonicMs() + GIVE_UP_MS;
   for (let attempt = 0;; attempt++) {
     const startOffset = route.leader === 0 ? undefined : await ask(cluster, route, beforeOffset);

@@ -1,7 +1,6 @@
 /** What a consumer with a group takes beside the rest, and the defaults. */
-import { RaftlineError } from "../wire/errors.ts";
 import { MEMBER_TOPICS_MAX } from "../wire/limits.ts";
-import { isName } from "../wire/schemas.ts";
+import { checkFunction, checkMs, checkName, checkOneOf, invalid, TIMER_MS_MAX } from "./checks.ts";
 
 const SESSION_TIMEOUT_MS = 10_000;
 const REBALANCE_TIMEOUT_MS = 30_000;
@@ -43,22 +42,21 @@ export interface GroupSettings {
 
 /** Undefined: no group. @throws {RaftlineError} `INVALID_NAME`, `INVALID_REQUEST` */
 export function groupSettings(options: GroupOptions, topics: readonly string[]): GroupSettings | undefined {
-  const { group, instanceId = "", commit = "auto" } = options;
-  if (group === undefined) return undefined;
-  if (!isName(group)) throw new RaftlineError("INVALID_NAME", `"${group}" is not a name of a group`);
-  if (instanceId !== "" && !isName(instanceId)) {
-    throw new RaftlineError("INVALID_NAME", `"${instanceId}" is not a name of an instance`);
-  }
-  if (topics.length > MEMBER_TOPICS_MAX) {
-    throw new RaftlineError("INVALID_REQUEST", `a member of a group reads ${MEMBER_TOPICS_MAX} topics at most`);
-  }
+  const { instanceId = "", commit = "auto", onAssigned = () => {}, onRevoked = () => {} } = options;
+  const { sessionTimeoutMs = SESSION_TIMEOUT_MS, rebalanceTimeoutMs = REBALANCE_TIMEOUT_MS } = options;
+  if (options.group === undefined) return undefined;
+  const group = checkName("group", options.group);
+  if (instanceId !== "") checkName("instance", instanceId);
+  if (topics.length > MEMBER_TOPICS_MAX) throw invalid(`a member of a group reads ${MEMBER_TOPICS_MAX} topics at most`);
+  checkFunction("onAssigned", onAssigned);
+  checkFunction("onRevoked", onRevoked);
   return {
     group,
     instanceId,
-    sessionTimeoutMs: options.sessionTimeoutMs ?? SESSION_TIMEOUT_MS,
-    rebalanceTimeoutMs: options.rebalanceTimeoutMs ?? REBALANCE_TIMEOUT_MS,
-    autoCommit: commit === "auto",
-    onAssigned: options.onAssigned ?? (() => {}),
-    onRevoked: options.onRevoked ?? (() => {}),
+    sessionTimeoutMs: checkMs("sessionTimeoutMs", sessionTimeoutMs, 1, TIMER_MS_MAX),
+    rebalanceTimeoutMs: checkMs("rebalanceTimeoutMs", rebalanceTimeoutMs, 1, TIMER_MS_MAX),
+    autoCommit: checkOneOf("commit", commit, ["auto", "manual"]) === "auto",
+    onAssigned,
+    onRevoked,
   };
 }

@@ -2,7 +2,7 @@
 import { RaftlineError } from "../wire/errors.ts";
 import type { GroupPlace } from "../wire/group-protocol.ts";
 import type { GroupStatus, ShardResult } from "../wire/group-responses.ts";
-import { isName } from "../wire/schemas.ts";
+import { checkName, checkOneOf, checkOptions, checkPartitions, checkPlace } from "./checks.ts";
 import type { Cluster } from "./cluster.ts";
 import { membersOf } from "./group-members.ts";
 import { askLeaders } from "./partition-requests.ts";
@@ -100,19 +100,22 @@ export async function describeGroup(cluster: Cluster, topic: string, group: stri
 
 /**
  * Resolves with the offset it was set to, by partition.
- * @throws {RaftlineError} `UNKNOWN_GROUP`, `GROUP_ACTIVE`, `OFFSET_OUT_OF_RANGE`: some partitions may have been set
+ * @throws {RaftlineError} `INVALID_REQUEST`, `INVALID_NAME`, `UNKNOWN_PARTITION`, `UNKNOWN_GROUP`, `GROUP_ACTIVE`;
+ * `OFFSET_OUT_OF_RANGE`: some partitions may have been set
  */
 export async function resetGroup(
   cluster: Cluster,
   topic: string,
   group: string,
-  { to, partitions, force = false }: GroupResetOptions,
+  options: GroupResetOptions,
 ): Promise<{ partition: number; offset: number }[]> {
+  checkOptions("the reset of a group", options);
+  const to = checkPlace("to", options.to);
+  const partitions = checkPartitions(options.partitions);
+  const force = checkOneOf("force", options.force ?? false, [true, false]);
   await mustBeKnown(cluster, topic, group);
   await mustHaveNoMembers(cluster, topic, group);
-  const view = await cluster.loadTopic(topic);
-  const routes = view.routes.filter(({ partition }) => partitions === undefined || partitions.includes(partition));
-  if (routes.length === 0) throw new RaftlineError("UNKNOWN_PARTITION", "none of the partitions exists");
+  const routes = (await cluster.loadTopic(topic)).routesOf(partitions);
   const results = await askLeaders(cluster, {
     routes,
     timeoutMs: GIVE_UP_MS,
@@ -145,7 +148,7 @@ export async function removeGroup(cluster: Cluster, topic: string, group: string
 }
 
 async function mustBeKnown(cluster: Cluster, topic: string, group: string): Promise<void> {
-  if (!isName(group)) throw new RaftlineError("INVALID_NAME", `"${group}" is not a name of a group`);
+  checkName("group", group);
   if ((await groupsOf(cluster, topic, group)).length > 0) return;
   throw new RaftlineError("UNKNOWN_GROUP", `topic "${topic}" has no group "${group}"`);
 }

@@ -4,6 +4,7 @@ import { checkTlsMaterial } from "../runtime/node-tls.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { TlsMaterial } from "../runtime/tls.ts";
 import { RaftlineError } from "../wire/errors.ts";
+import { checkMs, invalid, show, TIMER_MS_MAX } from "./checks.ts";
 
 /** `"host:port"`, `"[::1]:port"` or an address; several nodes of one cluster, in any order. */
 export type Bootstrap = string | Address | readonly (string | Address)[];
@@ -32,13 +33,14 @@ export interface ClientSettings {
   readonly requestTimeoutMs: number;
 }
 
+/** @throws {RaftlineError} `INVALID_REQUEST` */
 export function settingsOf(options: ConnectOptions): ClientSettings {
   const { credentials } = options;
   return {
     clientName: options.clientName ?? "raftline",
     credentials: credentials === undefined ? null : { mechanism: "plain", ...credentials },
-    connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
-    requestTimeoutMs: options.requestTimeoutMs ?? 5_000,
+    connectTimeoutMs: checkMs("connectTimeoutMs", options.connectTimeoutMs ?? 10_000, 0, Infinity),
+    requestTimeoutMs: checkMs("requestTimeoutMs", options.requestTimeoutMs ?? 5_000, 1, TIMER_MS_MAX),
   };
 }
 
@@ -56,16 +58,20 @@ export function tlsOf({ tls = false }: ConnectOptions): TlsMaterial | undefined 
 
 /** @throws {RaftlineError} `INVALID_REQUEST` */
 export function parseBootstrap(bootstrap: Bootstrap): Address[] {
-  const list = Array.isArray(bootstrap) ? bootstrap as readonly (string | Address)[] : [bootstrap as string | Address];
-  if (list.length === 0) throw new RaftlineError("INVALID_REQUEST", "connect needs the address of at least one node");
-  return list.map((item) => typeof item === "string" ? parseAddress(item) : item);
+  const list: readonly unknown[] = Array.isArray(bootstrap) ? bootstrap : [bootstrap];
+  if (list.length === 0) throw invalid("connect needs the address of at least one node");
+  return list.map(toAddress);
 }
 
-function parseAddress(text: string): Address {
+function toAddress(item: unknown): Address {
+  const { host, port } = typeof item === "string" ? parseAddress(item) : Object(item) as Partial<Address>;
+  const isPort = Number.isInteger(port) && port! > 0 && port! <= 65_535;
+  if (typeof host === "string" && host !== "" && isPort) return { host, port: port! };
+  const what = host === undefined && port === undefined ? show(item) : `{ host: ${show(host)}, port: ${show(port)} }`;
+  throw invalid(`${what} is not an address: host:port, as in 127.0.0.1:7401, or { host, port }`);
+}
+
+function parseAddress(text: string): Partial<Address> {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
-  const port = Number(match?.[3]);
-  if (match === null || port > 65_535) {
-    throw new RaftlineError("INVALID_REQUEST", `"${text}" is not an address: host:port, as in 127.0.0.1:7401`);
-  }
-  return { host: match[1] ?? match[2]!, port };
+  return match === null ? {} : { host: match[1] ?? match[2]!, port: Number(match[3]) };
 }

@@ -1,14 +1,25 @@
 /** What `client.queue` takes, and the defaults. */
-import { RaftlineError } from "../wire/errors.ts";
 import type { GroupPlace, QueueOptions as WireOptions } from "../wire/group-protocol.ts";
-import { isName } from "../wire/schemas.ts";
-import { checkFunction, checkMs, checkWhole, invalid } from "./checks.ts";
+import {
+  checkFunction,
+  checkMs,
+  checkName,
+  checkOneOf,
+  checkOptions,
+  checkPartitions,
+  checkPlace,
+  checkWhole,
+  invalid,
+  TIMER_MS_MAX,
+  WAIT_MS_MAX,
+} from "./checks.ts";
 import type { QueueMessage } from "./queue-message.ts";
 
 const LEASE_MS = 30_000;
 const DELIVERIES_MAX = 5;
 const PREFETCH_RECORDS = 1_000;
 const PREFETCH_RECORDS_MAX = 100_000;
+const UINT32_MAX = 2 ** 32 - 1;
 
 export interface QueueOptions {
   /** Whose queue it is: every group gets every record once, whoever of it takes it. */
@@ -33,7 +44,7 @@ export interface QueueOptions {
   readonly prefetchRecords?: number;
   /** Of one answer's batches, about. Default: 4 MiB. */
   readonly bytesMax?: number;
-  /** How long a node may hold an empty answer back. Default: 1,000. */
+  /** How long a node may hold an empty answer back. Default: 1,000; at most 300,000. */
   readonly maxWaitMs?: number;
   /** How long an acknowledgement is tried; then `TIMED_OUT`: whether it holds is not known. Default: 30,000. */
   readonly settleTimeoutMs?: number;
@@ -43,6 +54,8 @@ export interface QueueSettings {
   readonly group: string;
   readonly wire: WireOptions;
   readonly from: GroupPlace;
+  /** Undefined: all. */
+  readonly partitions: readonly number[] | undefined;
   readonly prefetchRecords: number;
   readonly bytesMax: number;
   readonly maxWaitMs: number;
@@ -66,30 +79,36 @@ export type RunSettings = Required<RunOptions>;
 
 /** @throws {RaftlineError} `INVALID_REQUEST`, `INVALID_NAME` */
 export function queueSettings(topic: string, options: QueueOptions): QueueSettings {
-  const { group, deadLetter = "", leaseMs = LEASE_MS, prefetchRecords = PREFETCH_RECORDS } = options;
+  checkName("topic", topic);
+  checkOptions("a queue", options);
+  const { deadLetter = "", leaseMs = LEASE_MS, prefetchRecords = PREFETCH_RECORDS, keyOrdered = false } = options;
+  const { bytesMax = 4 * 2 ** 20, maxWaitMs = 1_000, settleTimeoutMs = 30_000, from = "earliest" } = options;
   const deliveriesMax = options.deliveriesMax ?? (deadLetter === "" ? 0 : DELIVERIES_MAX);
-  if (!isName(group)) throw new RaftlineError("INVALID_NAME", `"${group}" is not a name of a group`);
-  if (options.deliveriesMax !== undefined && !(Number.isInteger(deliveriesMax) && deliveriesMax > 0)) {
-    throw invalid(`deliveriesMax is a whole number from 1 on, not ${deliveriesMax}`);
-  }
+  const group = checkName("group", options.group);
+  if (deadLetter !== "") checkName("topic", deadLetter);
+  if (options.deliveriesMax !== undefined) checkWhole("deliveriesMax", deliveriesMax, 1, UINT32_MAX);
   if (deliveriesMax > 0 && deadLetter === "") throw invalid("deliveriesMax wants a deadLetter topic");
   if (deadLetter === topic) throw invalid(`the dead letters of "${topic}" cannot go to the same topic`);
-  if (!(Number.isInteger(prefetchRecords) && prefetchRecords > 0 && prefetchRecords <= PREFETCH_RECORDS_MAX)) {
-    throw invalid(`prefetchRecords is 1 to ${PREFETCH_RECORDS_MAX}, not ${prefetchRecords}`);
-  }
   return {
     group,
-    wire: { leaseMs, deliveriesMax, deadLetter, keyOrdered: options.keyOrdered ?? false },
-    from: options.from ?? "earliest",
-    prefetchRecords,
-    bytesMax: options.bytesMax ?? 4 * 2 ** 20,
-    maxWaitMs: options.maxWaitMs ?? 1_000,
-    settleTimeoutMs: options.settleTimeoutMs ?? 30_000,
+    wire: {
+      leaseMs: checkMs("leaseMs", leaseMs, 1, TIMER_MS_MAX),
+      deliveriesMax,
+      deadLetter,
+      keyOrdered: checkOneOf("keyOrdered", keyOrdered, [true, false]),
+    },
+    from: checkPlace("from", from),
+    partitions: checkPartitions(options.partitions),
+    prefetchRecords: checkWhole("prefetchRecords", prefetchRecords, 1, PREFETCH_RECORDS_MAX),
+    bytesMax: checkWhole("bytesMax", bytesMax, 1, UINT32_MAX),
+    maxWaitMs: checkMs("maxWaitMs", maxWaitMs, 0, WAIT_MS_MAX),
+    settleTimeoutMs: checkMs("settleTimeoutMs", settleTimeoutMs, 1),
   };
 }
 
 /** @throws {RaftlineError} `INVALID_REQUEST` */
 export function runSettings(handler: unknown, options: RunOptions): RunSettings {
+  checkOptions("run", options);
   const {
     concurrency = 16,
     backOffMsFirst = 1_000,

@@ -49,7 +49,6 @@ const LEAVE_MS_MAX = 2_000;
 export class Queue implements AsyncIterable<QueueMessage>, Settling {
   readonly #cluster: Cluster;
   readonly #topic: string;
-  readonly #partitions: readonly number[] | undefined;
   readonly #settings: QueueSettings;
   readonly #settler: QueueSettler;
   readonly #fetcher: QueueFetcher;
@@ -70,7 +69,6 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
   constructor(cluster: Cluster, topic: string, options: QueueOptions) {
     this.#cluster = cluster;
     this.#topic = topic;
-    this.#partitions = options.partitions;
     this.#settings = queueSettings(topic, options);
     this.#prefetch = this.#settings.prefetchRecords;
     const consumer = randomId(cluster.runtime.random);
@@ -352,10 +350,7 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
 
   async #begin(): Promise<void> {
     if (this.#cluster.closed) throw closedError();
-    const view = await this.#cluster.loadTopic(this.#topic);
-    const wanted = this.#partitions;
-    this.#routes = view.routes.filter(({ partition }) => wanted === undefined || wanted.includes(partition));
-    if (this.#routes.length === 0) throw new RaftlineError("UNKNOWN_PARTITION", "none of the partitions exists");
+    this.#routes = (await this.#cluster.loadTopic(this.#topic)).routesOf(this.#settings.partitions);
     if (this.#closing === undefined) this.#fetcher.start(this.#routes);
   }
 

@@ -2,6 +2,7 @@
 import { RaftlineError } from "../wire/errors.ts";
 import { REQUEST_PARTS_MAX } from "../wire/limits.ts";
 import type { OffsetsAt } from "../wire/protocol.ts";
+import { checkPlace } from "./checks.ts";
 import type { Cluster } from "./cluster.ts";
 import { closedError } from "./connections.ts";
 import type { Route } from "./topic-view.ts";
@@ -38,15 +39,11 @@ export async function findStarts(
   wanted: readonly { readonly route: Route; readonly from: From }[],
   stopped: () => boolean,
 ): Promise<number[]> {
-  for (const { from } of wanted) {
-    const number = typeof from === "number" ? from : typeof from === "object" ? from.timeMs : 0;
-    if (Number.isSafeInteger(number) && number >= 0) continue;
-    throw new RaftlineError("INVALID_REQUEST", `an offset or a time is a whole number from 0 on, not ${number}`);
-  }
-  const asked = wanted.flatMap(({ route, from }) => typeof from === "number" ? [] : [{ route, at: from }]);
+  const places = wanted.map(({ from }) => checkPlace("where to read from", from));
+  const asked = places.flatMap((at, i) => typeof at === "number" ? [] : [{ route: wanted[i]!.route, at }]);
   const found = asked.length === 0 ? [] : await findOffsets(cluster, asked, stopped);
   let next = 0;
-  return wanted.map(({ from }) => typeof from === "number" ? from : found[next++]!);
+  return places.map((place) => typeof place === "number" ? place : found[next++]!);
 }
 
 /**

@@ -1,4 +1,5 @@
 /** What the client knows of topics: which shard each partition is, and who probably leads it. */
+import { RaftlineError } from "../wire/errors.ts";
 import type { PartitionMetadata, TopicMetadata } from "../wire/responses.ts";
 
 /** One partition's way. The object stays the same while leaders change; fields are updated in place. */
@@ -46,6 +47,16 @@ export class TopicView {
     this.topicId = metadata.topicId;
     this.routes = metadata.partitions.map(({ shard }, partition) => new Route(metadata.name, partition, shard));
     this.learn(metadata);
+  }
+
+  /** Of these partitions, in their order; undefined: of all. @throws {RaftlineError} `UNKNOWN_PARTITION` */
+  routesOf(partitions: readonly number[] | undefined): readonly Route[] {
+    if (partitions === undefined) return this.routes;
+    return partitions.map((partition) => {
+      const route = this.routes[partition];
+      if (route !== undefined) return route;
+      throw new RaftlineError("UNKNOWN_PARTITION", `topic "${this.name}" has no partition ${partition}`);
+    });
   }
 
   learn(metadata: TopicMetadata): void {

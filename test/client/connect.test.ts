@@ -1,7 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { connect } from "../../src/client/client.ts";
-import { parseBootstrap } from "../../src/client/options.ts";
+import { type Bootstrap, parseBootstrap } from "../../src/client/options.ts";
 import { RaftlineError } from "../../src/wire/errors.ts";
 import { FakeWorld } from "../wire/fake-world.ts";
 import { FakeCluster } from "./fake-cluster.ts";
@@ -170,10 +170,26 @@ connecting("understands addresses", () => {
     { host: "::1", port: 7401 },
     { host: "h", port: 2 },
   ]);
-  for (const wrong of ["a", ":1", "a:b", "a:99999", "::1:7401", ""]) {
+  const odd = [undefined, null, 42, {}, { port: 1 }, { host: "", port: 1 }, { host: "h", port: 99_999 }] as Bootstrap[];
+  for (
+    const wrong of [...odd, "a", ":1", "a:b", "a:0", "a:99999", "::1:7401", "", ["a:1", null as unknown as string]]
+  ) {
     assert.throws(() => parseBootstrap(wrong), /address/);
   }
   assert.throws(() => parseBootstrap([]), /at least one/);
+});
+
+connecting("refuses what it cannot connect to, and times that are none, before it begins", async () => {
+  for (const wrong of [{ port: 1 }, undefined, { host: "h", port: 99_999 }] as Bootstrap[]) {
+    assert.is((await failure(connect(wrong))).code, "INVALID_REQUEST");
+  }
+  for (const wrong of [NaN, -1, "5s"] as number[]) {
+    for (const options of [{ connectTimeoutMs: wrong }, { requestTimeoutMs: wrong }]) {
+      const error = await failure(connect("127.0.0.1:1", options));
+      assert.is(error.code, "INVALID_REQUEST");
+      assert.match(error.message, Object.keys(options)[0]!);
+    }
+  }
 });
 
 connecting.run();

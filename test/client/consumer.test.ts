@@ -1,7 +1,8 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type Client, connect } from "../../src/client/client.ts";
-import type { Consumer, ConsumerOptions } from "../../src/client/consumer.ts";
+import type { Consumer } from "../../src/client/consumer.ts";
+import type { ConsumerOptions } from "../../src/client/consumer-options.ts";
 import { RaftlineError } from "../../src/wire/errors.ts";
 import { FakeWorld } from "../wire/fake-world.ts";
 import { FakeCluster, type FakeShard } from "./fake-cluster.ts";
@@ -294,8 +295,6 @@ troubled("says that its topic does not exist, was deleted, or has no such offset
   assert.is((await failure(f.world.run(read(nowhere, 1)))).code, "UNKNOWN_TOPIC");
   const beyond = f.client.consumer({ topics: ["t"], from: 99 });
   assert.is((await failure(f.world.run(read(beyond, 1)))).code, "OFFSET_OUT_OF_RANGE");
-  const odd = f.client.consumer({ topics: ["t"], from: -1 });
-  assert.is((await failure(f.world.run(read(odd, 1)))).code, "INVALID_REQUEST");
   const consumer = f.client.consumer({ topics: ["t"] });
   const next = read(consumer, 1);
   await f.world.pass(100);
@@ -311,6 +310,36 @@ troubled("does not give out a damaged batch", async () => {
   const before = f.shards[0]!.entries[3]!.baseOffset;
   assert.equal(await f.world.run(read(consumer, before)), range(0, before));
   assert.is((await failure(f.world.run(read(consumer, 1)))).code, "CORRUPT");
+});
+
+troubled("refuses settings that make no sense, where they are given", async () => {
+  const f = await fixture(2, 0);
+  const refused = (bad: unknown, code: string) => {
+    const make = () => f.client.consumer(bad as ConsumerOptions);
+    assert.throws(make, (error: RaftlineError) => error.code === code && error.message.length > 10);
+  };
+  for (const topics of [[""], [undefined], ["a b"]]) refused({ topics }, "INVALID_NAME");
+  for (const bad of [undefined, null, "t", {}, { topics: "t" }, { topics: [] }]) refused(bad, "INVALID_REQUEST");
+  for (
+    const [option, values] of Object.entries({
+      prefetchBytesMax: [0, NaN, -1, "1"],
+      maxWaitMs: [NaN, -1, "x", 1e12],
+      until: ["now"],
+      partitions: [[], [-1], 0, ["0"]],
+      from: [-1, 0.5, "begin", null, new Date(), { timeMs: NaN }, { timeMs: "1" }],
+      reuseMemory: ["no"],
+      onTrimmed: [1],
+    })
+  ) for (const value of values) refused({ topics: ["t"], [option]: value }, "INVALID_REQUEST");
+  for (const partitions of [[0, 2], [2]]) {
+    const consumer = f.client.consumer({ topics: ["t"], partitions });
+    assert.is((await failure(f.world.run(read(consumer, 1)))).code, "UNKNOWN_PARTITION");
+  }
+  const consumer = f.client.consumer({ topics: ["t"], from: () => "begin" as "earliest" });
+  assert.is((await failure(f.world.run(read(consumer, 1)))).code, "INVALID_REQUEST");
+  const sought = f.client.consumer({ topics: ["t"] });
+  const nowhere = sought.seek("t", 0, new Date() as unknown as number);
+  assert.is((await failure(f.world.run(nowhere))).code, "INVALID_REQUEST");
 });
 
 troubled.run();

@@ -2,7 +2,8 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { setTimeout as delay } from "node:timers/promises";
 import { type Client, connect, RaftlineError } from "../../mod.ts";
-import type { Consumer, ConsumerOptions } from "../../src/client/consumer.ts";
+import type { Consumer } from "../../src/client/consumer.ts";
+import type { ConsumerOptions } from "../../src/client/consumer-options.ts";
 import { Cluster } from "../../src/client/cluster.ts";
 import { claim } from "../../src/client/group-cursors.ts";
 import { parseBootstrap, settingsOf } from "../../src/client/options.ts";
@@ -372,6 +373,10 @@ groups("settings that make no sense are refused", async () => {
       { ...options, instanceId: "no name" },
       { ...options, partitions: [0] },
       { ...options, until: "end" } as const,
+      { ...options, sessionTimeoutMs: NaN },
+      { ...options, rebalanceTimeoutMs: 0 },
+      { ...options, commit: "sometimes" as "auto" },
+      { ...options, onAssigned: true as unknown as () => void },
     ]
   ) {
     assert.throws(() => client.consumer(bad), (error: RaftlineError) => error.code.startsWith("INVALID_"));
@@ -379,6 +384,11 @@ groups("settings that make no sense are refused", async () => {
   assert.is(await new Reader(client, { ...options, sessionTimeoutMs: 1 }).ended, "INVALID_REQUEST");
   assert.is(await new Reader(client, { ...options, topics: ["nowhere"] }).ended, "UNKNOWN_TOPIC");
   assert.is(await codeOf(client.consumer({ topics: ["refused"] }).commit()), "INVALID_REQUEST");
+  for (const bad of [undefined, {}, { to: new Date() }, { to: 0, partitions: [] }, { to: 0, force: 1 }]) {
+    const reset = client.admin.resetGroup("refused", "g", bad as { to: 0 });
+    assert.is(await codeOf(reset), "INVALID_REQUEST");
+  }
+  assert.is(await codeOf(client.admin.listGroups("")), "INVALID_NAME");
   const asQueue = client.queue("refused", { group: "q" });
   void asQueue[Symbol.asyncIterator]().next();
   await delay(100);

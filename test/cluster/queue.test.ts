@@ -343,10 +343,24 @@ queues("settings that make no sense are refused", async () => {
       { ...options, deadLetter: "refused" },
       { ...options, prefetchRecords: 0 },
       { group: "no name" },
+      { ...options, leaseMs: NaN },
+      { ...options, settleTimeoutMs: NaN },
+      { ...options, maxWaitMs: 1e12 },
+      { ...options, bytesMax: 0 },
+      { ...options, partitions: [-1] },
+      { ...options, deadLetter: "no name" },
+      { ...options, keyOrdered: "no" as unknown as boolean },
+      { ...options, from: new Date() as unknown as number },
+      undefined as unknown as { group: string },
     ]
   ) {
     assert.throws(() => client.queue("refused", bad), (error: RaftlineError) => error.code.startsWith("INVALID_"));
   }
+  for (const topic of ["", undefined as unknown as string, "no name"]) {
+    assert.throws(() => client.queue(topic, options), (error: RaftlineError) => error.code === "INVALID_NAME");
+  }
+  const elsewhere = client.queue("refused", { ...options, partitions: [0, 1] });
+  assert.is(await codeOf(elsewhere[Symbol.asyncIterator]().next()), "UNKNOWN_PARTITION");
   const queue = client.queue("refused", options);
   for (
     const bad of [{ concurrency: 0 }, { concurrency: 1.5 }, { backOffMsFirst: NaN }, { backOffMsMax: -1 }, {
