@@ -37,6 +37,7 @@ export interface StartClusterOptions {
 /**
  * Several real nodes in this process, with real disks and sockets, for tests. Resolves when they serve.
  *
+ * @throws {ConfigError} `INVALID_CONFIG`
  * @example
  * ```ts
  * await using cluster = await startCluster({ nodes: 3 });

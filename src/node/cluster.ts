@@ -5,7 +5,10 @@ import type { LogLimits } from "../log/limits.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { HostLimits } from "../../shards/host/limits.ts";
 import type { NodeConfig } from "./config.ts";
+import { ConfigError } from "./errors.ts";
 import { type NodeService, RaftlineNode, type RunningService } from "./node.ts";
+
+const NODES_MAX = 7;
 
 export interface ClusterOptions {
   readonly runtime: Runtime;
@@ -50,10 +53,21 @@ export class Cluster {
   }
 }
 
-/** Resolves when the cluster serves. `cleanUp` runs after the last node has stopped. */
+/**
+ * Resolves when the cluster serves. `cleanUp` runs after the last node has stopped.
+ * @throws {ConfigError} `INVALID_CONFIG`: a number of nodes that is none of 1 to 7
+ */
 export async function startCluster(options: ClusterOptions, cleanUp = () => Promise.resolve()): Promise<Cluster> {
-  const { runtime, limits = {}, logLimits = {}, services = [], folder } = options;
-  const ids = Array.from({ length: options.nodes ?? 3 }, (_, i) => i + 1);
+  const { runtime, limits = {}, logLimits = {}, services = [], folder, nodes = 3 } = options;
+  if (!(Number.isInteger(nodes) && nodes >= 1 && nodes <= NODES_MAX)) {
+    await cleanUp();
+    throw new ConfigError(
+      "INVALID_CONFIG",
+      "nodes",
+      `a cluster in one process has 1 to ${NODES_MAX} nodes, not ${nodes}`,
+    );
+  }
+  const ids = Array.from({ length: nodes }, (_, i) => i + 1);
   const opened: RaftlineNode[] = [];
   const running: RunningService[] = [];
   const cluster = new Cluster(opened, running, cleanUp);

@@ -1,5 +1,6 @@
 import fs from "node:fs";
 import os from "node:os";
+import process from "node:process";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { connect, startCluster, startNode } from "../../mod.ts";
@@ -41,6 +42,18 @@ starting("what was acknowledged is there after all nodes were stopped and starte
     await cluster.stop();
   }
   fs.rmSync(data, { recursive: true });
+});
+
+starting("a number of nodes that is none of 1 to 7 is refused, and leaves no folder behind", async () => {
+  const { TMPDIR = "/tmp" } = process.env;
+  const own = folder();
+  process.env.TMPDIR = own;
+  for (const nodes of [0, 8, NaN, 1.5, -1, 1e9]) {
+    assert.is(await codeOf(() => startCluster({ nodes })), "INVALID_CONFIG", `${nodes} nodes`);
+  }
+  process.env.TMPDIR = TMPDIR;
+  assert.equal(fs.readdirSync(own), []);
+  fs.rmdirSync(own);
 });
 
 starting("a single node serves, too", async () => {
