@@ -20,11 +20,41 @@ import { createNodeRuntime } from "./src/runtime/node-runtime.ts";
 import { makeTemporaryFolder, removeFolder } from "./src/runtime/temporary-folder.ts";
 
 export { type Client, connect } from "./src/client/client.ts";
-export { RaftlineError } from "./src/wire/errors.ts";
+export type { Bootstrap, ConnectOptions } from "./src/client/options.ts";
+export type { Producer, ProducerOptions, ProducerRecord, RecordPlace } from "./src/client/producer.ts";
+export type { RecordCallback } from "./src/client/pending-batch.ts";
+export type { Consumer } from "./src/client/consumer.ts";
+export type { ConsumerOptions, TrimmedGap } from "./src/client/consumer-options.ts";
+export type { ConsumerBatch, ConsumerRecord } from "./src/client/consumer-records.ts";
+export type { GroupOptions, TopicPartition } from "./src/client/group-options.ts";
+export type { From } from "./src/client/start-offsets.ts";
+export type { Queue } from "./src/client/queue.ts";
+export type { NackOptions, QueueMessage } from "./src/client/queue-message.ts";
+export type { QueueOptions, RunOptions } from "./src/client/queue-options.ts";
+export type { CommitPart, Cursor, Cursors } from "./src/client/cursors.ts";
+export type { AdminClient } from "./src/client/admin.ts";
+export type { GroupInPartition, GroupPlaceDescription, GroupResetOptions } from "./src/client/groups.ts";
+export type {
+  ClusterDescription,
+  NodeDescription,
+  PartitionDescription,
+  Retention,
+  TopicChanges,
+  TopicDescription,
+  TopicOptions,
+  TopicSummary,
+} from "./src/wire/admin-commands.ts";
+export { type ErrorCode, RaftlineError } from "./src/wire/errors.ts";
+export type { GroupPlace } from "./src/wire/group-protocol.ts";
+export type { BatchReader } from "./src/records/batch-reader.ts";
+export type { Bytes, Headers } from "./src/records/batch-writer.ts";
+export { RecordsError } from "./src/records/errors.ts";
+export type { RecordHeaders } from "./src/records/record.ts";
 export { loadConfig, type NodeConfig } from "./src/node/config.ts";
 export { ConfigError, NodeError } from "./src/node/errors.ts";
 export type { Cluster } from "./src/node/cluster.ts";
 export type { StartedNode } from "./src/node/node.ts";
+export type { Address } from "./src/runtime/network.ts";
 export type { TlsMaterial } from "./src/runtime/tls.ts";
 
 export interface StartClusterOptions {

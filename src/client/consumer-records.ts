@@ -1,8 +1,15 @@
 /** What a consumer yields: records, or whole batches of them. */
 import { BatchReader } from "../records/batch-reader.ts";
 import type { Entry } from "../records/entry.ts";
+import { RecordsError } from "../records/errors.ts";
 import { timingOf } from "../records/timing.ts";
 import { BatchRecord } from "../records/record.ts";
+import { RaftlineError } from "../wire/errors.ts";
+
+/** What went wrong with a batch, as users see it; anything else stays as it is. */
+export function asRaftlineError(error: unknown): unknown {
+  return error instanceof RecordsError ? new RaftlineError(error.code, error.message, { cause: error }) : error;
+}
 
 /** One record and where it came from. Key and value are views of its batch: copy them to keep them alone. */
 export class ConsumerRecord extends BatchRecord {
@@ -41,9 +48,13 @@ export class ConsumerBatch {
     return this.nextOffset - this.firstOffset;
   }
 
-  /** Its records are given to nobody from then on: milliseconds since 1970; null: never. */
+  /** Its records are given to nobody from then on: milliseconds since 1970; null: never. @throws {RaftlineError} `CORRUPT` */
   get expiresAt(): number | null {
-    return timingOf(this.#entry).expiresAtMs;
+    try {
+      return timingOf(this.#entry).expiresAtMs;
+    } catch (error) {
+      throw asRaftlineError(error);
+    }
   }
 
   /** Bytes on the wire. */
@@ -51,25 +62,36 @@ export class ConsumerBatch {
     return this.#entry.byteLength;
   }
 
-  /** All its records. @throws {RecordsError} if the batch is damaged, or compressed in a way this runtime does not know */
+  /**
+   * All its records.
+   * @throws {RaftlineError} `CORRUPT`; `UNSUPPORTED_CODEC`: compressed in a way that this runtime does not know
+   */
   records(): ConsumerRecord[] {
-    const reader = new BatchReader(this.#entry);
-    const records: ConsumerRecord[] = [];
-    while (reader.next()) {
-      if (reader.offset >= this.firstOffset) records.push(new ConsumerRecord(this.topic, this.partition, reader));
+    try {
+      const reader = new BatchReader(this.#entry);
+      const records: ConsumerRecord[] = [];
+      while (reader.next()) {
+        if (reader.offset >= this.firstOffset) records.push(new ConsumerRecord(this.topic, this.partition, reader));
+      }
+      return records;
+    } catch (error) {
+      throw asRaftlineError(error);
     }
-    return records;
   }
 
   /**
    * A cursor, the quickest way to read: no object per record.
    *
    * @example for (const reader = batch.cursor(); reader.next();) bytes += reader.valueEnd - reader.valueStart;
-   * @throws {RecordsError}
+   * @throws {RaftlineError} as {@link records}; its `next` throws a `RecordsError` of the same codes
    */
   cursor(): BatchReader {
-    const reader = new BatchReader(this.#entry);
-    reader.skipTo(this.firstOffset);
-    return reader;
+    try {
+      const reader = new BatchReader(this.#entry);
+      reader.skipTo(this.firstOffset);
+      return reader;
+    } catch (error) {
+      throw asRaftlineError(error);
+    }
   }
 }

@@ -3,12 +3,11 @@
  * the partitions are those that its coordinator gives to this member.
  */
 import type { BatchReader } from "../records/batch-reader.ts";
-import { RecordsError } from "../records/errors.ts";
 import { endFor } from "../runtime/call-scope.ts";
-import { type ErrorCode, RaftlineError } from "../wire/errors.ts";
+import { RaftlineError } from "../wire/errors.ts";
 import type { Cluster } from "./cluster.ts";
 import { closedError } from "./connections.ts";
-import { type ConsumerBatch, ConsumerRecord } from "./consumer-records.ts";
+import { asRaftlineError, type ConsumerBatch, ConsumerRecord } from "./consumer-records.ts";
 import { Fetcher } from "./fetcher.ts";
 import { type ConsumerOptions, type ConsumerSettings, consumerSettings } from "./consumer-options.ts";
 import { PartitionCursor } from "./partition-cursor.ts";
@@ -253,17 +252,20 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
         this.#given = { cursor, epoch: cursor.epoch, reader: batch.cursor() };
       }
     } catch (error) {
-      if (!(error instanceof RecordsError)) throw error;
-      throw this.#fail(new RaftlineError(error.code as ErrorCode, error.message, { cause: error }));
+      throw this.#failure(error);
     }
   }
 
   #nextBatch(step: Step): ConsumerBatch | undefined {
-    const taken = this.#takeBatch(step);
-    if (taken === undefined) return undefined;
-    taken.cursor.position = taken.batch.nextOffset;
-    this.#inHand = taken.cursor;
-    return taken.batch;
+    try {
+      const taken = this.#takeBatch(step);
+      if (taken === undefined) return undefined;
+      taken.cursor.position = taken.batch.nextOffset;
+      this.#inHand = taken.cursor;
+      return taken.batch;
+    } catch (error) {
+      throw this.#failure(error);
+    }
   }
 
   #takeBatch(step: Step): { readonly cursor: PartitionCursor; readonly batch: ConsumerBatch } | undefined {
@@ -376,8 +378,15 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
     return await findStarts(this.#cluster, wanted, () => this.closed);
   }
 
+  /** What was thrown while a batch was read, as it is to be thrown on. */
+  #failure(thrown: unknown): unknown {
+    const error = asRaftlineError(thrown);
+    return error instanceof RaftlineError ? this.#fail(error) : error;
+  }
+
   #fail(error: RaftlineError): RaftlineError {
-    this.#error ??= error;
+    if (this.#error !== undefined) return this.#error;
+    this.#error = error;
     // Others of the group go on where this one cannot; who closes it hears of what that brings.
     this.#group?.close().catch(() => {});
     this.#fetcher.close();

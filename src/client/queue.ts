@@ -1,14 +1,14 @@
 /** A topic as a queue: records are leased, and done when they are acknowledged; what is not is delivered again. */
 import PQueue from "p-queue";
-import { RecordsError } from "../records/errors.ts";
 import { endFor, runCall } from "../runtime/call-scope.ts";
 import type { Timer } from "../runtime/runtime.ts";
 import { within } from "../runtime/sleep.ts";
-import { type ErrorCode, RaftlineError } from "../wire/errors.ts";
+import { RaftlineError } from "../wire/errors.ts";
 import type { LeaseResult } from "../wire/group-responses.ts";
 import { checkMs } from "./checks.ts";
 import type { Cluster } from "./cluster.ts";
 import { closedError } from "./connections.ts";
+import { asRaftlineError } from "./consumer-records.ts";
 import { callHook, type HookError } from "./hooks.ts";
 import { LeaseBuffer } from "./queue-buffer.ts";
 import { QueueFetcher } from "./queue-fetcher.ts";
@@ -265,9 +265,8 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
     try {
       return read();
     } catch (error) {
-      if (!(error instanceof RecordsError)) throw error;
-      const failure = new RaftlineError(error.code as ErrorCode, error.message, { cause: error });
-      this.#fail(failure);
+      const failure = asRaftlineError(error);
+      if (failure instanceof RaftlineError) this.#fail(failure);
       throw failure;
     }
   }

@@ -2,6 +2,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type Client, connect } from "../../src/client/client.ts";
 import type { Consumer } from "../../src/client/consumer.ts";
+import { ConsumerBatch } from "../../src/client/consumer-records.ts";
 import type { ConsumerOptions } from "../../src/client/consumer-options.ts";
 import { RaftlineError } from "../../src/wire/errors.ts";
 import { FakeWorld } from "../wire/fake-world.ts";
@@ -276,6 +277,17 @@ troubled("goes on at the start when retention has removed its place", async () =
   f.shards[0]!.startOffset = f.shards[0]!.entries[2]!.baseOffset;
   const values = await readAll(f, { from: 0 });
   assert.equal(values, range(f.shards[0]!.startOffset, 300));
+});
+
+troubled("a batch that cannot be read says so with its code, however it is read", async () => {
+  const f = await fixture(1, 10);
+  const [entry] = f.shards[0]!.entries;
+  entry!.bytes[64] = 0xff;
+  const batch = new ConsumerBatch("t", 0, entry!, 0, 10);
+  for (const read of [() => batch.records(), () => batch.cursor().next()]) {
+    assert.throws(read, (error: Error) => (error as RaftlineError).code === "CORRUPT");
+  }
+  assert.throws(() => batch.records(), (error: Error) => error instanceof RaftlineError);
 });
 
 troubled("fails with what onTrimmed threw", async () => {
