@@ -44,6 +44,8 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
   #lent: ArrayBufferLike | undefined;
   readonly #whenProcessed = new Signal();
   #given: Given | undefined;
+  /** Cursors that had an `error`, and may have been mended since. */
+  #stuck: PartitionCursor[] = [];
   #starting: Promise<void> | undefined;
   readonly #changed = new Signal();
   #error: RaftlineError | undefined;
@@ -74,6 +76,12 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
       },
       onMoved: () => this.#changed.tell(),
       onFailed: (error) => this.#fail(error),
+      onBeyondEnd: (cursor) => {
+        this.#stuck.push(cursor);
+        // A group's partitions are for others to read, where this one cannot.
+        if (this.#group !== undefined) this.#fail(cursor.error!);
+        this.#changed.tell();
+      },
       onTrimmed: (cursor, fromOffset, toOffset) => {
         this.#trimmed(cursor, fromOffset, toOffset);
         // Where nothing of the partition is in hand, or waits to be given out, what was deleted is done with.
@@ -86,7 +94,7 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
 
   /**
    * Records one by one. `next` rejects with a `RaftlineError`: `UNKNOWN_TOPIC`, `NOT_AUTHORIZED`, `OFFSET_OUT_OF_RANGE`
-   * (beyond the end), `CORRUPT`, `UNSUPPORTED_CODEC`, `INTERNAL` (a hook threw: `cause`).
+   * (beyond the end: without a group a `seek` mends it), `CORRUPT`, `UNSUPPORTED_CODEC`, `INTERNAL` (a hook threw: `cause`).
    */
   [Symbol.asyncIterator](): AsyncIterator<ConsumerRecord, undefined> {
     return this.#iterator((step) => this.#nextRecord(step));
@@ -210,6 +218,7 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
         // A call while another waits stands in line; what is there needs no waiting.
         if (last !== undefined) return inLine(last.then(() => this.#wait(nextOf), () => this.#wait(nextOf)));
         try {
+          this.#mustNotBeStuck();
           const value = this.#cursors.size > 0 ? nextOf({ done: false }) : undefined;
           if (value !== undefined) return Promise.resolve({ value, done: false });
         } catch (error) {
@@ -224,9 +233,17 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
     };
   }
 
+  /** @throws {RaftlineError} `OFFSET_OUT_OF_RANGE`, until a seek has mended it */
+  #mustNotBeStuck(): void {
+    if (this.#stuck.length === 0 || this.closed) return;
+    this.#stuck = this.#stuck.filter(({ error }) => error !== undefined);
+    if (this.#stuck.length > 0) throw this.#stuck[0]!.error;
+  }
+
   async #wait<T>(nextOf: (step: Step) => T | undefined): Promise<IteratorResult<T, undefined>> {
     for (;;) {
       await this.#start();
+      this.#mustNotBeStuck();
       const step: Step = { done: false };
       const value = nextOf(step);
       if (value !== undefined) return { value, done: false };

@@ -10,7 +10,7 @@ import type { Cluster } from "./cluster.ts";
 import { type Asked, FetchSession } from "./fetch-session.ts";
 import type { PartitionCursor } from "./partition-cursor.ts";
 import { Pump } from "./pump.ts";
-import { LEADER_CODES } from "./start-offsets.ts";
+import { findStarts, LEADER_CODES } from "./start-offsets.ts";
 
 const POLLS_PER_NODE = 4;
 const FETCH_BYTES_MAX = 8 * 1024 * 1024;
@@ -33,6 +33,8 @@ export interface FetcherSettings {
   /** A cursor has moved without a record: it may be at its end. */
   readonly onMoved: () => void;
   readonly onFailed: (error: RaftlineError) => void;
+  /** A cursor is beyond the end of its partition, and has an `error`: nothing is fetched before it is moved. */
+  readonly onBeyondEnd: (cursor: PartitionCursor) => void;
   /** Records were deleted before this cursor came to them: it goes on at `toOffset`. */
   readonly onTrimmed: (cursor: PartitionCursor, fromOffset: number, toOffset: number) => void;
 }
@@ -98,6 +100,7 @@ export class Fetcher {
     const byNode = new Map<number, PartitionCursor[]>();
     let wakeMs = Infinity;
     for (const cursor of this.#cursors) {
+      if (cursor.error !== undefined) return Infinity;
       if (cursor.fetching || cursor.paused || cursor.fetchOffset < 0 || cursor.fetchedAll) continue;
       if (cursor.heldBytes >= this.#partBytesMax) continue;
       if (cursor.retryAtMs > nowMs) wakeMs = Math.min(wakeMs, cursor.retryAtMs);
@@ -174,6 +177,7 @@ export class Fetcher {
     const { cursor, epoch, offset } = asked;
     if (this.#pump.closed || cursor.epoch !== epoch) return;
     if (part.code === "OFFSET_OUT_OF_RANGE" && offset < part.startOffset) return this.#skipTrimmed(cursor, part);
+    if (part.code === "OFFSET_OUT_OF_RANGE" && offset > part.highWatermark) return void this.#checkEnd(nodeId, asked);
     if (part.code !== "") return this.#failed(nodeId, asked, part.code, part.leaderHint, part.code);
     cursor.fetching = false;
     const hadBatch = cursor.hasBatch;
@@ -189,6 +193,28 @@ export class Fetcher {
     if (part.chunks.length > 0 && cursor.fetchOffset === offset) this.#backOff(cursor);
     if (!hadBatch && cursor.hasBatch) this.#settings.onFilled(cursor);
     else if (cursor.fetchOffset !== offset) this.#settings.onMoved();
+  }
+
+  /** The node knows of no such offset. A leader may be behind what another one told of before: the end that most confirm is not. */
+  async #checkEnd(nodeId: number, asked: Asked): Promise<void> {
+    const { cursor, epoch, offset } = asked;
+    const { route } = cursor;
+    const isStale = () => this.#pump.closed || cursor.epoch !== epoch;
+    try {
+      const [end] = await findStarts(this.#cluster, [{ route, from: "latest" }], isStale);
+      if (isStale()) return;
+      if (offset <= end!) this.#failed(nodeId, asked, "OFFSET_OUT_OF_RANGE", 0, "its leader is behind");
+      else {
+        cursor.fetching = false;
+        const why = `offset ${offset} is beyond the end of ${route.topic}/${route.partition}, which is ${end}`;
+        cursor.error = new RaftlineError("OFFSET_OUT_OF_RANGE", why);
+        this.#settings.onBeyondEnd(cursor);
+      }
+    } catch (error) {
+      if (!(error instanceof RaftlineError)) throw error;
+      this.#failed(nodeId, asked, error.code, 0, error.message);
+    }
+    this.schedule();
   }
 
   /** Retention has removed what was asked for: go on at what is left. */

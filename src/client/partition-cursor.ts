@@ -1,5 +1,6 @@
 /** A consumer's place in one partition: what it has fetched ahead, and what it gave out. */
 import { Entry, EntryKind } from "../records/entry.ts";
+import type { RaftlineError } from "../wire/errors.ts";
 import { ConsumerBatch } from "./consumer-records.ts";
 import type { FrameMemory } from "./frame-memory.ts";
 import type { Route } from "./topic-view.ts";
@@ -33,6 +34,8 @@ export class PartitionCursor {
   /** No fetch before. */
   retryAtMs = 0;
   failures = 0;
+  /** It is to be read from where nothing can be: a seek mends that. */
+  error: RaftlineError | undefined;
   /** Told what of it is held; undefined: what was given out stays as it is. */
   memory: FrameMemory | undefined;
   /** Where the batch that `next` gave last lies. */
@@ -68,6 +71,7 @@ export class PartitionCursor {
     this.fetchOffset = offset;
     this.fetching = false;
     this.retryAtMs = 0;
+    this.error = undefined;
     this.#held.length = 0;
     this.heldBytes = 0;
   }

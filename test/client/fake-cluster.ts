@@ -63,6 +63,8 @@ export class FakeCluster {
   /** Fetches begin this many entries before the asked one. */
   earlierEntries = 0;
   bytesFetched = 0;
+  /** Records at the end that a leader does not know to be committed yet. */
+  lagRecords = 0;
   /** A node that knows no leader of anything. */
   clueless = 0;
   /** A node that says it belongs to another cluster. */
@@ -206,7 +208,7 @@ export class FakeCluster {
     return shard && {
       leads: shard.leader === node,
       leaderHint: shard.leader,
-      highWatermark: shard.end,
+      highWatermark: shard.end - this.lagRecords,
       startOffset: shard.startOffset,
       read: (offset, bytesMax) => {
         const entries = entriesFrom(shard, offset, bytesMax, this.earlierEntries);
