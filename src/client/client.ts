@@ -52,14 +52,14 @@ export class Client {
 
   /** Reads by offset: alone, or as one of a group that shares the partitions. */
   consumer(options: ConsumerOptions): Consumer {
-    const consumer = new Consumer(this.#cluster, options);
+    const consumer: Consumer = new Consumer(this.#cluster, options, () => this.#consumers.delete(consumer));
     this.#consumers.add(consumer);
     return consumer;
   }
 
   /** The topic as a queue: its records are leased to the group's consumers one by one, and done when acknowledged. */
   queue(topic: string, options: QueueOptions): Queue {
-    const queue = new Queue(this.#cluster, topic, options);
+    const queue: Queue = new Queue(this.#cluster, topic, options, () => this.#queues.delete(queue));
     this.#queues.add(queue);
     return queue;
   }

@@ -32,6 +32,7 @@ interface Given {
  */
 export class Consumer implements AsyncIterable<ConsumerRecord> {
   readonly #cluster: Cluster;
+  readonly #onClosed: () => void;
   readonly #settings: ConsumerSettings;
   readonly #fetcher: Fetcher;
   readonly #cursors = new Map<string, PartitionCursor>();
@@ -52,10 +53,11 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
   #closing: Promise<void> | undefined;
 
   /** Made by `client.consumer(…)`. @throws {RaftlineError} `INVALID_REQUEST`, `INVALID_NAME` */
-  constructor(cluster: Cluster, options: ConsumerOptions) {
+  constructor(cluster: Cluster, options: ConsumerOptions, onClosed: () => void) {
     const settings = consumerSettings(options);
     this.#cluster = cluster;
     this.#settings = settings;
+    this.#onClosed = onClosed;
     if (settings.reuseMemory) cluster.memory.enter();
     this.#group = settings.group && new GroupPartitions(cluster, settings.group, settings.topics, {
       startsOf: (cursors) => this.#find(cursors, settings.from),
@@ -189,7 +191,7 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
    */
   close(): Promise<void> {
     if (this.#closing === undefined) {
-      this.#closing = this.#group === undefined ? Promise.resolve() : this.#group.close();
+      this.#closing = (this.#group?.close() ?? Promise.resolve()).finally(this.#onClosed);
       this.#fetcher.close();
       if (this.#settings.reuseMemory) this.#cluster.memory.leave();
       this.#changed.tell();

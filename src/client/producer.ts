@@ -7,7 +7,7 @@ import { type BatchTiming, UNTIMED } from "../records/timing.ts";
 import { type ErrorCode, RaftlineError } from "../wire/errors.ts";
 import { BATCH_BYTES_MAX } from "../wire/limits.ts";
 import { BufferPool } from "./buffer-pool.ts";
-import { checkMs, checkWhole, invalid } from "./checks.ts";
+import { checkMs, checkOneOf, checkWhole, invalid, TIMER_MS_MAX } from "./checks.ts";
 import type { Cluster } from "./cluster.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { PartitionQueue, type QueueSettings } from "./partition-queue.ts";
@@ -64,7 +64,6 @@ const TIMING_STEP_MS = 10;
 /** Of buffers that wait to be used again. */
 const KEPT_BYTES_MAX = 16 * 2 ** 20;
 const BUFFER_BYTES_MAX = 64 * 2 ** 20;
-const DELIVERY_MS_MAX = 2 ** 31 - 1;
 
 interface Waiting {
   readonly record: ProducerRecord;
@@ -106,9 +105,9 @@ export class Producer {
   #closed = false;
 
   /** Made by `client.producer()`. @throws {RaftlineError} `INVALID_REQUEST` */
-  constructor(cluster: Cluster, options: ProducerOptions = {}, onClosed: () => void = () => {}) {
+  constructor(cluster: Cluster, options: ProducerOptions, onClosed: () => void) {
     const batchBytesMax = checkWhole("batchBytesMax", options.batchBytesMax ?? 128 * 1024, 1, BATCH_BYTES_MAX);
-    const deliveryTimeoutMs = checkMs("deliveryTimeoutMs", options.deliveryTimeoutMs ?? 30_000, 1, DELIVERY_MS_MAX);
+    const deliveryTimeoutMs = checkMs("deliveryTimeoutMs", options.deliveryTimeoutMs ?? 30_000, 1, TIMER_MS_MAX);
     this.#cluster = cluster;
     this.#onClosed = onClosed;
     this.#bufferBytesMax = checkWhole("bufferBytesMax", options.bufferBytesMax ?? BUFFER_BYTES_MAX, 1);
@@ -440,11 +439,8 @@ function checkRecords(records: unknown): void {
 }
 
 /** @throws {RaftlineError} `INVALID_REQUEST` */
-function codecOf(compression: string): number {
-  if (!Object.hasOwn(Codec, compression)) {
-    throw invalid(`compression is none, lz4, deflate or zstd, not ${compression}`);
-  }
-  const codec = Codec[compression as keyof typeof Codec];
+function codecOf(compression: keyof typeof Codec): number {
+  const codec = Codec[checkOneOf<keyof typeof Codec>("compression", compression, ["none", "lz4", "deflate", "zstd"])];
   if (!hasCodec(codec)) throw invalid(`compression "${compression}" is not to be had on this runtime`);
   return codec;
 }

@@ -48,6 +48,7 @@ const LEAVE_MS_MAX = 2_000;
  */
 export class Queue implements AsyncIterable<QueueMessage>, Settling {
   readonly #cluster: Cluster;
+  readonly #onClosed: () => void;
   readonly #topic: string;
   readonly #settings: QueueSettings;
   readonly #settler: QueueSettler;
@@ -66,9 +67,10 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
   readonly #working = new Set<PQueue>();
 
   /** Made by `client.queue(…)`. @throws {RaftlineError} `INVALID_REQUEST`, `INVALID_NAME` */
-  constructor(cluster: Cluster, topic: string, options: QueueOptions) {
+  constructor(cluster: Cluster, topic: string, options: QueueOptions, onClosed: () => void) {
     this.#cluster = cluster;
     this.#topic = topic;
+    this.#onClosed = onClosed;
     this.#settings = queueSettings(topic, options);
     this.#prefetch = this.#settings.prefetchRecords;
     const consumer = randomId(cluster.runtime.random);
@@ -144,7 +146,7 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
    * and its message is acked.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#leave();
+    this.#closing ??= this.#leave().finally(this.#onClosed);
     return endFor(this, this.#closing);
   }
 

@@ -1,3 +1,4 @@
+import process from "node:process";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { connect, startCluster } from "../../mod.ts";
@@ -113,6 +114,23 @@ publish("a deleted topic is gone, and one of the same name starts empty", async 
   let count = 0;
   for await (const _ of client.consumer({ topics: ["again"], from: "earliest", until: "end" })) count += 1;
   assert.is(count, 0);
+});
+
+publish("a consumer that is closed leaves nothing of what it had fetched in its client", async () => {
+  await using cluster = await startCluster({ nodes: 1 });
+  await using client = await connect(cluster.bootstrap);
+  await client.admin.createTopic("large", { partitions: 1 });
+  await client.producer().sendAll("large", Array.from({ length: 400 }, () => ({ value: new Uint8Array(10_000) })));
+  const rounds = async (count: number) => {
+    for (let i = 0; i < count; i++) {
+      for await (const _ of client.consumer({ topics: ["large"], from: "earliest" })) break;
+    }
+    return process.memoryUsage.rss();
+  };
+  const before = await rounds(10);
+  const grown = await rounds(90) - before;
+  // 90 times 4 MB, if each is kept.
+  assert.ok(grown < 150e6, `${Math.round(grown / 1e6)} MB`);
 });
 
 publish.run();
