@@ -1,6 +1,6 @@
 /** /v1/topics: create, list, describe, change, delete; where partitions are and how far. */
-import { type TSchema, Type } from "@sinclair/typebox";
-import { TypeCompiler } from "@sinclair/typebox/compiler";
+import { type Static, type TSchema, Type } from "@sinclair/typebox";
+import { type TypeCheck, TypeCompiler } from "@sinclair/typebox/compiler";
 import { type Context, Hono } from "hono";
 import { describeRoute } from "hono-openapi";
 import type { RaftlineNode } from "../node/node.ts";
@@ -16,6 +16,7 @@ import type { OwnClient } from "./own-client.ts";
 import { answers, CreateTopicSchema, DeletedRecordsSchema, PartitionStatusSchema } from "./schemas.ts";
 
 const createChecker = TypeCompiler.Compile(CreateTopicSchema);
+const moveChecker = TypeCompiler.Compile(MoveReplicasSchema);
 
 export function topicRoutes(node: RaftlineNode, client: OwnClient): Hono {
   const app = new Hono();
@@ -59,9 +60,8 @@ export function topicRoutes(node: RaftlineNode, client: OwnClient): Hono {
     describe("Move a partition", answers("the topic, with the target", TopicDescriptionSchema), MoveReplicasSchema),
     async (context) => {
       const { topic: name, partition } = context.req.param();
-      const body = await jsonBody(context);
-      const replicas = typeof body === "object" && body !== null && "replicas" in body ? body.replicas : undefined;
-      const args = { name, partition: Number(partition), replicas };
+      const { replicas } = checked(moveChecker, await jsonBody(context));
+      const args = { name, partition: wholeNumber(partition, "partition"), replicas };
       return context.json(await run("moveReplicas", args) as object, 202);
     },
   );
@@ -113,8 +113,13 @@ async function createBody(context: Context): Promise<{ name: string } & Record<s
   const name = typeof body === "object" && body !== null && "name" in body ? body.name : undefined;
   // The command's own check has the better words for a bad name.
   if (typeof name === "string") decodeAdminCommand("describeTopic", { name });
-  if (createChecker.Check(body)) return body;
-  const first = createChecker.Errors(body).First();
+  return checked(createChecker, body);
+}
+
+/** @throws {RaftlineError} `INVALID_REQUEST` */
+function checked<S extends TSchema>(checker: TypeCheck<S>, body: unknown): Static<S> {
+  if (checker.Check(body)) return body;
+  const first = checker.Errors(body).First();
   throw new RaftlineError("INVALID_REQUEST", `${first?.path || "/"}: ${first?.message ?? "not valid"}`);
 }
 

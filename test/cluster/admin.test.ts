@@ -16,7 +16,10 @@ admin.before(async () => {
 admin.after(() => cluster.stop());
 
 async function call(path: string, method = "GET", body?: unknown): Promise<{ status: number; body: Json }> {
-  const response = await fetch(url + path, { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
+  const sent = body === undefined
+    ? {}
+    : { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
+  const response = await fetch(url + path, { method, ...sent });
   return { status: response.status, body: await response.json() as Json };
 }
 
@@ -45,6 +48,22 @@ admin("a topic's life: created, listed, described, changed, deleted", async () =
   }
   assert.is((await call("/v1/topics/life", "DELETE")).status, 200);
   assert.is((await call("/v1/topics/life")).status, 404);
+});
+
+admin("a move to a partition that is no number, or with a field that nobody knows, is refused", async () => {
+  await call("/v1/topics", "POST", { name: "still", partitions: 1, replicas: 3 });
+  const move = async (partition: string, body: unknown) => {
+    const { status, body: { code } } = await call(`/v1/topics/still/partitions/${partition}/replicas`, "PUT", body);
+    return [status, code];
+  };
+  const replicas = [1, 2];
+  for (const partition of ["%20", "0x0", "-0", "0.0", "1e0"]) {
+    assert.equal(await move(partition, { replicas }), [400, "INVALID_REQUEST"], partition);
+  }
+  assert.equal(await move("0", { replicas, leader: 1 }), [400, "INVALID_REQUEST"]);
+  assert.equal(await move("0", [1, 2]), [400, "INVALID_REQUEST"]);
+  const { body } = await call("/v1/topics/still/partitions");
+  assert.equal(body.map(({ target }) => target), [[]]);
 });
 
 admin("the groups of a topic, and how far they are", async () => {
