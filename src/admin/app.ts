@@ -1,14 +1,13 @@
 /** The admin API: a Hono app over one node. */
 import { Type } from "@sinclair/typebox";
 import { Hono } from "hono";
-import { basicAuth } from "hono/basic-auth";
 import { bodyLimit } from "hono/body-limit";
 import { secureHeaders } from "hono/secure-headers";
 import { describeRoute, openAPIRouteHandler } from "hono-openapi";
-import { mayEnter } from "../node/credentials.ts";
 import type { NodeService, RaftlineNode } from "../node/node.ts";
 import { serveHttp } from "../runtime/node-http.ts";
 import { ClusterDescriptionSchema, NodeDescriptionSchema } from "../wire/admin-commands.ts";
+import { guard } from "./access.ts";
 import { groupRoutes } from "./groups.ts";
 import { createMetrics } from "./metrics.ts";
 import { OwnClient } from "./own-client.ts";
@@ -17,7 +16,6 @@ import { answers, HealthSchema, ReadySchema } from "./schemas.ts";
 import { topicRoutes } from "./topics.ts";
 
 const BODY_BYTES_MAX = 1024 * 1024;
-const OPEN_PATHS = ["/v1/health", "/v1/ready"];
 
 /**
  * @example
@@ -37,7 +35,7 @@ export function createAdminApp(node: RaftlineNode, client: OwnClient): Hono {
     maxSize: BODY_BYTES_MAX,
     onError: (context) => problem(context, "TOO_LARGE", `a body has at most ${BODY_BYTES_MAX} bytes`),
   }));
-  authenticate(app, node);
+  guard(app, node.config);
   describeNode(app, node);
   app.route("/v1/topics", topicRoutes(node, client));
   app.route("/v1/groups", groupRoutes(node, client));
@@ -66,14 +64,6 @@ export const adminService: NodeService = async (node) => {
   };
   return { address: server.address, close };
 };
-
-/** Everything but "is it alive" asks for credentials where the node has any. */
-function authenticate(app: Hono, node: RaftlineNode): void {
-  const { credentials } = node.config;
-  if (!credentials) return;
-  const check = basicAuth({ verifyUser: (name, secret) => mayEnter(credentials, { name, secret }) });
-  app.use((context, next) => OPEN_PATHS.includes(context.req.path) ? next() : check(context, next));
-}
 
 function describeNode(app: Hono, node: RaftlineNode): void {
   const { nodeId } = node;

@@ -100,7 +100,15 @@ function wholeNumber(text: string | undefined, name: string): number {
   throw new RaftlineError("INVALID_REQUEST", `${name} must be a whole number from 0 on, not ${text ?? "left out"}`);
 }
 
+/**
+ * The type is asked for because a page of another origin cannot send it unasked, other than text.
+ * @throws {RaftlineError} `UNSUPPORTED_MEDIA_TYPE`, `INVALID_REQUEST`
+ */
 async function jsonBody(context: Context): Promise<unknown> {
+  const type = context.req.header("content-type") ?? "left out";
+  if (!/^application\/json\s*(;|$)/i.test(type)) {
+    throw new RaftlineError("UNSUPPORTED_MEDIA_TYPE", `content-type must be application/json, not ${type}`);
+  }
   try {
     return await context.req.json();
   } catch (error) {

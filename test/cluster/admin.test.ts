@@ -1,3 +1,4 @@
+import http from "node:http";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { connect, startCluster, startNode } from "../../mod.ts";
@@ -64,6 +65,40 @@ admin("a move to a partition that is no number, or with a field that nobody know
   assert.equal(await move("0", [1, 2]), [400, "INVALID_REQUEST"]);
   const { body } = await call("/v1/topics/still/partitions");
   assert.equal(body.map(({ target }) => target), [[]]);
+});
+
+/** By `node:http`: fetch sets Host and Origin itself. */
+function ask(method: string, path: string, headers: Record<string, string>, body = ""): Promise<[number, string]> {
+  const { port } = cluster.adminAddresses[1]!;
+  return new Promise((resolve, reject) => {
+    const request = http.request({ host: "127.0.0.1", port, method, path, headers }, (response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (chunk: string) => text += chunk);
+      response.on("end", () => resolve([response.statusCode!, /"code":"(\w+)"/.exec(text)?.[1] ?? ""]));
+    });
+    request.on("error", reject).end(body);
+  });
+}
+
+admin("a web page that is open on this machine cannot ask anything", async () => {
+  const { host } = new URL(url);
+  const json = { "content-type": "application/json" };
+  const topic = JSON.stringify({ name: "forged", partitions: 1 });
+  const create = (headers: Record<string, string>) => ask("POST", "/v1/topics", headers, topic);
+  assert.equal(await create({ "content-type": "text/plain" }), [415, "UNSUPPORTED_MEDIA_TYPE"]);
+  assert.equal(await create({}), [415, "UNSUPPORTED_MEDIA_TYPE"]);
+  for (const origin of ["https://evil.example", "null", "http://127.0.0.1:3000", `https://${host}`]) {
+    assert.equal(await create({ ...json, origin }), [403, "FOREIGN_ORIGIN"], origin);
+  }
+  for (const name of ["evil.example", "127.0.0.1.evil.example", `localhost.evil.example:${new URL(url).port}`]) {
+    assert.equal(await create({ ...json, host: name }), [403, "FOREIGN_HOST"], name);
+    assert.equal(await ask("GET", "/v1/health", { host: name }), [403, "FOREIGN_HOST"], name);
+  }
+  assert.is((await call("/v1/topics/forged")).status, 404);
+  for (const name of [host, "localhost", "[::1]:7601", "LOCALHOST:80"]) {
+    assert.equal(await ask("GET", "/metrics", { host: name }), [200, ""], name);
+  }
+  assert.equal(await create({ "content-type": "application/json; charset=utf-8", origin: url }), [201, ""]);
 });
 
 admin("the groups of a topic, and how far they are", async () => {

@@ -136,7 +136,8 @@ bad("a half-sent frame that never ends disturbs nobody", async () => {
 
 bad("the HTTP API refuses with problem documents", async () => {
   const url = `http://127.0.0.1:${test.cluster.adminAddresses[0]!.port}/v1/topics`;
-  const post = (body: string) => fetch(url, { method: "POST", body });
+  const headers = { "content-type": "application/json" };
+  const post = (body: string) => fetch(url, { method: "POST", body, headers });
   for (
     const [response, status, code] of [
       [await post("{"), 400, "INVALID_REQUEST"],
@@ -156,7 +157,7 @@ bad("the HTTP API refuses with problem documents", async () => {
 });
 
 bad("a body that is declared too large is refused before it is sent", async () => {
-  const request = "POST /v1/topics HTTP/1.1\r\nhost: x\r\ncontent-length: 2000000\r\n\r\n{";
+  const request = "POST /v1/topics HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2000000\r\n\r\n{";
   const { said } = await sendRaw(portsOf()[0]!.admin, new TextEncoder().encode(request), 1_000);
   const answer = new TextDecoder().decode(said);
   assert.match(answer, /^HTTP\/1\.1 413/);
