@@ -1,4 +1,5 @@
 /** The command line as processes of its own, against one cluster. */
+import { once } from "node:events";
 import process from "node:process";
 import * as assert from "uvu/assert";
 import type { Client } from "../../mod.ts";
@@ -50,6 +51,18 @@ export class CommandLine {
   async run(...args: string[]): Promise<Ended> {
     const at = ["--bootstrap", this.#test.cluster.bootstrap.join(",")];
     return await runCommand([...args, ...at]);
+  }
+
+  /** As `| head -1` reads it: the rest has nowhere to go. */
+  async firstLine(...args: string[]): Promise<Ended> {
+    const at = ["--bootstrap", this.#test.cluster.bootstrap.join(",")];
+    const child = spawnProgram("cli/main", [...args, ...at], { stdio: ["ignore", "pipe", "pipe"] });
+    let err = "";
+    child.stderr!.setEncoding("utf8").on("data", (text: string) => err += text);
+    const [chunk] = await once(child.stdout!, "data") as [Buffer];
+    child.stdout!.destroy();
+    const [code] = await once(child, "close") as [number | null];
+    return { code, out: chunk.toString().split("\n")[0]!, err };
   }
 
   /** The one JSON document of a command that succeeds: rows. */

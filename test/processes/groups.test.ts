@@ -35,4 +35,15 @@ groups("a live member is seen, and its group is not reset", async () => {
   await raftline.fail(["GROUP_ACTIVE", "group", "reset", "stock", "--topic", "orders", "--to", "earliest"]);
 });
 
+groups("consume whose output is read no further ends quietly, and the group has what was read", async () => {
+  await using raftline = await CommandLine.start(1);
+  await raftline.topicWith("long", 50_000);
+  const { code, out, err } = await raftline.firstLine("consume", "long", "--group", "head");
+  assert.equal([code, out, err], [0, "0", ""]);
+  const [place] = await raftline.json("group", "describe", "head", "--topic", "long");
+  assert.is(place!.member, "");
+  // What the pipe holds was printed, too.
+  assert.ok((place!.floor as number) > 0 && (place!.floor as number) < 50_000, `${place!.floor}`);
+});
+
 groups.run();

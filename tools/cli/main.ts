@@ -4,6 +4,8 @@ import process from "node:process";
 import { type CAC, cac } from "cac";
 import { UsageError } from "./errors.ts";
 import { reportFailure } from "./failure.ts";
+import { bearClosedOutput } from "./output.ts";
+import { runCommand } from "./run-command.ts";
 
 /** Only the one asked for is loaded: a command that asks a cluster has no use for a whole node's code. */
 const COMMANDS: Readonly<Record<string, () => Promise<(cli: CAC) => void>>> = {
@@ -18,23 +20,24 @@ const COMMANDS: Readonly<Record<string, () => Promise<(cli: CAC) => void>>> = {
   log: async () => (await import("./commands/log.ts")).logCommand,
 };
 
+const [name, ...words] = process.argv.slice(2);
 const cli = cac("raftline");
-for (const load of commandsFor(process.argv[2])) (await load())(cli);
+for (const load of commandsFor(name)) (await load())(cli);
 cli.help();
 cli.version("0.1.0");
+bearClosedOutput();
 
 try {
-  cli.parse(process.argv, { run: false });
-  if (!cli.matchedCommand && !cli.options.help && !cli.options.version) {
-    if (cli.args.length > 0) throw new UsageError(`there is no command "${cli.args[0]}"`);
-    cli.outputHelp();
-  }
-  await cli.runMatchedCommand();
+  const command = cli.commands.find((one) => one.name === name);
+  if (command) await runCommand(command, words);
+  else if (name === undefined || name === "--help" || name === "-h") cli.outputHelp();
+  else if (name === "--version" || name === "-v") cli.outputVersion();
+  else throw new UsageError(`there is no command "${name}"`);
 } catch (error) {
-  process.exitCode = reportFailure(error, cli.options.json === true);
+  process.exitCode = reportFailure(error, words.includes("--json"));
 }
 
 /** All of them for `--help`, and where the first word is none. */
-function commandsFor(name: string | undefined): (() => Promise<(cli: CAC) => void>)[] {
-  return name !== undefined && Object.hasOwn(COMMANDS, name) ? [COMMANDS[name]!] : Object.values(COMMANDS);
+function commandsFor(asked: string | undefined): (() => Promise<(cli: CAC) => void>)[] {
+  return asked !== undefined && Object.hasOwn(COMMANDS, asked) ? [COMMANDS[asked]!] : Object.values(COMMANDS);
 }

@@ -3,19 +3,22 @@ import fs from "node:fs";
 import process from "node:process";
 import type { Command } from "cac";
 import { type Client, connect } from "../../src/client/client.ts";
-import type { ConnectOptions } from "../../src/client/options.ts";
+import { type ConnectOptions, parseBootstrap } from "../../src/client/options.ts";
+import type { Address } from "../../src/runtime/network.ts";
 import { UsageError } from "./errors.ts";
 
 const DEFAULT_BOOTSTRAP = "127.0.0.1:7401,127.0.0.1:7402,127.0.0.1:7403";
 
 export interface ConnectionFlags {
   readonly bootstrap: string;
-  readonly user?: string | number;
+  readonly user?: string;
   readonly tls?: boolean;
   readonly tlsAuthority?: string;
   readonly tlsCertificate?: string;
   readonly tlsKey?: string;
 }
+
+export const CONNECTION_FLAGS = ["bootstrap", "user", "tls", "tlsAuthority", "tlsCertificate", "tlsKey"] as const;
 
 /** A secret is none of them: process lists show the command line. */
 export function connectionOptions(command: Command): Command {
@@ -31,11 +34,19 @@ export function connectionOptions(command: Command): Command {
 /** Connects, works, and closes whatever happens. */
 export async function withClient<T>(flags: ConnectionFlags, work: (client: Client) => Promise<T>): Promise<T> {
   const options = { ...credentialsOf(flags), ...tlsOf(flags) };
-  const client = await connect(flags.bootstrap.split(",").map((address) => address.trim()), options);
+  const client = await connect(addressesOf(flags.bootstrap), options);
   try {
     return await work(client);
   } finally {
     await client.close();
+  }
+}
+
+function addressesOf(bootstrap: string): Address[] {
+  try {
+    return parseBootstrap(bootstrap.split(",").map((address) => address.trim()));
+  } catch (error) {
+    throw new UsageError(`--bootstrap: ${(error as Error).message}`);
   }
 }
 
@@ -45,7 +56,7 @@ function credentialsOf({ user = process.env["RAFTLINE_USER"] }: ConnectionFlags)
   if (user === undefined && secret === undefined) return {};
   if (user === undefined) throw new UsageError("RAFTLINE_SECRET wants --user, or RAFTLINE_USER");
   if (secret === undefined) throw new UsageError("--user wants the secret in RAFTLINE_SECRET");
-  return { credentials: { name: String(user), secret } };
+  return { credentials: { name: user, secret } };
 }
 
 /** @throws {UsageError} A file that cannot be read, or half of a pair. */

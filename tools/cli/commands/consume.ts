@@ -1,20 +1,22 @@
-import process from "node:process";
 import type { CAC } from "cac";
-import type { Client } from "../../../src/client/client.ts";
+import type { Consumer } from "../../../src/client/consumer.ts";
 import type { ConsumerRecord } from "../../../src/client/consumer-records.ts";
+import type { Queue } from "../../../src/client/queue.ts";
 import type { QueueOptions } from "../../../src/client/queue-options.ts";
 import { UsageError } from "../errors.ts";
+import { writeLine } from "../output.ts";
 import { parseFrom } from "../parse-from.ts";
 import { stopSignal } from "../stop-signal.ts";
+import { wholeNumber } from "../whole-number.ts";
 import { type ConnectionFlags, connectionOptions, withClient } from "../with-client.ts";
 
 interface ConsumeFlags extends ConnectionFlags {
-  readonly from?: string | number;
-  readonly max?: number;
+  readonly from?: string;
+  readonly max?: string;
   readonly group?: string;
   readonly queue?: string;
-  readonly leaseMs?: unknown;
-  readonly deliveriesMax?: unknown;
+  readonly leaseMs?: string;
+  readonly deliveriesMax?: string;
   readonly deadLetter?: string;
   readonly keyOrdered?: boolean;
   readonly untilEnd?: boolean;
@@ -46,64 +48,46 @@ export function consumeCommand(cli: CAC): void {
 }
 
 async function runConsume(topic: string, flags: ConsumeFlags): Promise<void> {
-  const max = flags.max ?? Infinity;
-  if (!(max >= 0)) throw new UsageError("--max wants a number");
-  if (flags.group !== undefined && (flags.queue !== undefined || flags.untilEnd)) {
-    throw new UsageError("--group goes neither with --queue nor with --until-end");
-  }
-  if (flags.queue === undefined && Object.keys(queueFlags(flags)).length > 0) {
+  const max = flags.max === undefined ? Infinity : wholeNumber("--max", flags.max);
+  const from = flags.from === undefined ? {} : { from: parseFrom("--from", flags.from) };
+  const queueOptions = queueFlags(flags);
+  const { group, queue, untilEnd = false, json = false } = flags;
+  const ways = [group !== undefined, queue !== undefined, untilEnd];
+  if (ways.filter((is) => is).length > 1) throw new UsageError("--group, --queue and --until-end exclude each other");
+  if (queue === undefined && Object.keys(queueOptions).length > 0) {
     throw new UsageError("--lease-ms, --dead-letter, --deliveries-max and --key-ordered go with --queue");
   }
   await withClient(flags, async (client) => {
-    if (flags.queue !== undefined) return await takeFromQueue(client, String(topic), max, flags);
-    const { group } = flags;
-    const consumer = client.consumer({
-      topics: [String(topic)],
-      ...beginning(flags),
-      ...(flags.untilEnd ? { until: "end" as const } : {}),
-      ...(group === undefined ? {} : { group: String(group) }),
-    });
-    stopSignal().then(() => consumer.close());
-    let printed = 0;
-    if (max > 0) {
-      for await (const record of consumer) {
-        await print(record, flags.json);
-        printed += 1;
-        if (printed < max) continue;
-        if (group !== undefined) await consumer.commit();
-        break;
-      }
+    if (queue !== undefined) {
+      return await takeAll(client.queue(topic, { group: queue, ...from, ...queueOptions }), max, json);
     }
-    await consumer.close();
+    const until = untilEnd ? { until: "end" as const } : {};
+    const of = group === undefined ? {} : { group };
+    await readAll(client.consumer({ topics: [topic], ...from, ...until, ...of }), max, json, group !== undefined);
   });
 }
 
-function beginning({ from }: ConsumeFlags): { readonly from?: ReturnType<typeof parseFrom> } {
-  return from === undefined ? {} : { from: parseFrom("--from", from) };
+async function readAll(consumer: Consumer, max: number, json: boolean, commits: boolean): Promise<void> {
+  stopSignal().then(() => consumer.close());
+  let printed = 0;
+  if (max > 0) {
+    for await (const record of consumer) {
+      if (!await print(record, json)) break;
+      printed += 1;
+      if (printed < max) continue;
+      if (commits) await consumer.commit();
+      break;
+    }
+  }
+  await consumer.close();
 }
 
-/** Those that were given. */
-function queueFlags({ leaseMs, deliveriesMax, deadLetter, keyOrdered }: ConsumeFlags): Partial<QueueOptions> {
-  return {
-    ...(leaseMs === undefined ? {} : { leaseMs: wholeNumber("--lease-ms", leaseMs) }),
-    ...(deliveriesMax === undefined ? {} : { deliveriesMax: wholeNumber("--deliveries-max", deliveriesMax) }),
-    ...(deadLetter === undefined ? {} : { deadLetter: String(deadLetter) }),
-    ...(keyOrdered ? { keyOrdered } : {}),
-  };
-}
-
-function wholeNumber(flag: string, value: unknown): number {
-  if (typeof value === "number" && Number.isSafeInteger(value)) return value;
-  throw new UsageError(`${flag} wants a whole number, not ${value}`);
-}
-
-async function takeFromQueue(client: Client, topic: string, max: number, flags: ConsumeFlags): Promise<void> {
-  const queue = client.queue(topic, { group: String(flags.queue), ...beginning(flags), ...queueFlags(flags) });
+async function takeAll(queue: Queue, max: number, json: boolean): Promise<void> {
   stopSignal().then(() => queue.close());
   let printed = 0;
   if (max > 0) {
     for await (const message of queue) {
-      await print(message, flags.json);
+      if (!await print(message, json)) break;
       await message.ack();
       printed += 1;
       if (printed >= max) break;
@@ -112,11 +96,23 @@ async function takeFromQueue(client: Client, topic: string, max: number, flags: 
   await queue.close();
 }
 
-async function print(record: ConsumerRecord, json = false): Promise<void> {
+/** Those that were given. */
+function queueFlags({ leaseMs, deliveriesMax, deadLetter, keyOrdered }: ConsumeFlags): Partial<QueueOptions> {
+  return {
+    ...(leaseMs === undefined ? {} : { leaseMs: wholeNumber("--lease-ms", leaseMs) }),
+    ...(deliveriesMax === undefined ? {} : { deliveriesMax: wholeNumber("--deliveries-max", deliveriesMax) }),
+    ...(deadLetter === undefined ? {} : { deadLetter }),
+    ...(keyOrdered ? { keyOrdered } : {}),
+  };
+}
+
+/** False: nobody reads it any more. It is not done with, then. */
+function print(record: ConsumerRecord, json: boolean): Promise<boolean> {
   const key = record.key === null ? null : new TextDecoder().decode(record.key);
   const { topic, partition, offset, timestamp } = record;
-  const line = json
-    ? JSON.stringify({ topic, partition, offset, timestamp, key, value: record.text() })
-    : `${key === null ? "" : `${key}\t`}${record.text()}`;
-  if (!process.stdout.write(`${line}\n`)) await new Promise((drained) => process.stdout.once("drain", drained));
+  return writeLine(
+    json
+      ? JSON.stringify({ topic, partition, offset, timestamp, key, value: record.text() })
+      : `${key === null ? "" : `${key}\t`}${record.text()}`,
+  );
 }

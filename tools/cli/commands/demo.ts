@@ -5,23 +5,25 @@ import Table from "cli-table3";
 import { type DemoResult, runDemo } from "../../demo/demo.ts";
 import { UsageError } from "../errors.ts";
 import { stopSignal } from "../stop-signal.ts";
+import { wholeNumber } from "../whole-number.ts";
 
 interface DemoFlags {
-  readonly records: number;
+  readonly records: string;
   readonly json?: boolean;
 }
 
 export function demoCommand(cli: CAC): void {
   cli.command("demo", "A million real lines, a node killed in the middle, everything checked")
-    .option("--records <n>", "How many lines", { default: 1_000_000 })
+    .option("--records <n>", "How many lines", { default: "1000000" })
     .option("--json", "The last line is one JSON object")
     .example("raftline demo")
     .example("raftline demo --records 100000 --json")
     .action(runDemoCommand);
 }
 
-async function runDemoCommand({ records, json }: DemoFlags): Promise<void> {
-  if (!Number.isSafeInteger(records) || records < 1) throw new UsageError("--records wants a whole number from 1");
+async function runDemoCommand({ json, ...flags }: DemoFlags): Promise<void> {
+  const records = wholeNumber("--records", flags.records);
+  if (records < 1) throw new UsageError("--records wants a whole number from 1 on, not 0");
   const bar = createBar(json === true);
   const result = await Promise.race([
     runDemo({ records, onProgress: (stage, part) => bar.show(stage, part) }),

@@ -1,20 +1,25 @@
 import process from "node:process";
 import type { CAC } from "cac";
 import { type NodePorts, NodeProcesses } from "../../processes/node-processes.ts";
+import { UsageError } from "../errors.ts";
 import { stopSignal } from "../stop-signal.ts";
+import { wholeNumber } from "../whole-number.ts";
 
 interface DevFlags {
   readonly data: string;
-  readonly firstPort: number;
+  readonly firstPort: string;
   readonly json?: boolean;
 }
 
 const NODES = 3;
+const PEERS_ABOVE = 100;
+const ADMIN_ABOVE = 200;
+const PORT_MAX = 65_535;
 
 export function devCommand(cli: CAC): void {
   cli.command("dev", "Three nodes on this machine, data kept in ./data")
     .option("--data <folder>", "Where the nodes keep everything", { default: "./data" })
-    .option("--first-port <port>", "Clients on this and the next two; peers 100, admin 200 above", { default: 7401 })
+    .option("--first-port <port>", "Clients on this and the next two; peers 100, admin 200 above", { default: "7401" })
     .option("--json", "Say where they listen as one JSON line")
     .example("raftline dev")
     .example("raftline dev --data /tmp/raftline --first-port 17401 --json")
@@ -22,12 +27,8 @@ export function devCommand(cli: CAC): void {
 }
 
 async function runDev({ data, firstPort, json }: DevFlags): Promise<void> {
+  const ports = portsFrom(wholeNumber("--first-port", firstPort));
   const stop = stopSignal();
-  const ports: NodePorts[] = Array.from({ length: NODES }, (_, i) => ({
-    client: firstPort + i,
-    peer: firstPort + 100 + i,
-    admin: firstPort + 200 + i,
-  }));
   if (!json) console.log(`starting ${NODES} nodes, data in ${data} …`);
   const processes = await NodeProcesses.start({ folder: data, ports });
   processes.onUnexpectedExit = (id) => {
@@ -38,6 +39,18 @@ async function runDev({ data, firstPort, json }: DevFlags): Promise<void> {
   if (!json) console.log(`\n${signal}: handing over and stopping …`);
   await processes.stop();
   process.exit(0);
+}
+
+function portsFrom(first: number): NodePorts[] {
+  const ports = Array.from({ length: NODES }, (_, i) => ({
+    client: first + i,
+    peer: first + PEERS_ABOVE + i,
+    admin: first + ADMIN_ABOVE + i,
+  }));
+  if (first < 1 || ports.at(-1)!.admin > PORT_MAX) {
+    throw new UsageError(`--first-port is 1 to ${PORT_MAX - ADMIN_ABOVE - NODES + 1}, not ${first}`);
+  }
+  return ports;
 }
 
 function where(processes: NodeProcesses): object {

@@ -3,14 +3,16 @@ import Table from "cli-table3";
 import type { AdminClient } from "../../../src/client/admin.ts";
 import { type GroupInPartition, summarizeGroups } from "../../../src/client/groups.ts";
 import { RaftlineError } from "../../../src/wire/errors.ts";
+import { checkAction } from "../actions.ts";
 import { UsageError } from "../errors.ts";
 import { parseFrom } from "../parse-from.ts";
 import { type ConnectionFlags, connectionOptions, withClient } from "../with-client.ts";
+import { wholeNumber } from "../whole-number.ts";
 
 interface GroupFlags extends ConnectionFlags {
   readonly topic?: string;
-  readonly to?: string | number;
-  readonly partition?: number;
+  readonly to?: string;
+  readonly partition?: string;
   readonly force?: boolean;
   readonly json?: boolean;
 }
@@ -35,32 +37,38 @@ async function runGroup(action: string, name: string | undefined, flags: GroupFl
 
 type Work = (admin: AdminClient) => Promise<readonly object[]>;
 
+/** The flags of each action. */
+const ACTIONS = {
+  list: ["topic"],
+  describe: ["topic"],
+  reset: ["topic", "to", "partition", "force"],
+  delete: ["topic", "force"],
+} as const satisfies Record<string, readonly (keyof GroupFlags)[]>;
+
 /** What is to be done; a command line that makes no sense is refused before anybody is asked. */
-function workOf(action: string, name: string | undefined, flags: GroupFlags): Work {
+function workOf(action: string, group: string | undefined, flags: GroupFlags): Work {
+  checkAction("group", action, flags, ACTIONS);
   if (action === "list") {
+    if (group !== undefined) throw new UsageError(`group list takes no name: group describe ${group}?`);
     return async (admin) => summarizeGroups(await everywhere(admin, "", flags), await admin.groupMembers());
   }
-  if (name === undefined) throw new UsageError("a group's name is missing");
-  const group = String(name);
+  if (group === undefined) throw new UsageError("a group's name is missing");
   if (action === "describe") return (admin) => describe(admin, group, flags);
-  if (flags.topic === undefined) throw new UsageError(`group ${action} wants --topic`);
-  const topic = String(flags.topic);
-  const force = flags.force ?? false;
-  switch (action) {
-    case "reset": {
-      if (flags.to === undefined) throw new UsageError("group reset wants --to");
-      const to = parseFrom("--to", flags.to);
-      const partitions = flags.partition === undefined ? {} : { partitions: [flags.partition] };
-      return (admin) => admin.resetGroup(topic, group, { to, force, ...partitions });
-    }
-    case "delete":
-      return async (admin) => {
-        await admin.removeGroup(topic, group, { force });
-        return [{ deleted: group, topic }];
-      };
-    default:
-      throw new UsageError(`group ${action}: not one of list, describe, reset, delete`);
-  }
+  const { topic, force = false } = flags;
+  if (topic === undefined) throw new UsageError(`group ${action} wants --topic`);
+  if (action === "reset") return resetOf(topic, group, force, flags);
+  return async (admin) => {
+    await admin.removeGroup(topic, group, { force });
+    return [{ deleted: group, topic }];
+  };
+}
+
+function resetOf(topic: string, group: string, force: boolean, flags: GroupFlags): Work {
+  if (flags.to === undefined) throw new UsageError("group reset wants --to");
+  const to = parseFrom("--to", flags.to);
+  const { partition } = flags;
+  const partitions = partition === undefined ? {} : { partitions: [wholeNumber("--partition", partition)] };
+  return (admin) => admin.resetGroup(topic, group, { to, force, ...partitions });
 }
 
 async function describe(admin: AdminClient, group: string, flags: GroupFlags): Promise<GroupInPartition[]> {
@@ -71,7 +79,7 @@ async function describe(admin: AdminClient, group: string, flags: GroupFlags): P
 }
 
 async function everywhere(admin: AdminClient, group: string, { topic }: GroupFlags): Promise<GroupInPartition[]> {
-  const topics = topic === undefined ? (await admin.listTopics()).map(({ name }) => name) : [String(topic)];
+  const topics = topic === undefined ? (await admin.listTopics()).map(({ name }) => name) : [topic];
   const found = await Promise.all(topics.map((one) => {
     return group === "" ? admin.listGroups(one) : admin.describeGroup(one, group);
   }));

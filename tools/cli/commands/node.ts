@@ -7,14 +7,15 @@ import { ConfigError } from "../../../src/node/errors.ts";
 import { startNode } from "../../../src/node/node.ts";
 import { runtimeOf } from "../../../src/node/runtime-of.ts";
 import { parentStops, stopSignal } from "../stop-signal.ts";
+import { wholeNumber } from "../whole-number.ts";
 
 interface NodeFlags {
   readonly config?: string;
-  readonly nodeId?: number;
+  readonly nodeId?: string;
   readonly dataFolder?: string;
-  readonly clientPort?: number;
-  readonly peerPort?: number;
-  readonly adminPort?: number;
+  readonly clientPort?: string;
+  readonly peerPort?: string;
+  readonly adminPort?: string;
   readonly logLevel?: string;
   readonly withParent?: boolean;
   readonly json?: boolean;
@@ -63,8 +64,16 @@ async function runNode(flags: NodeFlags): Promise<void> {
 }
 
 function readConfig(flags: NodeFlags): NodeConfig {
-  const { config: file, nodeId, dataFolder, clientPort, peerPort, adminPort, logLevel } = flags;
-  const given = { nodeId, dataFolder, clientPort, peerPort, adminPort, logLevel };
+  const { config: file, dataFolder, logLevel } = flags;
+  const number = (flag: string, text?: string) => text === undefined ? undefined : wholeNumber(flag, text);
+  const given = {
+    nodeId: number("--node-id", flags.nodeId),
+    dataFolder,
+    clientPort: number("--client-port", flags.clientPort),
+    peerPort: number("--peer-port", flags.peerPort),
+    adminPort: number("--admin-port", flags.adminPort),
+    logLevel,
+  };
   if (file === undefined) return loadConfig({ env: process.env, flags: given });
   let yaml: string;
   try {

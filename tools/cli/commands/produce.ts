@@ -2,8 +2,9 @@ import fs from "node:fs";
 import process from "node:process";
 import readline from "node:readline";
 import type { CAC } from "cac";
-import { UsageError } from "../errors.ts";
-import { progressOnTerminal } from "../progress.ts";
+import type { Producer } from "../../../src/client/producer.ts";
+import { PublishError, UsageError } from "../errors.ts";
+import { type Progress, progressOnTerminal } from "../progress.ts";
 import { stopSignal } from "../stop-signal.ts";
 import { type ConnectionFlags, connectionOptions, withClient } from "../with-client.ts";
 
@@ -30,22 +31,9 @@ async function runProduce(topic: string, flags: ProduceFlags): Promise<void> {
   const startedMs = performance.now();
   const records = await withClient(flags, async (client) => {
     const producer = client.producer();
-    // Made where it is iterated: lines that came before anyone asks for them are lost.
-    const lines = readline.createInterface({ input, crlfDelay: Infinity });
-    stopSignal().then(() => lines.close());
-    let sent = 0;
-    let chunk: { key?: string; value: string }[] = [];
-    const flush = async () => {
-      await producer.sendAll(topic, chunk);
-      sent += chunk.length;
-      progress.update(sent);
-      chunk = [];
-    };
-    for await (const line of lines) {
-      chunk.push(toRecord(line, flags.keyField));
-      if (chunk.length >= CHUNK_RECORDS) await flush();
-    }
-    if (chunk.length > 0) await flush();
+    // A topic that is not there is no success, though no line comes.
+    await producer.sendAll(topic, []);
+    const sent = await publish(producer, topic, input, flags.keyField, progress);
     await producer.close();
     return sent;
   });
@@ -55,11 +43,46 @@ async function runProduce(topic: string, flags: ProduceFlags): Promise<void> {
   else console.log(`${records} records published to ${topic} in ${seconds.toFixed(2)} s, each on a majority's disks`);
 }
 
+/** Resolves with how many. @throws {PublishError} */
+async function publish(
+  producer: Producer,
+  topic: string,
+  input: NodeJS.ReadableStream,
+  keyField: string | undefined,
+  progress: Progress,
+): Promise<number> {
+  // Made where it is iterated: lines that came before anyone asks for them are lost.
+  const lines = readline.createInterface({ input, crlfDelay: Infinity });
+  stopSignal().then(() => lines.close());
+  let sent = 0;
+  let chunk: { key?: string; value: string }[] = [];
+  const flush = async () => {
+    await producer.sendAll(topic, chunk);
+    sent += chunk.length;
+    progress.update(sent);
+    chunk = [];
+  };
+  try {
+    for await (const line of lines) {
+      chunk.push(toRecord(line, keyField));
+      if (chunk.length >= CHUNK_RECORDS) await flush();
+    }
+    if (chunk.length > 0) await flush();
+  } catch (error) {
+    throw new PublishError(sent, error as Error);
+  }
+  return sent;
+}
+
 function openFile(path: string): Promise<fs.ReadStream> {
   return new Promise((resolve, reject) => {
+    const refuse = (why: string) => reject(new UsageError(`--file: cannot read ${path}: ${why}`));
     const stream = fs.createReadStream(path);
-    stream.once("open", () => resolve(stream));
-    stream.once("error", (error) => reject(new UsageError(`cannot read ${path}: ${error.message}`)));
+    stream.once("open", (descriptor) => {
+      if (fs.fstatSync(descriptor).isDirectory()) refuse("it is a folder");
+      else resolve(stream);
+    });
+    stream.once("error", (error) => refuse(error.message));
   });
 }
 
