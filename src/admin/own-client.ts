@@ -1,6 +1,8 @@
 /** A client of the node's own cluster, for requests that only a partition's leader can answer, wherever it is. */
 import { type Client, connect } from "../client/client.ts";
+import { isWildcard } from "../node/config.ts";
 import type { RaftlineNode } from "../node/node.ts";
+import type { Address } from "../runtime/network.ts";
 
 export class OwnClient {
   readonly #node: RaftlineNode;
@@ -12,9 +14,13 @@ export class OwnClient {
 
   /** Connects when it is first wanted; after a failure, again. @throws {RaftlineError} `UNAVAILABLE` */
   get(): Promise<Client> {
-    const { runtime, clientAddress, config } = this.#node;
+    const { runtime, config } = this.#node;
     const [credentials] = config.credentials ?? [];
-    this.#client ??= connect(clientAddress, { runtime, clientName: "admin API", ...(credentials && { credentials }) })
+    this.#client ??= connect(addressOf(this.#node), {
+      runtime,
+      clientName: "admin API",
+      ...(credentials && { credentials }),
+    })
       .catch((error) => {
         this.#client = undefined;
         throw error;
@@ -25,4 +31,12 @@ export class OwnClient {
   async close(): Promise<void> {
     await (await this.#client?.catch(() => undefined))?.close();
   }
+}
+
+/** Where it listens: the advertised host may lead nowhere from here. Under TLS it is the one that the certificate names. */
+function addressOf({ runtime, clientAddress, config: { host = "127.0.0.1" } }: RaftlineNode): Address {
+  if (runtime.network.tls) return clientAddress;
+  const { port } = clientAddress;
+  if (!isWildcard(host)) return { host, port };
+  return { host: host.includes(":") ? "::1" : "127.0.0.1", port };
 }

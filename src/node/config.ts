@@ -1,7 +1,7 @@
 /** A node's configuration: one schema for the YAML file, the environment and the flags; later ones win. */
 import { type Static, Type } from "@sinclair/typebox";
 import { TypeCompiler } from "@sinclair/typebox/compiler";
-import { parse } from "yaml";
+import { parse, YAMLParseError } from "yaml";
 import { ConfigError } from "./errors.ts";
 
 const Port = Type.Integer({ minimum: 0, maximum: 65_535 });
@@ -17,9 +17,10 @@ export const NodeConfigSchema = Type.Object({
   dataFolder: Type.String({ minLength: 1, maxLength: 4096 }),
   /** Where it listens, on all three ports. */
   host: Type.Optional(Host),
-  /** What clients are told, where it differs from `host`. */
+  /** What clients are told, where it differs from `host`. Needed where that is a wildcard, which nobody can dial. */
   advertisedHost: Type.Optional(Host),
   clientPort: Type.Optional(Port),
+  /** The port of this node's own line in `nodes`, where it is left out. */
   peerPort: Type.Optional(Port),
   adminPort: Type.Optional(Port),
   /** All nodes of the cluster, this one too. */
@@ -95,50 +96,64 @@ export function checkConfig(value: unknown): NodeConfig {
     const field = (first?.path ?? "").slice(1).replaceAll("/", ".") || "(the whole)";
     throw new ConfigError("INVALID_CONFIG", field, `${field}: ${first?.message ?? "not valid"}`);
   }
-  const { nodeId, nodes } = value;
+  const { nodeId, nodes, host, advertisedHost } = value;
   const ids = nodes.map((node) => node.id);
-  if (new Set(ids).size !== ids.length) throw new ConfigError("INVALID_CONFIG", "nodes", "nodes: an id occurs twice");
-  if (!ids.includes(nodeId)) {
-    throw new ConfigError("INVALID_CONFIG", "nodeId", `nodeId: ${nodeId} is not among the nodes`);
-  }
+  if (new Set(ids).size !== ids.length) throw invalid("nodes", "an id occurs twice");
+  const own = nodes.find(({ id }) => id === nodeId);
+  if (!own) throw invalid("nodeId", `${nodeId} is not among the nodes`);
   refuseOpenDoors(value);
-  return value;
+  if (host !== undefined && isWildcard(host) && (advertisedHost === undefined || isWildcard(advertisedHost))) {
+    throw invalid("advertisedHost", `needed where host is a wildcard: nobody can dial ${advertisedHost ?? host}`);
+  }
+  return { ...value, peerPort: peerPortOf(value.peerPort, own.port) };
+}
+
+/** The others dial what their `nodes` says. 0: any free port, where nobody dials by the configuration. */
+function peerPortOf(peerPort: number | undefined, told: number): number {
+  if (peerPort === undefined || peerPort === told) return told;
+  if (peerPort === 0 || told === 0) return peerPort;
+  throw invalid("peerPort", `${peerPort} is not the ${told} that nodes tells of this node`);
 }
 
 /** Listening wider than loopback wants authentication on every port. */
 function refuseOpenDoors({ host, peerSecret, credentials }: NodeConfig): void {
   if (host === undefined || isLoopback(host)) return;
-  if (peerSecret === undefined) {
-    throw new ConfigError(
-      "INVALID_CONFIG",
-      "peerSecret",
-      `peerSecret: needed to listen on ${host}, which is not loopback`,
-    );
-  }
-  if (credentials === undefined) {
-    throw new ConfigError(
-      "INVALID_CONFIG",
-      "credentials",
-      `credentials: needed to listen on ${host}, which is not loopback`,
-    );
-  }
+  const why = `needed to listen on ${host}, which is not loopback`;
+  if (peerSecret === undefined) throw invalid("peerSecret", why);
+  if (credentials === undefined) throw invalid("credentials", why);
 }
 
 export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
+/** "0.0.0.0", "::", and their other spellings. */
+export function isWildcard(host: string): boolean {
+  return /^[0.:]+$/.test(host);
+}
+
+function invalid(field: string, why: string): ConfigError {
+  return new ConfigError("INVALID_CONFIG", field, `${field}: ${why}`);
+}
+
 function parseYaml(text: string): Record<string, unknown> {
   let value: unknown;
   try {
-    value = parse(text, { maxAliasCount: 0 });
+    // Warnings would be printed, and quote the source as errors do.
+    value = parse(text, { maxAliasCount: 0, logLevel: "error" });
   } catch (error) {
-    throw new ConfigError("INVALID_CONFIG", "(the whole)", `not YAML: ${(error as Error).message}`, { cause: error });
+    throw new ConfigError("INVALID_CONFIG", "(the whole)", `not YAML, or it has an alias${placeOf(error)}`);
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new ConfigError("INVALID_CONFIG", "(the whole)", "a configuration is a map of fields");
   }
   return value as Record<string, unknown>;
+}
+
+/** Nothing else of the error is told on, for it quotes the line, and that may have a secret. */
+function placeOf(error: unknown): string {
+  const [start] = error instanceof YAMLParseError ? error.linePos ?? [] : [];
+  return start ? `: line ${start.line}, column ${start.col}` : "";
 }
 
 function fromEnvironment(env: Readonly<Record<string, string | undefined>>): Record<string, unknown> {

@@ -198,4 +198,29 @@ admin("with credentials configured everything but health asks for them, and they
   await removeFolder(folder);
 });
 
+admin("a node that is advertised elsewhere still reaches itself", async () => {
+  const folder = makeTemporaryFolder("raftline-test-");
+  const secret = "a-secret-of-some-length";
+  const started = await startNode({
+    clusterId: "test",
+    nodeId: 1,
+    dataFolder: folder,
+    host: "0.0.0.0",
+    advertisedHost: "nowhere.invalid",
+    peerSecret: secret,
+    nodes: [{ id: 1, host: "127.0.0.1", port: 0 }],
+    credentials: [{ name: "shop", secret }],
+    logLevel: "error",
+  });
+  await started.node.whenReady();
+  const own = `http://127.0.0.1:${started.services[0]!.address.port}/v1`;
+  const headers = { authorization: `Basic ${btoa(`shop:${secret}`)}`, "content-type": "application/json" };
+  const made = await fetch(`${own}/topics`, { method: "POST", headers, body: '{"name":"far","partitions":1}' });
+  assert.is(made.status, 201);
+  const groups = await fetch(`${own}/groups?topic=far`, { headers });
+  assert.equal([groups.status, await groups.json()], [200, []]);
+  await started.stop();
+  await removeFolder(folder);
+});
+
 admin.run();

@@ -26,12 +26,21 @@ function fieldOfError(load: () => unknown): string {
   return "no error";
 }
 
+function errorOf(load: () => unknown): Error {
+  try {
+    load();
+  } catch (error) {
+    return error as Error;
+  }
+  return new Error("no error");
+}
+
 config("file, then environment, then flags: later ones win", () => {
-  const env = { RAFTLINE_NODE_ID: "2", RAFTLINE_CLIENT_PORT: "7000", RAFTLINE_PEER_PORT: "7001" };
+  const env = { RAFTLINE_NODE_ID: "2", RAFTLINE_CLIENT_PORT: "7000", RAFTLINE_PEER_PORT: "7502" };
   const loaded = loadConfig({ yaml: YAML, env, flags: { clientPort: 9000, adminPort: undefined } });
   assert.is(loaded.nodeId, 2);
   assert.is(loaded.clientPort, 9000);
-  assert.is(loaded.peerPort, 7001);
+  assert.is(loaded.peerPort, 7502);
   assert.is(loaded.clusterId, "raftline");
 });
 
@@ -66,9 +75,46 @@ config("listening wider than loopback wants authentication", () => {
   const secret = "0123456789abcdef";
   assert.is(fieldOfError(() => loadConfig({ ...wide, flags: { peerSecret: secret } })), "credentials");
   const credentials = [{ name: "shop", secret }];
-  assert.is(loadConfig({ ...wide, flags: { peerSecret: secret, credentials } }).host, "0.0.0.0");
+  const flags = { peerSecret: secret, credentials };
+  assert.is(loadConfig({ yaml: `${YAML}\nhost: 10.0.0.1`, flags }).host, "10.0.0.1");
   for (const host of ["127.0.0.1", "127.1.2.3", "::1", "localhost"]) assert.ok(isLoopback(host));
   for (const host of ["0.0.0.0", "::", "10.0.0.1", "127.0.0.1.example"]) assert.not.ok(isLoopback(host));
+});
+
+config("a wildcard is nothing that clients can be told", () => {
+  const secret = "0123456789abcdef";
+  const flags = { peerSecret: secret, credentials: [{ name: "shop", secret }] };
+  for (const host of ["0.0.0.0", "'::'", "'::0'", "'0'", "'0:0:0:0:0:0:0:0'"]) {
+    const yaml = `${YAML}\nhost: ${host}`;
+    assert.is(fieldOfError(() => loadConfig({ yaml, flags })), "advertisedHost", host);
+    assert.is(fieldOfError(() => loadConfig({ yaml: `${yaml}\nadvertisedHost: ${host}`, flags })), "advertisedHost");
+    assert.is(loadConfig({ yaml: `${yaml}\nadvertisedHost: node-1`, flags }).advertisedHost, "node-1");
+  }
+});
+
+config("the peer port is that of the node's own line in nodes, and contradicts it nowhere", () => {
+  assert.is(loadConfig({ yaml: YAML }).peerPort, 7501);
+  assert.is(loadConfig({ yaml: YAML, flags: { nodeId: 2 } }).peerPort, 7502);
+  assert.is(loadConfig({ yaml: YAML, flags: { peerPort: 7501 } }).peerPort, 7501);
+  assert.is(fieldOfError(() => loadConfig({ yaml: YAML, flags: { peerPort: 7502 } })), "peerPort");
+  assert.is(loadConfig({ yaml: YAML, flags: { peerPort: 0 } }).peerPort, 0);
+  assert.is(loadConfig({ yaml: YAML.replace("7501", "0"), flags: { peerPort: 7600 } }).peerPort, 7600);
+});
+
+config("what is wrong in the file is told by its place, and no secret with it", () => {
+  const secret = "never-to-be-printed";
+  const cases = [
+    `${YAML}\npeerSecret: "${secret}\nhost: x`,
+    `${YAML}\npeerSecret: ${secret}: x`,
+    `${YAML}\n\tpeerSecret: ${secret}`,
+    `${YAML}\npeerSecret: *${secret}`,
+  ];
+  for (const yaml of cases) {
+    const error = errorOf(() => loadConfig({ yaml }));
+    assert.not.match(`${error.stack} ${JSON.stringify(error)} ${error.cause}`, secret);
+  }
+  assert.match(errorOf(() => loadConfig({ yaml: cases[1]! })).message, "line 8, column 13");
+  assert.is(errorOf(() => loadConfig({ yaml: `${YAML}\npeerSecret: !x ${secret}` })).message, "no error");
 });
 
 config.run();
