@@ -16,6 +16,8 @@ import { answers, HealthSchema, ReadySchema } from "./schemas.ts";
 import { topicRoutes } from "./topics.ts";
 
 const BODY_BYTES_MAX = 1024 * 1024;
+/** Below it: what the client did wrong. */
+const UNEXPECTED_FROM = 500;
 
 /**
  * @example
@@ -26,8 +28,12 @@ const BODY_BYTES_MAX = 1024 * 1024;
 export function createAdminApp(node: RaftlineNode, client: OwnClient): Hono {
   const app = new Hono();
   app.onError((error, context) => {
-    node.runtime.log.write("warn", "an admin request failed", { path: context.req.path, reason: String(error) });
-    return problemOf(context, error);
+    const answer = problemOf(context, error);
+    // The rest is the client's to know: anybody could fill the log with it.
+    if (answer.status >= UNEXPECTED_FROM) {
+      node.runtime.log.write("warn", "an admin request failed", { path: context.req.path, reason: String(error) });
+    }
+    return answer;
   });
   app.notFound((context) => problem(context, "NOT_FOUND", `there is no ${context.req.path}`));
   app.use(secureHeaders());

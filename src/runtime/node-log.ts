@@ -4,15 +4,33 @@ import type { LogLevel, LogSink } from "./runtime.ts";
 
 const RANK: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
 
+/** Printable ASCII, without what would end a value or look like the next one. */
+const PLAIN = /^[!#-<>-[\]-~]+$/;
+
+/** What moves a cursor, ends a line or turns text around: nothing of it reaches a terminal. */
+const CONTROL = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+
 export function createLogSink(level: LogLevel): LogSink {
   return {
     write(lineLevel, message, fields) {
       if (RANK[lineLevel] < RANK[level]) return;
-      const rest = Object.entries(fields ?? {})
-        .filter(([, value]) => value !== undefined)
-        .map(([name, value]) => ` ${name}=${typeof value === "string" ? value : JSON.stringify(value)}`)
-        .join("");
-      process.stderr.write(`${new Date().toISOString()} ${lineLevel} ${message}${rest}\n`);
+      process.stderr.write(`${new Date().toISOString()} ${lineLevel} ${logText(message, fields)}\n`);
     },
   };
+}
+
+/** A message and its fields in one line, whatever they have in them. Values that are not plain are quoted as in JSON. */
+export function logText(message: string, fields: Readonly<Record<string, unknown>> = {}): string {
+  const rest = Object.entries(fields)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) =>
+      ` ${name}=${typeof value === "string" && PLAIN.test(value) ? value : JSON.stringify(value)}`
+    )
+    .join("");
+  return `${message}${rest}`.replace(CONTROL, escape);
+}
+
+/** Each of its UTF-16 units, as JSON has it. */
+function escape(character: string): string {
+  return character.replace(/[^]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }

@@ -2,6 +2,8 @@ import http from "node:http";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { connect, startCluster, startNode } from "../../mod.ts";
+import { createAdminApp } from "../../src/admin/app.ts";
+import type { OwnClient } from "../../src/admin/own-client.ts";
 import { makeTemporaryFolder, removeFolder } from "../../src/runtime/temporary-folder.ts";
 
 const admin = suite("the HTTP API");
@@ -196,6 +198,23 @@ admin("with credentials configured everything but health asks for them, and they
   assert.is(await ask("/v1/topics", secret), 200);
   await started.stop();
   await removeFolder(folder);
+});
+
+admin("the log has what was unexpected, and nothing that a client did wrong", async () => {
+  const node = cluster.nodes[1]!;
+  const { log } = node.runtime;
+  const { write } = log;
+  const lines: unknown[] = [];
+  log.write = (level, message, fields) => lines.push([level, message, fields?.["path"]]);
+  await call("/v1/topics/nowhere");
+  await call("/v1/topics", "POST", { name: "no name" });
+  await ask("GET", "/v1/topics", { origin: "http://evil.example" });
+  assert.equal(lines, []);
+  const broken = { get: () => Promise.reject(new Error("broken")) } as unknown as OwnClient;
+  const response = await createAdminApp(node, broken).request("/v1/groups");
+  log.write = write;
+  assert.is(response.status, 500);
+  assert.equal(lines, [["warn", "an admin request failed", "/v1/groups"]]);
 });
 
 admin("a node that is advertised elsewhere still reaches itself", async () => {

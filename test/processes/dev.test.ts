@@ -1,15 +1,20 @@
 import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import fs from "node:fs";
+import net from "node:net";
 import os from "node:os";
 import process from "node:process";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { connect } from "../../mod.ts";
 import { spawnProgram } from "../../tools/processes/self.ts";
+import { runCommand } from "./command-line.ts";
 
 const dev = suite("raftline dev");
 
 const FIRST_PORT = 27_401;
+/** A third of the time that a start may take. */
+const SOON_MS = 20_000;
 
 /** Starts it, resolves with its one JSON line. */
 function start(folder: string): Promise<{ child: ChildProcess; bootstrap: string[]; admin: string[] }> {
@@ -52,6 +57,34 @@ dev("starts three nodes, keeps its data, and Ctrl-C stops everything", async () 
     assert.is(await interrupt(child), 0);
     await assertGone(admin);
   }
+  fs.rmSync(folder, { recursive: true });
+});
+
+dev("a port in use ends it soon, and whoever else had started is stopped", async () => {
+  const folder = fs.mkdtempSync(`${os.tmpdir()}/raftline-test-`);
+  for (const offset of [1, 202]) {
+    const server = net.createServer().listen(FIRST_PORT + offset, "127.0.0.1");
+    await once(server, "listening");
+    const startedMs = performance.now();
+    const { code, out } = await runCommand(["dev", "--data", folder, "--first-port", `${FIRST_PORT}`, "--json"]);
+    assert.ok(performance.now() - startedMs < SOON_MS, `${performance.now() - startedMs} ms`);
+    const { error } = JSON.parse(out);
+    assert.equal([code, error.code], [1, "ADDRESS_IN_USE"]);
+    assert.match(error.message, `${FIRST_PORT + offset}`);
+    await new Promise((closed) => server.close(closed));
+    await assertGone([200, 201, 202].map((above) => `http://127.0.0.1:${FIRST_PORT + above}`));
+  }
+  fs.rmSync(folder, { recursive: true });
+});
+
+dev("Ctrl-C ends it while it starts, too", async () => {
+  const folder = fs.mkdtempSync(`${os.tmpdir()}/raftline-test-`);
+  const child = spawnProgram("cli/main", ["dev", "--data", folder, "--first-port", `${FIRST_PORT}`], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const [said] = await once(child.stdout!, "data");
+  assert.match(`${said}`, "starting 3 nodes");
+  assert.is(await interrupt(child), 0);
   fs.rmSync(folder, { recursive: true });
 });
 

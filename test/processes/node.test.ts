@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { once } from "node:events";
 import fs from "node:fs";
 import net from "node:net";
 import os from "node:os";
@@ -6,7 +7,7 @@ import process from "node:process";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { NodeProcesses } from "../../tools/processes/node-processes.ts";
-import { programPath } from "../../tools/processes/self.ts";
+import { programPath, spawnProgram } from "../../tools/processes/self.ts";
 
 const node = suite("a node's process");
 
@@ -60,6 +61,35 @@ node(
     await processes.stop();
     const foreign = run("node", "--config", config("foreign", `dataFolder: ${data}\nclusterId: other`));
     assert.equal([foreign.status, foreign.error.code], [1, "FOREIGN_DATA_FOLDER"]);
+  },
+);
+
+node(
+  "a failure ends it though its standard input goes on, and a node that never served does not say it did",
+  async () => {
+    const server = net.createServer().listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as net.AddressInfo;
+    const file = config("taken", `dataFolder: ${folder}/c\nclientPort: ${port}`);
+    const refused = spawnProgram("cli/main", ["node", "--config", file, "--with-parent"], {
+      stdio: ["pipe", "ignore", "ignore"],
+    });
+    assert.equal(await once(refused, "exit"), [1, null]);
+    server.close();
+
+    const alone = `${folder}/alone.yaml`;
+    const nodes = "nodes: [{ id: 1, host: 127.0.0.1, port: 0 }, { id: 2, host: 127.0.0.1, port: 1 }]";
+    fs.writeFileSync(alone, `nodeId: 1\ndataFolder: ${folder}/d\nlogLevel: info\n${nodes}`);
+    const child = spawnProgram("cli/main", ["node", "--config", alone, "--with-parent"], {
+      stdio: ["pipe", "pipe", "pipe"],
+    });
+    let log = "";
+    child.stderr!.setEncoding("utf8").on("data", (text: string) => log += text);
+    await once(child.stdout!, "data");
+    child.stdin!.end();
+    await once(child, "close");
+    assert.match(log, "stopping");
+    assert.not.match(log, "serving");
   },
 );
 

@@ -152,5 +152,5 @@ try {
   await cli.runMatchedCommand();
   process.exit(0);
 } catch (error) {
-  process.exit(reportFailure(error, cli.options.json === true));
+  process.exit(await reportFailure(error, cli.options.json === true));
 }

@@ -13,6 +13,7 @@ const config = loadConfig({ yaml: fs.readFileSync(file!, "utf8"), env: process.e
 const runtime = runtimeOf(config, "error");
 const stops = parentStops();
 const started = await startNode(config, { runtime: withSlowedDisk(runtime, Number(bytesPerSecond)) }, [adminService]);
+console.log(JSON.stringify({ nodeId: config.nodeId }));
 await stops;
 await started.stop();
 process.exit(0);

@@ -4,13 +4,18 @@ import { codeOf, PublishError } from "./errors.ts";
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
 
-/** Says what went wrong, in words or as one JSON document, and returns the exit code. */
-export function reportFailure(error: unknown, asJson: boolean): number {
+/** Says what went wrong, in words or as one JSON document; resolves with the exit code when that is written. */
+export async function reportFailure(error: unknown, asJson: boolean): Promise<number> {
   const message = error instanceof Error ? error.message : String(error);
-  const code = codeOf(error) ?? "INTERNAL";
+  // cac's own errors carry no code: they are all about the command line. `raftline` reads it without cac, others do not.
+  const code = codeOf(error) ?? (error instanceof Error && error.name === "CACError" ? "USAGE" : "INTERNAL");
   const published = error instanceof PublishError ? { published: error.published } : {};
-  if (asJson) process.stdout.write(`${JSON.stringify({ error: { code, message, ...published } })}\n`);
-  else process.stderr.write(`${code}: ${message}\n`);
-  if (code === "INTERNAL" && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  const stack = code === "INTERNAL" && error instanceof Error ? `${error.stack}\n` : "";
+  if (asJson) await write(process.stdout, `${JSON.stringify({ error: { code, message, ...published } })}\n`);
+  await write(process.stderr, asJson ? stack : `${code}: ${message}\n${stack}`);
   return code === "USAGE" ? EXIT_USAGE : EXIT_FAILED;
+}
+
+function write(stream: NodeJS.WritableStream, text: string): Promise<void> {
+  return new Promise((resolve) => stream.write(text, () => resolve()));
 }

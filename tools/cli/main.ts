@@ -34,7 +34,8 @@ try {
   else if (name === "--version" || name === "-v") cli.outputVersion();
   else throw new UsageError(`there is no command "${name}"`);
 } catch (error) {
-  process.exitCode = reportFailure(error, words.includes("--json"));
+  // At once: what a command that failed has left open, as the standard input that it listened to, holds up nothing.
+  process.exit(await reportFailure(error, words.includes("--json")));
 }
 
 /** All of them for `--help`, and where the first word is none. */

@@ -2,6 +2,7 @@
 import type { ChildProcess } from "node:child_process";
 import fs from "node:fs";
 import process from "node:process";
+import readline from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 import { stringify } from "yaml";
 import { spawnProgram } from "./self.ts";
@@ -24,10 +25,16 @@ export interface ProcessesOptions {
   /** Chosen among the free ones if left out. */
   readonly ports?: readonly NodePorts[];
   readonly logLevel?: "debug" | "info" | "warn" | "error";
-  /** Runs a node with the configuration that it is given the path of, and ends with its standard input. Default: the real one. */
+  /** Default: the real one. */
   readonly program?: NodeProgram;
+  /** Ends a start that is not done yet. */
+  readonly signal?: AbortSignal;
 }
 
+/**
+ * Runs a node with the configuration that it is given the path of, and ends with its standard input. Says one JSON line
+ * when it listens, or `{"error":{"code":…,"message":…}}` when it cannot.
+ */
 export interface NodeProgram {
   /** Relative to tools/, without its ending. */
   readonly name: string;
@@ -36,8 +43,20 @@ export interface NodeProgram {
 
 const REAL_NODE: NodeProgram = {
   name: "cli/main",
-  args: (config) => ["node", "--config", config, "--with-parent"],
+  args: (config) => ["node", "--config", config, "--with-parent", "--json"],
 };
+
+/** A node that did not start: with its own code and words, where it had any. */
+export class NodeStartError extends Error {
+  /** As the node says it; `NODE_ENDED`: it said nothing, `TIMED_OUT`. */
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(message);
+    this.name = "NodeStartError";
+    this.code = code;
+  }
+}
 
 interface Running {
   readonly child: ChildProcess;
@@ -50,6 +69,8 @@ export class NodeProcesses {
   readonly #program: NodeProgram;
   readonly #running = new Map<number, Running>();
   readonly #expected = new Set<number>();
+  /** Each one's first line, since it was started last. */
+  readonly #said = new Map<number, string>();
   /** Called when a node ends that nobody stopped or killed here. */
   onUnexpectedExit: (id: number) => void = () => {};
 
@@ -63,7 +84,7 @@ export class NodeProcesses {
     });
   }
 
-  /** Resolves when all nodes serve. */
+  /** Resolves when all nodes serve. @throws {NodeStartError} After those that had started were stopped. */
   static async start(options: ProcessesOptions): Promise<NodeProcesses> {
     const ports = options.ports ?? await choosePorts(options.nodes ?? 3);
     fs.mkdirSync(options.folder, { recursive: true });
@@ -71,7 +92,7 @@ export class NodeProcesses {
     for (const id of processes.ids) processes.#configure(id, options.logLevel ?? "warn");
     try {
       for (const id of processes.ids) processes.#spawn(id);
-      await Promise.all(processes.ids.map((id) => processes.whenReady(id)));
+      await Promise.all(processes.ids.map((id) => processes.whenReady(id, options.signal)));
     } catch (error) {
       await processes.stop();
       throw error;
@@ -117,14 +138,22 @@ export class NodeProcesses {
     await Promise.all(this.ids.map((id) => this.#end(id, "SIGTERM")));
   }
 
-  async whenReady(id: number): Promise<void> {
+  async whenReady(id: number, signal?: AbortSignal): Promise<void> {
     const deadline = performance.now() + READY_MS_MAX;
     while (performance.now() < deadline) {
-      if (!this.#running.has(id)) throw new Error(`node ${id} ended before it served; its own message is above`);
-      if (await isReady(this.adminUrl(id))) return;
+      signal?.throwIfAborted();
+      if (!this.#running.has(id)) throw this.#whyEnded(id);
+      // Before it listens, somebody else may answer there.
+      if (this.#said.has(id) && await isReady(this.adminUrl(id))) return;
       await delay(POLL_MS);
     }
-    throw new Error(`node ${id} does not serve after ${READY_MS_MAX} ms`);
+    throw new NodeStartError("TIMED_OUT", `node ${id} does not serve after ${READY_MS_MAX} ms`);
+  }
+
+  #whyEnded(id: number): NodeStartError {
+    const { error } = JSON.parse(this.#said.get(id) ?? "{}") as { error?: { code: string; message: string } };
+    if (error) return new NodeStartError(error.code, `node ${id}: ${error.message}`);
+    return new NodeStartError("NODE_ENDED", `node ${id} ended before it served; its own message is above`);
   }
 
   #portsOf(id: number): NodePorts {
@@ -152,11 +181,14 @@ export class NodeProcesses {
     // The pipe on standard input is how a child hears that its parent is gone, however it went.
     const { name, args } = this.#program;
     const child = spawnProgram(name, args(`${this.folder}/node-${id}.yaml`, id), {
-      stdio: ["pipe", "ignore", "inherit"],
+      stdio: ["pipe", "pipe", "inherit"],
     });
     child.stdin?.on("error", () => {});
+    this.#said.delete(id);
+    readline.createInterface({ input: child.stdout! }).once("line", (line) => this.#said.set(id, line));
     const exited = new Promise<void>((resolve) => {
-      child.once("exit", () => {
+      // Not "exit": what it said comes before "close".
+      child.once("close", () => {
         if (this.#running.get(id)?.child === child) this.#running.delete(id);
         if (!this.#expected.has(id)) this.onUnexpectedExit(id);
         resolve();

@@ -141,5 +141,5 @@ try {
   cli.parse(process.argv, { run: false });
   process.exitCode = await cli.runMatchedCommand() ?? 0;
 } catch (error) {
-  process.exitCode = reportFailure(error, cli.options.json === true);
+  process.exitCode = await reportFailure(error, cli.options.json === true);
 }

@@ -29,8 +29,13 @@ export function devCommand(cli: CAC): void {
 async function runDev({ data, firstPort, json }: DevFlags): Promise<void> {
   const ports = portsFrom(wholeNumber("--first-port", firstPort));
   const stop = stopSignal();
+  const starting = new AbortController();
+  stop.then(() => starting.abort());
   if (!json) console.log(`starting ${NODES} nodes, data in ${data} …`);
-  const processes = await NodeProcesses.start({ folder: data, ports });
+  const processes = await NodeProcesses.start({ folder: data, ports, signal: starting.signal }).catch((error) => {
+    if (starting.signal.aborted) return process.exit(0);
+    throw error;
+  });
   processes.onUnexpectedExit = (id) => {
     console.error(`node ${id} ended by itself; its own message is above. The others go on; Ctrl-C stops them.`);
   };

@@ -56,7 +56,10 @@ async function runNode(flags: NodeFlags): Promise<void> {
       `node ${node.nodeId}: clients ${client.host}:${client.port}, peers ${peer.host}:${peer.port}, admin ${scheme}://${admin.host}:${admin.port}`,
     );
   }
-  node.whenReady().then(() => runtime.log.write("info", "serving", { nodeId: node.nodeId }));
+  node.whenReady().then(() => {
+    // Or it stops, and never did.
+    if (node.isReady) runtime.log.write("info", "serving", { nodeId: node.nodeId });
+  });
   await stop;
   runtime.log.write("info", "stopping", { nodeId: node.nodeId });
   await started.stop();
