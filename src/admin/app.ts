@@ -3,7 +3,7 @@ import { Type } from "@sinclair/typebox";
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { secureHeaders } from "hono/secure-headers";
-import { describeRoute, openAPIRouteHandler } from "hono-openapi";
+import { describeRoute, type GenerateSpecOptions, openAPIRouteHandler } from "hono-openapi";
 import type { NodeService, RaftlineNode } from "../node/node.ts";
 import { serveHttp } from "../runtime/node-http.ts";
 import { ClusterDescriptionSchema, NodeDescriptionSchema } from "../wire/admin-commands.ts";
@@ -18,6 +18,7 @@ import { topicRoutes } from "./topics.ts";
 const BODY_BYTES_MAX = 1024 * 1024;
 /** Below it: what the client did wrong. */
 const UNEXPECTED_FROM = 500;
+const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 /**
  * @example
@@ -35,7 +36,13 @@ export function createAdminApp(node: RaftlineNode, client: OwnClient): Hono {
     }
     return answer;
   });
-  app.notFound((context) => problem(context, "NOT_FOUND", `there is no ${context.req.path}`));
+  app.notFound((context) => {
+    const { method, path } = context.req;
+    const allowed = methodsOf(app, path);
+    if (allowed.length === 0) return problem(context, "NOT_FOUND", `there is no ${path}`);
+    context.header("allow", allowed.join(", "));
+    return problem(context, "METHOD_NOT_ALLOWED", `${path} takes ${allowed.join(", ")}, not ${method}`);
+  });
   app.use(secureHeaders());
   app.use(bodyLimit({
     maxSize: BODY_BYTES_MAX,
@@ -49,13 +56,29 @@ export function createAdminApp(node: RaftlineNode, client: OwnClient): Hono {
   app.get("/metrics", async (context) => {
     return context.text(await metrics.metrics(), 200, { "content-type": metrics.contentType });
   });
-  app.get(
-    "/v1/openapi.json",
-    openAPIRouteHandler(app, {
-      documentation: { openapi: "3.1.0", info: { title: "Raftline admin API", version: "1" } },
-    }),
-  );
+  app.get("/v1/openapi.json", openAPIRouteHandler(app, { documentation: documentOf(node) }));
   return app;
+}
+
+/** Hono answers HEAD as GET. */
+function methodsOf(app: Hono, path: string): string[] {
+  const found = METHODS.filter((method) => {
+    return app.router.match(method, path)[0].some(([[, route]]) => route.method === method);
+  });
+  return found.includes("GET") ? ["HEAD", ...found] : found;
+}
+
+function documentOf({ config }: RaftlineNode): GenerateSpecOptions["documentation"] {
+  const secured = {
+    components: { securitySchemes: { basic: { type: "http" as const, scheme: "basic" } } },
+    security: [{ basic: [] }],
+  };
+  const description = "Topics, partitions and groups of a cluster, through any of its nodes.";
+  return {
+    openapi: "3.1.0",
+    info: { title: "Raftline admin API", version: "1", description },
+    ...(config.credentials && secured),
+  };
 }
 
 /** The admin API beside a node, on its admin port. */
@@ -73,12 +96,14 @@ export const adminService: NodeService = async (node) => {
 
 function describeNode(app: Hono, node: RaftlineNode): void {
   const { nodeId } = node;
-  const route = (summary: string, responses: Record<string, unknown>) =>
-    describeRoute({ summary, responses } as Parameters<typeof describeRoute>[0]);
-  app.get("/v1/health", route("The process lives", answers("alive", HealthSchema)), (context) => {
+  const route = (summary: string, responses: Record<string, unknown>, more: object = {}) =>
+    describeRoute({ summary, responses, ...more } as Parameters<typeof describeRoute>[0]);
+  const open = { security: [] };
+  app.get("/v1/health", route("The process lives", answers("alive", HealthSchema), open), (context) => {
     return context.json({ status: "ok", nodeId });
   });
-  app.get("/v1/ready", route("The node serves", answers("serves", ReadySchema)), (context) => {
+  const readiness = { ...answers("serves", ReadySchema), ...answers("does not serve yet", ReadySchema, 503) };
+  app.get("/v1/ready", route("The node serves", readiness, open), (context) => {
     return context.json({ ready: node.isReady, nodeId }, node.isReady ? 200 : 503);
   });
   app.get("/v1/cluster", route("The cluster", answers("the cluster", ClusterDescriptionSchema)), async (context) => {

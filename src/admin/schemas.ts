@@ -65,10 +65,10 @@ export const GroupPartitionSchema = Type.Object({
 });
 
 /** A JSON answer of an OpenAPI description. TypeBox schemas are JSON schemas. */
-export function answers(description: string, schema: TSchema): Record<string, unknown> {
+export function answers(description: string, schema: TSchema, status = 200): Record<string, unknown> {
   const failure = {
     description: "what went wrong",
     content: { "application/problem+json": { schema: ProblemSchema } },
   };
-  return { 200: { description, content: { "application/json": { schema } } }, default: failure };
+  return { [status]: { description, content: { "application/json": { schema } } }, default: failure };
 }

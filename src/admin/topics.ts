@@ -27,7 +27,7 @@ export function topicRoutes(node: RaftlineNode, client: OwnClient): Hono {
   });
   app.post(
     "/",
-    describe("Create a topic", answers("the new topic", TopicDescriptionSchema), CreateTopicSchema),
+    describe("Create a topic", answers("the new topic", TopicDescriptionSchema, 201), CreateTopicSchema),
     async (context) => {
       const { name, ...options } = await createBody(context);
       return context.json(await run("createTopic", { name, options }) as object, 201);
@@ -57,7 +57,11 @@ export function topicRoutes(node: RaftlineNode, client: OwnClient): Hono {
   );
   app.put(
     "/:topic/partitions/:partition/replicas",
-    describe("Move a partition", answers("the topic, with the target", TopicDescriptionSchema), MoveReplicasSchema),
+    describe(
+      "Move a partition",
+      answers("the topic, with the target", TopicDescriptionSchema, 202),
+      MoveReplicasSchema,
+    ),
     async (context) => {
       const { topic: name, partition } = context.req.param();
       const { replicas } = checked(moveChecker, await jsonBody(context));
@@ -87,7 +91,9 @@ function describe(
   body?: TSchema,
   parameters?: readonly object[],
 ): ReturnType<typeof describeRoute> {
-  const requestBody = body ? { requestBody: { content: { "application/json": { schema: body } } } } : {};
+  const requestBody = body
+    ? { requestBody: { required: true, content: { "application/json": { schema: body } } } }
+    : {};
   return describeRoute(
     { summary, responses, ...requestBody, ...(parameters && { parameters }) } as Parameters<typeof describeRoute>[0],
   );

@@ -26,6 +26,11 @@ async function call(path: string, method = "GET", body?: unknown): Promise<{ sta
   return { status: response.status, body: await response.json() as Json };
 }
 
+interface Operation {
+  readonly responses: object;
+  readonly requestBody?: { readonly required: boolean };
+}
+
 type Json = Record<string, unknown> & Record<string, unknown>[];
 
 admin("tells that it lives and that it serves", async () => {
@@ -170,6 +175,37 @@ admin("metrics for Prometheus, and an OpenAPI document that has every route", as
   ]);
 });
 
+admin("the OpenAPI document says what is answered", async () => {
+  const { body } = await call("/v1/openapi.json");
+  const paths = body.paths as unknown as Record<string, Record<string, Operation>>;
+  const statuses = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, { responses }]) => `${method} ${path} ${Object.keys(responses).join()}`)
+  );
+  const special = ["get /v1/ready 200,503,default", "post /v1/topics 201,default"];
+  const move = "put /v1/topics/{topic}/partitions/{partition}/replicas 202,default";
+  assert.equal(statuses.filter((line) => !line.endsWith(" 200,default")), [...special, move]);
+  for (const methods of Object.values(paths)) {
+    for (const [method, { requestBody }] of Object.entries(methods)) {
+      const takesBody = ["post", "put", "patch"].includes(method);
+      assert.is(requestBody?.required, takesBody ? true : undefined, method);
+    }
+  }
+  assert.is((body as unknown as { security?: unknown }).security, undefined);
+});
+
+admin("a method that a path does not take is told those that it does", async () => {
+  const allowOf = async (method: string, path: string) => {
+    const response = await fetch(url + path, { method });
+    const { code } = await response.json() as { code: string };
+    return [response.status, code, response.headers.get("allow")];
+  };
+  assert.equal(await allowOf("PUT", "/v1/topics"), [405, "METHOD_NOT_ALLOWED", "HEAD, GET, POST"]);
+  assert.equal(await allowOf("POST", "/v1/topics/x"), [405, "METHOD_NOT_ALLOWED", "HEAD, GET, PATCH, DELETE"]);
+  assert.equal(await allowOf("OPTIONS", "/v1/groups/g"), [405, "METHOD_NOT_ALLOWED", "HEAD, GET"]);
+  assert.equal(await allowOf("POST", "/metrics"), [405, "METHOD_NOT_ALLOWED", "HEAD, GET"]);
+  assert.equal(await allowOf("POST", "/v1/nothing"), [404, "NOT_FOUND", null]);
+});
+
 admin("with credentials configured everything but health asks for them, and they appear nowhere", async () => {
   const folder = makeTemporaryFolder("raftline-test-");
   const secret = "a-secret-of-some-length";
@@ -196,6 +232,14 @@ admin("with credentials configured everything but health asks for them, and they
   }
   await started.node.whenReady();
   assert.is(await ask("/v1/topics", secret), 200);
+  const headers = { authorization: `Basic ${btoa(`shop:${secret}`)}` };
+  const document = await (await fetch(`${own}/v1/openapi.json`, { headers })).json() as Json;
+  assert.equal(document.security as unknown, [{ basic: [] }]);
+  const { basic } = (document.components as unknown as { securitySchemes: { basic: object } }).securitySchemes;
+  assert.equal(basic, { type: "http", scheme: "basic" });
+  const paths = document.paths as unknown as Record<string, { get: { security?: unknown } }>;
+  assert.equal(paths["/v1/health"]!.get.security, []);
+  assert.is(paths["/v1/topics"]!.get.security, undefined);
   await started.stop();
   await removeFolder(folder);
 });
