@@ -1,5 +1,5 @@
 /** What Prometheus scrapes. Sums by topic, not by partition: the number of series must not follow the partitions. */
-import { Gauge, Registry } from "prom-client";
+import { Counter, Gauge, Registry } from "prom-client";
 import type { RaftlineNode } from "../node/node.ts";
 import type { MemoryUse } from "../runtime/runtime.ts";
 
@@ -15,6 +15,17 @@ export function createMetrics(node: RaftlineNode): Registry {
       },
     });
   };
+  const counter = (name: string, help: string, read: () => number) => {
+    new Counter({
+      name: `raftline_${name}_total`,
+      help,
+      registers: [registry],
+      collect() {
+        this.reset();
+        this.inc(read());
+      },
+    });
+  };
   gauge("ready", "1 when this node serves.", () => node.isReady ? 1 : 0);
   gauge("partitions", "Partition replicas on this node.", () => node.partitions.size);
   gauge("partitions_led", "Partitions this node leads.", () => count(node, ({ leads }) => leads));
@@ -27,17 +38,17 @@ export function createMetrics(node: RaftlineNode): Registry {
     () => node.balance.hasSlowDisk ? 1 : 0,
   );
   gauge("disk_full", "1 when the disk is full: new batches are refused here.", () => node.log.full ? 1 : 0);
-  gauge(
+  counter(
     "replicas_damaged",
     "Replicas found damaged here since the start.",
     () => node.partitions.repairs.damaged + node.stateRepairs.damaged,
   );
-  gauge(
+  counter(
     "replicas_repaired",
     "Those that began anew, or were written again.",
     () => node.partitions.repairs.begun + node.stateRepairs.repaired,
   );
-  gauge("log_compacted_bytes", "Bytes that compaction has written anew.", () => node.log.compactedBytes);
+  counter("log_compacted_bytes", "Bytes that compaction has written anew.", () => node.log.compactedBytes);
   gauge("proposed_bytes", "Bytes proposed here and not yet committed.", () => node.host.proposedBytes);
   gauge("tail_cache_bytes", "Bytes of entries kept in memory.", () => node.host.tailBytes);
   byTopic(node, registry);

@@ -63,11 +63,13 @@ export const NodeConfigSchema = Type.Object({
 /** @see NodeConfigSchema */
 export type NodeConfig = Static<typeof NodeConfigSchema>;
 
+type Variables = Readonly<Record<string, string | undefined>>;
+
 export interface ConfigSources {
   /** YAML text of the configuration file. */
   readonly yaml?: string;
   /** `RAFTLINE_NODE_ID`, `RAFTLINE_DATA_FOLDER`, `RAFTLINE_CLIENT_PORT`, … for the fields that are one value. */
-  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly env?: Variables;
   /** By field name; undefined ones are passed over. */
   readonly flags?: Readonly<Record<string, unknown>>;
 }
@@ -156,11 +158,26 @@ function placeOf(error: unknown): string {
   return start ? `: line ${start.line}, column ${start.col}` : "";
 }
 
-function fromEnvironment(env: Readonly<Record<string, string | undefined>>): Record<string, unknown> {
+function fromEnvironment(env: Variables): Record<string, unknown> {
   const found: Record<string, unknown> = {};
   for (const field of [...NUMBERS, ...TEXTS]) {
-    const text = env[`RAFTLINE_${field.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`];
-    if (text !== undefined) found[field] = NUMBERS.includes(field) ? Number(text) : text;
+    const text = env[variableOf(field)];
+    if (text !== undefined) found[field] = NUMBERS.includes(field) ? numberOf(text) : text;
   }
   return found;
+}
+
+/** Number("") is 0, which is a port. */
+function numberOf(text: string): number {
+  return /^[\d.]+$/.test(text) ? Number(text) : NaN;
+}
+
+/** Names that begin as this program's and are no setting: misspelt, or not meant for it. */
+export function unknownVariables(env: Variables): string[] {
+  const known = new Set([...NUMBERS, ...TEXTS].map(variableOf));
+  return Object.keys(env).filter((name) => name.startsWith("RAFTLINE_") && !known.has(name));
+}
+
+function variableOf(field: string): string {
+  return `RAFTLINE_${field.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
 }

@@ -152,6 +152,9 @@ admin("metrics for Prometheus, and an OpenAPI document that has every route", as
       "raftline_ready 1",
       "raftline_partitions ",
       "raftline_log_pending_bytes ",
+      "# TYPE raftline_log_compacted_bytes_total counter\nraftline_log_compacted_bytes_total 0\n",
+      "raftline_replicas_damaged_total 0\n",
+      "raftline_replicas_repaired_total 0\n",
       "process_resident_memory_bytes ",
     ]
   ) {

@@ -1,6 +1,6 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { isLoopback, loadConfig } from "../../src/node/config.ts";
+import { isLoopback, loadConfig, unknownVariables } from "../../src/node/config.ts";
 import { ConfigError } from "../../src/node/errors.ts";
 
 const config = suite("configuration");
@@ -52,6 +52,14 @@ config("errors name the field", () => {
   assert.is(fieldOfError(() => loadConfig({ yaml: YAML.replace("id: 2", "id: 1") })), "nodes");
   assert.is(fieldOfError(() => loadConfig({ yaml: YAML.replace("nodeId: 1", "nodeId: 9") })), "nodeId");
   assert.is(fieldOfError(() => loadConfig({ yaml: YAML.replace("nodeId: 1", "") })), "nodeId");
+});
+
+config("a variable that is empty is no port, and one that is misspelt is found", () => {
+  for (const text of ["", " ", "0x10", "1e3"]) {
+    assert.is(fieldOfError(() => loadConfig({ yaml: YAML, env: { RAFTLINE_ADMIN_PORT: text } })), "adminPort", text);
+  }
+  const env = { RAFTLINE_CLIENT_PORT: "1", RAFTLINE_CLOCK_DRIFT_MAX: "1.2", RAFTLINE_CLIENTPORT: "1", PATH: "/bin" };
+  assert.equal(unknownVariables(env), ["RAFTLINE_CLIENTPORT"]);
 });
 
 config("a drift of clocks is a ratio that clocks can have, or none", () => {

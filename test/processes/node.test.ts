@@ -34,7 +34,11 @@ node("a configuration with an unknown field ends it, and the message names the f
   assert.is(status, 1);
   assert.is(error.code, "INVALID_CONFIG");
   assert.match(error.message, "clientPrt");
-  assert.is(run("node", "--config", `${folder}/nowhere.yaml`).error.code, "INVALID_CONFIG");
+  for (const args of [["--config", `${folder}/nowhere.yaml`], []]) {
+    const { error } = run("node", ...args);
+    assert.is(error.code, "INVALID_CONFIG");
+    assert.match(error.message, "--config");
+  }
 });
 
 node("a port in use ends it, and the message names the port", async () => {
@@ -64,34 +68,35 @@ node(
   },
 );
 
-node(
-  "a failure ends it though its standard input goes on, and a node that never served does not say it did",
-  async () => {
-    const server = net.createServer().listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const { port } = server.address() as net.AddressInfo;
-    const file = config("taken", `dataFolder: ${folder}/c\nclientPort: ${port}`);
-    const refused = spawnProgram("cli/main", ["node", "--config", file, "--with-parent"], {
-      stdio: ["pipe", "ignore", "ignore"],
-    });
-    assert.equal(await once(refused, "exit"), [1, null]);
-    server.close();
+node("a failure ends it though its standard input goes on", async () => {
+  const server = net.createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as net.AddressInfo;
+  const file = config("taken", `dataFolder: ${folder}/c\nclientPort: ${port}`);
+  const child = spawnProgram("cli/main", ["node", "--config", file, "--with-parent"], {
+    stdio: ["pipe", "ignore", "ignore"],
+  });
+  assert.equal(await once(child, "exit"), [1, null]);
+  server.close();
+});
 
-    const alone = `${folder}/alone.yaml`;
-    const nodes = "nodes: [{ id: 1, host: 127.0.0.1, port: 0 }, { id: 2, host: 127.0.0.1, port: 1 }]";
-    fs.writeFileSync(alone, `nodeId: 1\ndataFolder: ${folder}/d\nlogLevel: info\n${nodes}`);
-    const child = spawnProgram("cli/main", ["node", "--config", alone, "--with-parent"], {
-      stdio: ["pipe", "pipe", "pipe"],
-    });
-    let log = "";
-    child.stderr!.setEncoding("utf8").on("data", (text: string) => log += text);
-    await once(child.stdout!, "data");
-    child.stdin!.end();
-    await once(child, "close");
-    assert.match(log, "stopping");
-    assert.not.match(log, "serving");
-  },
-);
+node("its log says that it serves only if it does, and which variables it does not know", async () => {
+  const alone = `${folder}/alone.yaml`;
+  const nodes = "nodes: [{ id: 1, host: 127.0.0.1, port: 0 }, { id: 2, host: 127.0.0.1, port: 1 }]";
+  fs.writeFileSync(alone, `nodeId: 1\ndataFolder: ${folder}/d\nlogLevel: info\n${nodes}`);
+  const child = spawnProgram("cli/main", ["node", "--config", alone, "--with-parent"], {
+    stdio: ["pipe", "pipe", "pipe"],
+    env: { ...process.env, RAFTLINE_LOGLEVEL: "debug" },
+  });
+  let log = "";
+  child.stderr!.setEncoding("utf8").on("data", (text: string) => log += text);
+  await once(child.stdout!, "data");
+  child.stdin!.end();
+  await once(child, "close");
+  assert.match(log, "stopping");
+  assert.not.match(log, "serving");
+  assert.match(log, 'names=["RAFTLINE_LOGLEVEL"]');
+});
 
 node("the command line itself being wrong is exit code 2", () => {
   assert.equal([run("nothing").status, run("nothing").error.code], [2, "USAGE"]);

@@ -139,8 +139,8 @@ async function repaired(processes: NodeProcesses): Promise<number> {
   const deadlineMs = performance.now() + REPAIR_MS_MAX;
   for (;;) {
     const metrics = await metricsOf(processes);
-    const damaged = metrics.get("raftline_replicas_damaged") ?? 0;
-    if (damaged > 0 && damaged === metrics.get("raftline_replicas_repaired")) return damaged;
+    const damaged = metrics.get("raftline_replicas_damaged_total") ?? 0;
+    if (damaged > 0 && damaged === metrics.get("raftline_replicas_repaired_total")) return damaged;
     if (performance.now() > deadlineMs) throw new Error(`not repaired after ${REPAIR_MS_MAX} ms`);
     await delay(POLL_MS);
   }

@@ -2,7 +2,7 @@ import fs from "node:fs";
 import process from "node:process";
 import type { CAC } from "cac";
 import { adminService } from "../../../src/admin/app.ts";
-import { loadConfig, type NodeConfig } from "../../../src/node/config.ts";
+import { loadConfig, type NodeConfig, unknownVariables } from "../../../src/node/config.ts";
 import { ConfigError } from "../../../src/node/errors.ts";
 import { startNode } from "../../../src/node/node.ts";
 import { runtimeOf } from "../../../src/node/runtime-of.ts";
@@ -20,6 +20,14 @@ interface NodeFlags {
   readonly withParent?: boolean;
   readonly json?: boolean;
 }
+
+/** What other commands, and the tests, are told. */
+const ELSEWHERE: ReadonlySet<string> = new Set([
+  "RAFTLINE_USER",
+  "RAFTLINE_SECRET",
+  "RAFTLINE_TLS_AUTHORITY",
+  "RAFTLINE_PROGRAMS",
+]);
 
 export function nodeCommand(cli: CAC): void {
   cli.command("node", "Run one node of a cluster")
@@ -40,6 +48,9 @@ async function runNode(flags: NodeFlags): Promise<void> {
   const config = readConfig(flags);
   const stop = flags.withParent ? parentStops() : stopSignal();
   const runtime = runtimeOf(config, "info");
+  // Not refused: Kubernetes, for one, gives every process variables with the names of services.
+  const unknown = unknownVariables(process.env).filter((name) => !ELSEWHERE.has(name));
+  if (unknown.length > 0) runtime.log.write("warn", "variables that no setting has", { names: unknown });
   const started = await startNode(config, { runtime }, [adminService]);
   const { node, services } = started;
   const where = {
@@ -77,14 +88,21 @@ function readConfig(flags: NodeFlags): NodeConfig {
     adminPort: number("--admin-port", flags.adminPort),
     logLevel,
   };
-  if (file === undefined) return loadConfig({ env: process.env, flags: given });
-  let yaml: string;
+  if (file !== undefined) return loadConfig({ yaml: textOf(file), env: process.env, flags: given });
   try {
-    yaml = fs.readFileSync(file, "utf8");
+    return loadConfig({ env: process.env, flags: given });
   } catch (error) {
-    throw new ConfigError("INVALID_CONFIG", "--config", `cannot read ${file}: ${(error as Error).message}`, {
-      cause: error,
-    });
+    if (!(error instanceof ConfigError)) throw error;
+    const { code, field, message } = error;
+    throw new ConfigError(code, field, `${message} (there is no --config)`, { cause: error });
   }
-  return loadConfig({ yaml, env: process.env, flags: given });
+}
+
+function textOf(file: string): string {
+  try {
+    return fs.readFileSync(file, "utf8");
+  } catch (error) {
+    const why = `--config: cannot read ${file}: ${(error as Error).message}`;
+    throw new ConfigError("INVALID_CONFIG", "--config", why, { cause: error });
+  }
 }
