@@ -20,10 +20,11 @@ export function guard(app: Hono, config: NodeConfig): void {
  * `Origin` tells), and to a name of theirs that leads to 127.0.0.1 (DNS rebinding: then `Host` tells).
  */
 function refuseWebPages(app: Hono, { host, advertisedHost }: NodeConfig): void {
+  const names = [host, advertisedHost].map((name) => name?.toLowerCase());
   app.use((context, next) => {
     const { origin: own, hostname } = new URL(context.req.url);
     const name = hostname.replace(/^\[|\]$/g, "");
-    if (!isLoopback(name) && name !== host && name !== advertisedHost) {
+    if (!isLoopback(name) && !names.includes(name)) {
       throw new RaftlineError("FOREIGN_HOST", `this node is not ${name}`);
     }
     const origin = context.req.header("origin");

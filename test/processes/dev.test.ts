@@ -1,7 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs";
-import net from "node:net";
+import http from "node:http";
 import os from "node:os";
 import process from "node:process";
 import { suite } from "uvu";
@@ -60,10 +60,10 @@ dev("starts three nodes, keeps its data, and Ctrl-C stops everything", async () 
   fs.rmSync(folder, { recursive: true });
 });
 
-dev("a port in use ends it soon, and whoever else had started is stopped", async () => {
+dev("a port in use ends it soon, whoever answers there, and who else had started is stopped", async () => {
   const folder = fs.mkdtempSync(`${os.tmpdir()}/raftline-test-`);
   for (const offset of [1, 202]) {
-    const server = net.createServer().listen(FIRST_PORT + offset, "127.0.0.1");
+    const server = http.createServer((_, response) => response.end("{}")).listen(FIRST_PORT + offset, "127.0.0.1");
     await once(server, "listening");
     const startedMs = performance.now();
     const { code, out } = await runCommand(["dev", "--data", folder, "--first-port", `${FIRST_PORT}`, "--json"]);
@@ -71,7 +71,8 @@ dev("a port in use ends it soon, and whoever else had started is stopped", async
     const { error } = JSON.parse(out);
     assert.equal([code, error.code], [1, "ADDRESS_IN_USE"]);
     assert.match(error.message, `${FIRST_PORT + offset}`);
-    await new Promise((closed) => server.close(closed));
+    server.close();
+    await once(server, "close");
     await assertGone([200, 201, 202].map((above) => `http://127.0.0.1:${FIRST_PORT + above}`));
   }
   fs.rmSync(folder, { recursive: true });

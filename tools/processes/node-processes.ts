@@ -58,6 +58,11 @@ export class NodeStartError extends Error {
   }
 }
 
+/** Where it listens, or why it does not. */
+interface FirstLine {
+  readonly error?: { readonly code: string; readonly message: string };
+}
+
 interface Running {
   readonly child: ChildProcess;
   readonly exited: Promise<void>;
@@ -70,7 +75,7 @@ export class NodeProcesses {
   readonly #running = new Map<number, Running>();
   readonly #expected = new Set<number>();
   /** Each one's first line, since it was started last. */
-  readonly #said = new Map<number, string>();
+  readonly #said = new Map<number, FirstLine>();
   /** Called when a node ends that nobody stopped or killed here. */
   onUnexpectedExit: (id: number) => void = () => {};
 
@@ -143,15 +148,16 @@ export class NodeProcesses {
     while (performance.now() < deadline) {
       signal?.throwIfAborted();
       if (!this.#running.has(id)) throw this.#whyEnded(id);
-      // Before it listens, somebody else may answer there.
-      if (this.#said.has(id) && await isReady(this.adminUrl(id))) return;
+      const said = this.#said.get(id);
+      // Before it listens, and if it cannot, somebody else may answer there.
+      if (said && !said.error && await isReady(this.adminUrl(id))) return;
       await delay(POLL_MS);
     }
     throw new NodeStartError("TIMED_OUT", `node ${id} does not serve after ${READY_MS_MAX} ms`);
   }
 
   #whyEnded(id: number): NodeStartError {
-    const { error } = JSON.parse(this.#said.get(id) ?? "{}") as { error?: { code: string; message: string } };
+    const { error } = this.#said.get(id) ?? {};
     if (error) return new NodeStartError(error.code, `node ${id}: ${error.message}`);
     return new NodeStartError("NODE_ENDED", `node ${id} ended before it served; its own message is above`);
   }
@@ -185,7 +191,7 @@ export class NodeProcesses {
     });
     child.stdin?.on("error", () => {});
     this.#said.delete(id);
-    readline.createInterface({ input: child.stdout! }).once("line", (line) => this.#said.set(id, line));
+    readline.createInterface({ input: child.stdout! }).once("line", (line) => this.#said.set(id, JSON.parse(line)));
     const exited = new Promise<void>((resolve) => {
       // Not "exit": what it said comes before "close".
       child.once("close", () => {
