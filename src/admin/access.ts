@@ -6,7 +6,7 @@ import { mayEnter } from "../node/credentials.ts";
 import { RaftlineError } from "../wire/errors.ts";
 
 /** "Is it alive" is for everybody. */
-export const OPEN_PATHS = ["/v1/health", "/v1/ready"];
+const OPEN_PATHS = ["/v1/health", "/v1/ready"];
 
 export function guard(app: Hono, config: NodeConfig): void {
   const { credentials } = config;
