@@ -1,7 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import type { TopicDescription } from "../../src/wire/admin-commands.ts";
-import { healthOf } from "../../tools/cli/cluster-health.ts";
+import type { TopicDescription } from "../../../src/wire/admin-commands.ts";
+import { healthOf } from "../../../tools/cli/cluster-health.ts";
 
 const health = suite("the health of a cluster");
 
