@@ -11,8 +11,6 @@ import { LogError } from "./types.ts";
 import { readTrailer } from "./trailer.ts";
 import { WalFile } from "./wal-file.ts";
 
-/** Names that are not the log's own, but may lie beside it: see folder-lock.ts. */
-const NEIGHBOURS = new Set(["LOCK"]);
 /** A file that takes the place of another one when it is complete. */
 export const UNFINISHED_SUFFIX = ".tmp";
 /** Behind the header, so much is looked at to tell whether a file was begun. */
@@ -52,7 +50,7 @@ export async function listFolder(disk: Disk, folder: string): Promise<Listing> {
     if (number !== undefined) numbers.push(number);
     else if (name === RESERVE_NAME) reserveBytes = sizeBytes;
     else if (isUnfinished(name)) unfinished.push(name);
-    else if (!NEIGHBOURS.has(name)) foreign.push(name);
+    else foreign.push(name);
   }
   numbers.sort((a, b) => a - b);
   return { numbers, reserveBytes, unfinished, foreign };

@@ -5,7 +5,8 @@ import process from "node:process";
 import { AlignedMemoryPool } from "./aligned-memory.ts";
 import { AlignedSlots, DirectReads } from "./direct-reads.ts";
 import { DirectWrites } from "./direct-writes.ts";
-import { type Disk, type DiskEntry, DiskError, type DiskErrorCode, type DiskFile, type DiskLock } from "./disk.ts";
+import { type Disk, type DiskEntry, DiskError, type DiskFile, type DiskLock } from "./disk.ts";
+import { toDiskError } from "./disk-errors.ts";
 import { lockFolder } from "./folder-lock.ts";
 
 const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL } = fs.constants;
@@ -17,17 +18,6 @@ const O_DIRECT: number | undefined = fs.constants.O_DIRECT;
 
 /** Deno has a thread for each call; libuv has four, unless it was told otherwise before it began. */
 const THREADS = "Deno" in globalThis ? 64 : Math.max(1, Number(process.env["UV_THREADPOOL_SIZE"] ?? 4) || 1);
-
-const CODES: Readonly<Record<string, DiskErrorCode>> = {
-  ENOENT: "NOT_FOUND",
-  ENOTDIR: "NOT_FOUND",
-  EEXIST: "EXISTS",
-  ENOSPC: "DISK_FULL",
-  EDQUOT: "DISK_FULL",
-  EACCES: "PERMISSION",
-  EPERM: "PERMISSION",
-  EROFS: "PERMISSION",
-};
 
 export function createNodeDisk(): Disk {
   const memories = new AlignedMemoryPool();
@@ -266,9 +256,4 @@ function call<T>(path: string, what: string, start: (done: Done<T>) => void): Pr
       else resolve(result as T);
     });
   });
-}
-
-function toDiskError(path: string, what: string, error: NodeJS.ErrnoException): DiskError {
-  const code = CODES[error.code ?? ""] ?? "IO_ERROR";
-  return new DiskError(code, path, `cannot ${what} ${path}: ${error.message}`, { cause: error });
 }

@@ -80,14 +80,6 @@ starting("a second node on the same folder is refused, and the first goes on", a
   fs.rmSync(data, { recursive: true });
 });
 
-starting("a lock left by a process that was killed is no obstacle", async () => {
-  const data = folder();
-  fs.writeFileSync(`${data}/LOCK`, "999999999 12345\n");
-  const started = await startNode(single(data));
-  await started.stop();
-  fs.rmSync(data, { recursive: true });
-});
-
 starting("a folder of another node, or of another cluster, is refused and left as it is", async () => {
   const data = folder();
   await (await startNode(single(data))).stop();

@@ -3,6 +3,7 @@ import os from "node:os";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { DiskError } from "../../src/runtime/disk.ts";
+import { lockFolder } from "../../src/runtime/folder-lock.ts";
 import { createNodeDisk } from "../../src/runtime/node-disk.ts";
 
 const disk = suite("the real disk");
@@ -80,21 +81,52 @@ disk("folders: made with their parents, listed sorted, renamed, removed", async 
   assert.ok(await real.freeBytes(folder) > 0);
 });
 
-disk("a folder is locked once; its lock is released, or taken over from one who is gone", async () => {
-  const path = `${folder}/locked`;
-  const lock = await real.lock(path);
-  assert.is(await lockedCode(path), "LOCKED");
-  await lock.release();
-  await (await real.lock(path)).release();
-  // A living process that is not us holds it.
-  fs.writeFileSync(`${path}/LOCK`, `${process.ppid} \n`);
-  assert.is(await lockedCode(path), "LOCKED");
-  // The process id was given to another process since: the time it started tells.
-  if (fs.existsSync("/proc/self/stat")) {
-    fs.writeFileSync(`${path}/LOCK`, `${process.ppid} 1\n`);
+disk("a folder is locked once, however long its path, and its lock is released", async () => {
+  for (const path of [`${folder}/locked`, `${folder}/${"long".repeat(40)}`]) {
+    const lock = await real.lock(path);
+    assert.is(await lockedCode(path), "LOCKED");
+    fs.symlinkSync(path, `${folder}/other-name`);
+    assert.is(await lockedCode(`${folder}/other-name`), "LOCKED");
+    fs.rmSync(`${folder}/other-name`);
+    await lock.release();
     await (await real.lock(path)).release();
+    // However often: the last two links, and no socket.
+    assert.equal(fs.readdirSync(`${path}/lock`).sort(), ["1", "2"]);
   }
 });
+
+disk("of many who find the lock of one who is gone, one takes it", async () => {
+  for (let round = 0; round < 20; round++) {
+    const path = `${folder}/stale-${round}`;
+    leaveLock(path, 7);
+    const taken = await Promise.allSettled(Array.from({ length: 10 }, () => real.lock(path)));
+    const locks = taken.filter((each) => each.status === "fulfilled");
+    assert.is(locks.length, 1);
+    await locks[0]!.value.release();
+  }
+});
+
+disk("who is slow to take a lock finds that it was taken meanwhile, by however many", async () => {
+  const path = `${folder}/slow`;
+  leaveLock(path, 1);
+  const slow = lockFolder(path);
+  // It has found 1, whose holder is gone; now there is 4, and 2 could be made again.
+  leaveLock(path, 4);
+  fs.rmSync(`${path}/lock/1`);
+  const taken = await Promise.allSettled([slow, real.lock(path)]);
+  const locks = taken.filter((each) => each.status === "fulfilled");
+  assert.is(locks.length, 1);
+  assert.ok(fs.existsSync(`${path}/lock/5`) && !fs.existsSync(`${path}/lock/2`));
+  await locks[0]!.value.release();
+});
+
+/** What a killed process leaves: a link to a socket at which nobody listens (for who connects, any file is one). */
+function leaveLock(path: string, number: number): void {
+  fs.mkdirSync(`${path}/lock`, { recursive: true });
+  const socket = `1-000000000000-${number}`;
+  fs.writeFileSync(`${path}/lock/${socket}`, "");
+  fs.symlinkSync(socket, `${path}/lock/${number}`);
+}
 
 async function lockedCode(path: string): Promise<string> {
   try {
