@@ -7,6 +7,7 @@ import { AlignedSlots, DirectReads } from "./direct-reads.ts";
 import { DirectWrites } from "./direct-writes.ts";
 import { type Disk, type DiskEntry, DiskError, type DiskFile, type DiskLock } from "./disk.ts";
 import { toDiskError } from "./disk-errors.ts";
+import type { Descriptors } from "./descriptors.ts";
 import { lockFolder } from "./folder-lock.ts";
 
 const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL } = fs.constants;
@@ -19,7 +20,7 @@ const O_DIRECT: number | undefined = fs.constants.O_DIRECT;
 /** Deno has a thread for each call; libuv has four, unless it was told otherwise before it began. */
 const THREADS = "Deno" in globalThis ? 64 : Math.max(1, Number(process.env["UV_THREADPOOL_SIZE"] ?? 4) || 1);
 
-export function createNodeDisk(): Disk {
+export function createNodeDisk(descriptors: Descriptors): Disk {
   const memories = new AlignedMemoryPool();
   const slots = new AlignedSlots();
   return {
@@ -27,15 +28,15 @@ export function createNodeDisk(): Disk {
     async open(path, mode, access): Promise<DiskFile> {
       const durable = access === "durable";
       const flags = FLAGS[mode] | (durable ? O_DSYNC ?? 0 : 0);
-      const fd = await call<number>(path, "open", (done) => fs.open(path, flags, 0o600, done));
+      const fd = await descriptors.take(() => openFile(path, flags));
       const file = new NodeFile(path, fd, durable && O_DSYNC === undefined);
-      if (durable) await file.openDirect(memories);
-      if (access === "once") await file.readDirect(slots);
+      if (durable) await file.openDirect(descriptors, memories);
+      if (access === "once") await file.readDirect(descriptors, slots);
       return file;
     },
-    makeFolder: (path) => makeFolder(path),
+    makeFolder: (path) => makeFolder(descriptors, path),
     async list(path): Promise<DiskEntry[]> {
-      const names = await call<string[]>(path, "list", (done) => fs.readdir(path, done));
+      const names = await descriptors.take(() => call<string[]>(path, "list", (done) => fs.readdir(path, done)));
       return Promise.all(
         names.sort().map(async (name) => {
           const stats = await call<fs.Stats>(`${path}/${name}`, "stat", (done) => fs.stat(`${path}/${name}`, done));
@@ -45,31 +46,46 @@ export function createNodeDisk(): Disk {
     },
     rename: (from, to) => call<void>(from, "rename", (done) => fs.rename(from, to, done)),
     remove: (path) => call<void>(path, "remove", (done) => fs.rm(path, { recursive: true, force: true }, done)),
-    syncFolder,
+    syncFolder: (path) => syncFolder(descriptors, path),
     async freeBytes(path): Promise<number> {
       const stats = await call<fs.StatsFs>(path, "statfs", (done) => fs.statfs(path, done));
       return stats.bavail * stats.bsize;
     },
     async lock(folder): Promise<DiskLock> {
-      await makeFolder(folder);
+      await makeFolder(descriptors, folder);
       return lockFolder(folder);
     },
   };
 }
 
-async function makeFolder(path: string): Promise<void> {
-  const first = await call<string | undefined>(path, "mkdir", (done) => fs.mkdir(path, { recursive: true }, done));
-  // Each new folder is an entry of its parent: sync from the parent of the path up to that of the first one made.
-  if (first === undefined) return;
-  const top = dirname(first);
-  for (let at = dirname(path);; at = dirname(at)) {
-    await syncFolder(at);
-    if (at === top || at === dirname(at)) return;
+/** Not by `recursive`: where a folder cannot be made though its parent is there (/proc), Node tries for ever. */
+async function makeFolder(descriptors: Descriptors, path: string): Promise<void> {
+  try {
+    if (!await madeFolder(path)) return;
+  } catch (error) {
+    if ((error as DiskError).code !== "NOT_FOUND" || dirname(path) === path) throw error;
+    await makeFolder(descriptors, dirname(path));
+    await madeFolder(path);
+  }
+  // It is an entry of its parent.
+  await syncFolder(descriptors, dirname(path));
+}
+
+/** False: it is there. */
+async function madeFolder(path: string): Promise<boolean> {
+  try {
+    await call<void>(path, "mkdir", (done) => fs.mkdir(path, done));
+    return true;
+  } catch (error) {
+    const { code } = error as DiskError;
+    const stats = code === "EXISTS" && await call<fs.Stats>(path, "stat", (done) => fs.stat(path, done));
+    if (!stats || !stats.isDirectory()) throw error;
+    return false;
   }
 }
 
-async function syncFolder(path: string): Promise<void> {
-  const fd = await call<number>(path, "open", (done) => fs.open(path, "r", done));
+async function syncFolder(descriptors: Descriptors, path: string): Promise<void> {
+  const fd = await descriptors.take(() => openFile(path, O_RDONLY));
   try {
     await call<void>(path, "fsync", (done) => fs.fsync(fd, done));
   } finally {
@@ -93,9 +109,9 @@ class NodeFile implements DiskFile {
   }
 
   /** Durable writes go around the page cache from now on, where the file system lets them. */
-  async openDirect(memories: AlignedMemoryPool): Promise<void> {
+  async openDirect(descriptors: Descriptors, memories: AlignedMemoryPool): Promise<void> {
     if (O_DSYNC === undefined || O_DIRECT === undefined) return;
-    const fd = await openIfPossible(this.path, O_RDWR | O_DSYNC | O_DIRECT);
+    const fd = await openIfPossible(descriptors, this.path, O_RDWR | O_DSYNC | O_DIRECT);
     if (fd === undefined) return;
     const calls = {
       writeDirect: (bytes: Uint8Array, position: number) =>
@@ -108,8 +124,8 @@ class NodeFile implements DiskFile {
   }
 
   /** Reads go around the page cache from now on, where the file system lets them. */
-  async readDirect(slots: AlignedSlots): Promise<void> {
-    const fd = O_DIRECT === undefined ? undefined : await openIfPossible(this.path, O_RDONLY | O_DIRECT);
+  async readDirect(descriptors: Descriptors, slots: AlignedSlots): Promise<void> {
+    const fd = O_DIRECT === undefined ? undefined : await openIfPossible(descriptors, this.path, O_RDONLY | O_DIRECT);
     if (fd === undefined) return;
     const read = (into: Uint8Array, position: number) =>
       new Promise<number>((resolve, reject) => {
@@ -221,9 +237,17 @@ class NodeFile implements DiskFile {
   }
 }
 
-/** For what only some file systems take. */
-function openIfPossible(path: string, flags: number): Promise<number | undefined> {
-  return new Promise((resolve) => fs.open(path, flags, (error, fd) => resolve(error ? undefined : fd)));
+function openFile(path: string, flags: number): Promise<number> {
+  return call<number>(path, "open", (done) => fs.open(path, flags, 0o600, done));
+}
+
+/** Undefined: the file system does not take these flags. */
+async function openIfPossible(descriptors: Descriptors, path: string, flags: number): Promise<number | undefined> {
+  try {
+    return await descriptors.take(() => openFile(path, flags));
+  } catch {
+    return undefined;
+  }
 }
 
 function byteLengthOf(chunks: readonly Uint8Array[]): number {

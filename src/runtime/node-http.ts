@@ -1,11 +1,18 @@
 /** Serves HTTP for a fetch-style handler, on both runtimes. */
+import type http from "node:http";
 import https from "node:https";
 import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
+import { connectionsMax } from "./descriptors.ts";
 import { type Address, NetworkError } from "./network.ts";
 import { HANDSHAKE_MS_MAX, Handshakes } from "./handshakes.ts";
 import { contextOf } from "./node-tls.ts";
 import type { TlsMaterial } from "./tls.ts";
+
+/** Anybody may connect, and keep a file descriptor: the next ones are closed. */
+const HTTP_CONNECTIONS_MAX = 128;
+/** Who connects and asks nothing is let go, so that there is room again. */
+const HEADERS_MS_MAX = 5_000;
 
 export interface HttpServer {
   readonly address: Address;
@@ -23,9 +30,14 @@ export function serveHttp(
     const server = createAdaptorServer({
       fetch,
       hostname: address.host,
-      ...(tls &&
-        { createServer: https.createServer, serverOptions: { ...contextOf(tls), handshakeTimeout: HANDSHAKE_MS_MAX } }),
+      serverOptions: {
+        headersTimeout: HEADERS_MS_MAX,
+        connectionsCheckingInterval: HEADERS_MS_MAX,
+        ...(tls && { ...contextOf(tls), handshakeTimeout: HANDSHAKE_MS_MAX }),
+      },
+      ...(tls && { createServer: https.createServer }),
     });
+    (server as http.Server).maxConnections = connectionsMax(HTTP_CONNECTIONS_MAX);
     const handshakes = tls && new Handshakes(server as https.Server);
     server.once("error", (error: NodeJS.ErrnoException) => {
       const code = error.code === "EADDRINUSE"

@@ -1,10 +1,14 @@
 /** The real network, over `node:net`, for Node and Deno alike; under TLS, if it is given what that takes. */
 import net from "node:net";
+import { connectionsMax } from "./descriptors.ts";
 import { Handshakes } from "./handshakes.ts";
 import { type Address, type Connection, type Listener, type Network, NetworkError } from "./network.ts";
 import { Arrival, format, NodeConnection, toNetworkError } from "./node-connection.ts";
 import { createTlsServer, dialTls } from "./node-tls.ts";
 import type { TlsMaterial } from "./tls.ts";
+
+/** Of one listener, those in their TLS handshake too: more than its owner takes, which says so. The next ones are closed. */
+const SOCKETS_MAX = 12_000;
 
 export function createNodeNetwork(tls?: TlsMaterial): Network {
   if (!tls) return { listen: (address, onConnection) => listen(plainServer(onConnection), address), connect };
@@ -25,6 +29,7 @@ function plainServer(onConnection: (connection: Connection) => void): net.Server
 
 /** `onClose` ends what nobody owns. */
 function listen(server: net.Server, address: Address, onClose = () => {}): Promise<Listener> {
+  server.maxConnections = connectionsMax(SOCKETS_MAX);
   return new Promise((resolve, reject) => {
     server.once("error", (error) => reject(toNetworkError(`cannot listen on ${format(address)}`, error)));
     server.listen({ host: address.host, port: address.port, backlog: 1024 }, () => {

@@ -1,6 +1,7 @@
 /** The real runtime: one implementation over `node:` builtins, for Node and Deno alike. */
 import { randomBytes } from "node:crypto";
 import process from "node:process";
+import { Descriptors } from "./descriptors.ts";
 import { createLogSink } from "./node-log.ts";
 import { createNodeDisk } from "./node-disk.ts";
 import { createNodeNetwork } from "./node-network.ts";
@@ -45,7 +46,7 @@ export function createNodeRuntime(options: NodeRuntimeOptions = {}): Runtime {
       },
       endTurn: (callback) => turnEnds.call(callback),
     },
-    disk: createNodeDisk(),
+    disk: createNodeDisk(new Descriptors(log)),
     network: createNodeNetwork(options.tls),
     log,
     memory() {

@@ -5,9 +5,6 @@ import { HANDSHAKE_MS_MAX } from "./handshakes.ts";
 import type { Arrival } from "./node-connection.ts";
 import type { TlsMaterial } from "./tls.ts";
 
-/** Of one listener, those in their handshake too: more than its owner takes, which says so. */
-const SOCKETS_MAX = 12_000;
-
 /** `mutual`: who connects must show a certificate, too. */
 export function createTlsServer(
   material: TlsMaterial,
@@ -25,7 +22,6 @@ export function createTlsServer(
     if (mutual && !socket.authorized) socket.destroy();
     else onSocket(socket);
   });
-  server.maxConnections = SOCKETS_MAX;
   server.on("tlsClientError", (_error, socket) => socket.destroy());
   return server;
 }

@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { AlignedSlots, DirectReads } from "../../src/runtime/direct-reads.ts";
-import { createNodeDisk } from "../../src/runtime/node-disk.ts";
+import { createNodeRuntime } from "../../src/runtime/node-runtime.ts";
 
 const direct = suite("reads around the page cache");
 const SIZE = 700_123;
@@ -57,7 +57,7 @@ direct("leave it to others where all memory is taken, or the file system does no
 direct("on the real disk: the same, also at once, and of bytes that were written just before", async () => {
   const folder = fs.mkdtempSync(`${os.tmpdir()}/raftline-test-`);
   try {
-    const disk = createNodeDisk();
+    const disk = createNodeRuntime().disk;
     const written = await disk.open(`${folder}/file`, "create", "durable");
     await written.truncate(SIZE);
     await written.write([content], 0);

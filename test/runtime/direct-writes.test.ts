@@ -6,7 +6,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { AlignedMemoryPool } from "../../src/runtime/aligned-memory.ts";
 import { DirectWrites } from "../../src/runtime/direct-writes.ts";
-import { createNodeDisk } from "../../src/runtime/node-disk.ts";
+import { createNodeRuntime } from "../../src/runtime/node-runtime.ts";
 
 const direct = suite("writes around the page cache");
 const SIZE = 64 * 1024;
@@ -85,7 +85,7 @@ direct("are declined where the file's end would move to a sector's end, and wher
 
 direct("on the real disk: appends, overwrites and reopening give the same bytes as a plain file", async () => {
   const folder = fs.mkdtempSync(`${os.tmpdir()}/raftline-direct-`);
-  const disk = createNodeDisk();
+  const disk = createNodeRuntime().disk;
   const path = `${folder}/file`;
   const model = new Uint8Array(SIZE);
   let file = await disk.open(path, "create", "durable");

@@ -4,10 +4,10 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { DiskError } from "../../src/runtime/disk.ts";
 import { lockFolder } from "../../src/runtime/folder-lock.ts";
-import { createNodeDisk } from "../../src/runtime/node-disk.ts";
+import { createNodeRuntime } from "../../src/runtime/node-runtime.ts";
 
 const disk = suite("the real disk");
-const real = createNodeDisk();
+const real = createNodeRuntime().disk;
 const folder = fs.mkdtempSync(`${os.tmpdir()}/raftline-test-`);
 
 disk.after(() => fs.rmSync(folder, { recursive: true }));
@@ -78,6 +78,10 @@ disk("folders: made with their parents, listed sorted, renamed, removed", async 
   await real.remove(`${folder}/a`);
   await real.remove(`${folder}/a`);
   assert.is(await codeOf(real.list(`${folder}/a`)), "NOT_FOUND");
+  await (await real.open(`${folder}/file`, "create")).close();
+  assert.is(await codeOf(real.makeFolder(`${folder}/file`)), "EXISTS");
+  // The parent is there, and still the system says that something is not.
+  if (fs.existsSync("/proc/self")) assert.is(await codeOf(real.makeFolder("/proc/nothing/can/be/made")), "NOT_FOUND");
   assert.ok(await real.freeBytes(folder) > 0);
 });
 
