@@ -21,7 +21,7 @@ import {
 } from "./commands.ts";
 import type { AllocateProducerIds, RegisterNode } from "./commands.ts";
 import type { MetadataMachine } from "./machine.ts";
-import { placePartitions } from "./placement.ts";
+import { placePartitions, standingsOf } from "./placement.ts";
 
 const RETRY_MS = 50;
 const FORWARD_MS_MAX = 5_000;
@@ -59,6 +59,8 @@ export interface MetadataServiceOptions {
   readonly requests: PeerRequests;
   /** Nodes that may hold replicas. */
   readonly nodes: readonly NodeId[];
+  /** Of each node that is alive; Infinity where the disk is full. */
+  readonly diskWriteMs: () => ReadonlyMap<NodeId, number>;
 }
 
 /** Under this name other nodes ask for what the leader is to do. */
@@ -139,16 +141,14 @@ export class MetadataService {
 
   #toCommand(request: Exclude<MetadataRequest, { type: "barrier" }>): MetadataCommand {
     if (request.type !== "createTopic") return request;
-    const { nodes, machine } = this.#options;
+    const { nodes, machine, diskWriteMs } = this.#options;
     const { name, options } = request;
     if (machine.state.topics.has(name)) {
       throw new RaftlineError("ALREADY_EXISTS", `the topic "${name}" exists already`);
     }
     const replicas = options.replicas ?? Math.min(DEFAULT_REPLICAS, nodes.length);
-    const placement = placePartitions(machine.state, nodes, options.partitions ?? DEFAULT_PARTITIONS, replicas);
-    if (!placement) {
-      throw new RaftlineError("NOT_ENOUGH_NODES", `${replicas} replicas want as many nodes; there are ${nodes.length}`);
-    }
+    const standings = standingsOf(nodes, diskWriteMs());
+    const placement = placePartitions(machine.state, standings, options.partitions ?? DEFAULT_PARTITIONS, replicas);
     return {
       type: "createTopic",
       name,

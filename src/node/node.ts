@@ -169,7 +169,8 @@ export class RaftlineNode {
     const replica = this.#addMetadata();
     const nodes = config.nodes.map(({ id }) => id);
     this.#coordinators = new Coordinators({ runtime, nodeId, host, memory, metadata, routing, nodes });
-    this.metadataService = new MetadataService({ runtime, host, replica, machine, requests, nodes });
+    const diskWriteMs = () => peers.diskWriteMs();
+    this.metadataService = new MetadataService({ runtime, host, replica, machine, requests, nodes, diskWriteMs });
     const producerIds = new ProducerIds(this.metadataService);
     const partitionOf = (shard: number) => partitions.get(shard);
     const offices = new DeadLetterOffices({ nodeId, metadata, routing, requests, producerIds, partitionOf });

@@ -1,8 +1,9 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { applyCommand, decodeCommand, encodeCommand, type MetadataCommand } from "../../../shards/metadata/commands.ts";
-import { placePartitions } from "../../../shards/metadata/placement.ts";
+import { placePartitions, standingsOf } from "../../../shards/metadata/placement.ts";
 import { holdersOf, MetadataState } from "../../../shards/metadata/state.ts";
+import type { RaftlineError } from "../../../src/wire/errors.ts";
 
 const metadata = suite("metadata commands");
 
@@ -93,9 +94,9 @@ metadata("commands and state come back whole from their bytes", () => {
 
 metadata("placement spreads leaders and replicas evenly", () => {
   const state = new MetadataState();
-  const nodes = [1, 2, 3, 4, 5];
+  const nodes = standingsOf([1, 2, 3, 4, 5], new Map([[1, 1], [2, 1], [3, 1], [4, 1], [5, 1]]));
   for (let topic = 0; topic < 20; topic++) {
-    const placement = placePartitions(state, nodes, 7, 3)!;
+    const placement = placePartitions(state, nodes, 7, 3);
     for (const replicas of placement) assert.is(new Set(replicas).size, 3);
     applyCommand(state, create(`t${topic}`, placement));
   }
@@ -109,7 +110,25 @@ metadata("placement spreads leaders and replicas evenly", () => {
   }
   assert.ok(Math.max(...leads.values()) - Math.min(...leads.values()) <= 1);
   assert.ok(Math.max(...holds.values()) - Math.min(...holds.values()) <= 2);
-  assert.is(placePartitions(state, [1, 2], 1, 3), undefined);
 });
+
+metadata(
+  "a replica goes to a node that is full only if there is no other, to one that is down last, and not most of them",
+  () => {
+    const state = new MetadataState();
+    const nodes = standingsOf([1, 2, 3, 4], new Map([[2, Infinity], [3, 1], [4, 2]]));
+    assert.equal(placePartitions(state, nodes, 3, 1).map(([leader]) => leader), [3, 4, 3]);
+    assert.equal(placePartitions(state, nodes, 1, 3), [[3, 4, 2]]);
+    assert.equal(placePartitions(state, nodes, 1, 4), [[3, 4, 2, 1]]);
+    const refused = (standings: typeof nodes, replicas: number) => {
+      assert.throws(() => placePartitions(state, standings, 1, replicas), (error: RaftlineError) => {
+        return error.code === "NOT_ENOUGH_NODES";
+      });
+    };
+    refused(nodes, 5);
+    refused(standingsOf([1, 2, 3], new Map([[3, 1]])), 2);
+    assert.equal(placePartitions(state, standingsOf([1, 2, 3], new Map([[3, 1]])), 1, 1), [[3]]);
+  },
+);
 
 metadata.run();
