@@ -1,7 +1,8 @@
 /** A node's folder: locked while the node runs, and marked with whose it is. */
 import { type DiskLock } from "../runtime/disk.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { NodeError } from "./errors.ts";
+import type { NodeId } from "../raft/types.ts";
+import { ConfigError, NodeError } from "./errors.ts";
 import { Memory } from "./memory.ts";
 import { readNodeFile, writeNodeFile } from "./node-file.ts";
 
@@ -15,9 +16,9 @@ export interface DataFolder {
 
 export interface FolderOwner {
   readonly clusterId: string;
-  readonly nodeId: number;
-  /** Nobody else can know of a node that is alone. */
-  readonly isAlone: boolean;
+  readonly nodeId: NodeId;
+  /** All of the cluster, this one too. */
+  readonly nodes: readonly NodeId[];
   /** Votes are promised from now on: it reads under leases. */
   readonly holdsVotes: boolean;
 }
@@ -25,11 +26,13 @@ export interface FolderOwner {
 /**
  * Takes the folder for this node; makes it if there is none.
  * @throws {DiskError} `LOCKED` another process has it
+ * @throws {ConfigError} `INVALID_CONFIG` the cluster was made with other nodes
  * @throws {NodeError} `FOREIGN_DATA_FOLDER` it belongs to another node or cluster; `CORRUPT`, `UNSUPPORTED_VERSION`
  */
 export async function openDataFolder(runtime: Runtime, path: string, owner: FolderOwner): Promise<DataFolder> {
   const { disk } = runtime;
-  const { clusterId, nodeId, isAlone, holdsVotes } = owner;
+  const { clusterId, nodeId, holdsVotes } = owner;
+  const nodes = [...owner.nodes].sort((a, b) => a - b);
   const lock = await disk.lock(path);
   try {
     const before = await readNodeFile(disk, path);
@@ -39,12 +42,15 @@ export async function openDataFolder(runtime: Runtime, path: string, owner: Fold
         `${path} belongs to node ${before.nodeId} of cluster "${before.clusterId}", not to node ${nodeId} of "${clusterId}"`,
       );
     }
+    if (before?.nodes && before.nodes.join() !== nodes.join()) throw otherNodes(path, before.nodes, nodes);
     const content = {
       clusterId,
       nodeId,
+      nodes,
       incarnation: (before?.incarnation ?? 0) + 1,
       runs: before?.runs ?? [],
-      past: before?.past ?? (isAlone ? "whole" : "unproven"),
+      // Nobody else can know of a node that is alone.
+      past: before?.past ?? (nodes.length === 1 ? "whole" : "unproven"),
       // For good: when the last promise is over, only somebody who was not stopped could say.
       holdsVotes: holdsVotes || before?.holdsVotes === true,
       doubted: before?.doubted ?? [],
@@ -57,4 +63,13 @@ export async function openDataFolder(runtime: Runtime, path: string, owner: Fold
     await lock.release();
     throw error;
   }
+}
+
+/** Who votes on the metadata is agreed on in the metadata: a configuration cannot change it, and nodes would disagree. */
+function otherNodes(path: string, made: readonly NodeId[], given: readonly NodeId[]): ConfigError {
+  const message = `nodes: the cluster of ${path} was made with nodes ${made.join(", ")}, and the configuration has ` +
+    `${
+      given.join(", ")
+    }. Nodes cannot be added or removed; their addresses may change. Give the ids that it was made with`;
+  return new ConfigError("INVALID_CONFIG", "nodes", message);
 }

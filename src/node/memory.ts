@@ -22,7 +22,7 @@ export class Memory {
   readonly #runtime: Runtime;
   readonly #folder: string;
   /** As long as this run lasts. */
-  readonly #fixed: Pick<NodeFileContent, "clusterId" | "nodeId" | "holdsVotes">;
+  readonly #fixed: Pick<NodeFileContent, "clusterId" | "nodeId" | "nodes" | "holdsVotes">;
   /** The runs on this folder that spoke to anyone. */
   readonly #runs: number[];
   #hasRun = false;
@@ -38,10 +38,10 @@ export class Memory {
   #writing: Promise<void> | undefined;
 
   constructor(runtime: Runtime, folder: string, content: NodeFileContent) {
-    const { clusterId, nodeId, holdsVotes, incarnation, runs, met, doubted, past } = content;
+    const { clusterId, nodeId, nodes, holdsVotes, incarnation, runs, met, doubted, past } = content;
     this.#runtime = runtime;
     this.#folder = folder;
-    this.#fixed = { clusterId, nodeId, holdsVotes };
+    this.#fixed = { clusterId, nodeId, nodes, holdsVotes };
     this.incarnation = incarnation;
     this.#runs = [...runs];
     this.#met = new Map(met.map(({ id, run }) => [id, run]));
@@ -87,9 +87,10 @@ export class Memory {
 
   /**
    * A run of another node says hello. Gives "" when it is known here, durably; or `FORGOT`: that node was met in a run
-   * that this one does not remember, and it does not say that it knows.
+   * that this one does not remember, and it does not say that it knows; or `INVALID_REQUEST`: it is not of this cluster.
    */
-  async meet({ from, runs, forgot }: PeerHello): Promise<"" | "FORGOT"> {
+  async meet({ from, runs, forgot }: PeerHello): Promise<"" | "FORGOT" | "INVALID_REQUEST"> {
+    if (!this.#fixed.nodes?.includes(from)) return "INVALID_REQUEST";
     const known = this.#met.get(from);
     const run = runs.at(-1)!;
     if (known === run) {

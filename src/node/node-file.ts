@@ -10,6 +10,8 @@ const FORMAT_VERSION = 2;
 const ContentSchema = Type.Object({
   clusterId: Type.String(),
   nodeId: Type.Integer(),
+  /** Those that the cluster was made with, ascending; absent in a folder from before they were kept. */
+  nodes: Type.Optional(Type.Array(Type.Integer())),
   incarnation: Type.Integer(),
   runs: Type.Array(Type.Integer()),
   past: Type.Union([Type.Literal("unproven"), Type.Literal("lost"), Type.Literal("whole")]),

@@ -234,7 +234,7 @@ export class RaftlineNode {
     const { runtime } = options;
     const { clusterId, nodeId, nodes } = config;
     const holdsVotes = config.clockDriftMax !== undefined;
-    const owner = { clusterId, nodeId, isAlone: nodes.length === 1, holdsVotes };
+    const owner = { clusterId, nodeId, nodes: nodes.map(({ id }) => id), holdsVotes };
     const folder = await openDataFolder(runtime, config.dataFolder, owner);
     const undo = [() => folder.lock.release()];
     try {

@@ -80,6 +80,17 @@ starting("a second node on the same folder is refused, and the first goes on", a
   fs.rmSync(data, { recursive: true });
 });
 
+starting("other nodes than those that the cluster was made with are refused; an address may change", async () => {
+  const data = folder();
+  await (await startNode(single(data))).stop();
+  const nodes = [1, 2].map((id) => ({ id, host: "127.0.0.1", port: 0 }));
+  assert.is(await codeOf(() => startNode(single(data, { nodes }))), "INVALID_CONFIG");
+  const moved = await startNode(single(data, { nodes: [{ id: 1, host: "localhost", port: 1 }] }));
+  await moved.node.whenReady();
+  await moved.stop();
+  fs.rmSync(data, { recursive: true });
+});
+
 starting("a folder of another node, or of another cluster, is refused and left as it is", async () => {
   const data = folder();
   await (await startNode(single(data))).stop();

@@ -20,7 +20,8 @@ memory.before.each(() => {
 memory.after.each(() => removeFolder(folder));
 
 async function open(isAlone: boolean, holdsVotes: boolean): Promise<DataFolder> {
-  const opened = await openDataFolder(runtime, folder, { clusterId: "test", nodeId: 1, isAlone, holdsVotes });
+  const nodes = isAlone ? [1] : [1, 2, 3];
+  const opened = await openDataFolder(runtime, folder, { clusterId: "test", nodeId: 1, nodes, holdsVotes });
   await opened.lock.release();
   return opened;
 }
@@ -128,5 +129,31 @@ memory("that votes were promised is known at every later start, whatever is conf
   await without.memory.doubt(1_000);
   assert.is((await open(true, false)).mayHavePromised, true);
 });
+
+memory(
+  "the nodes of the first start are those of the cluster: others are refused, in the configuration and as peers",
+  async () => {
+    const openWith = async (nodes: number[]) => {
+      const opened = await openDataFolder(runtime, folder, { clusterId: "test", nodeId: 1, nodes, holdsVotes: false });
+      await opened.lock.release();
+      return opened.memory;
+    };
+    const refusal = (nodes: number[]) => openWith(nodes).then(() => "", ({ code, message }) => `${code} ${message}`);
+    await openWith([3, 1, 2]);
+    assert.match(
+      await refusal([1, 2, 3, 4]),
+      /^INVALID_CONFIG nodes: .* made with nodes 1, 2, 3, and .* has 1, 2, 3, 4\./,
+    );
+    assert.match(await refusal([1]), "INVALID_CONFIG");
+    const own = await openWith([1, 2, 3]);
+    assert.is(await own.meet(hello([7])), "");
+    assert.is(await own.meet({ ...hello([7]), from: 4 }), "INVALID_REQUEST");
+    // A folder from before they were kept takes those that it sees.
+    const { nodes: _, ...older } = (await readNodeFile(runtime.disk, folder))!;
+    await writeNodeFile(runtime.disk, folder, older);
+    await openWith([1, 2]);
+    assert.match(await refusal([1, 2, 3]), "INVALID_CONFIG");
+  },
+);
 
 memory.run();
