@@ -36,6 +36,7 @@ export class Memory {
   #changes = 0;
   #changesSaved = 0;
   #writing: Promise<void> | undefined;
+  #saidFull = false;
 
   constructor(runtime: Runtime, folder: string, content: NodeFileContent) {
     const { clusterId, nodeId, nodes, holdsVotes, incarnation, runs, met, doubted, past } = content;
@@ -148,13 +149,24 @@ export class Memory {
       await writeNodeFile(this.#runtime.disk, this.#folder, content);
       this.#changesSaved = changes;
       this.#past = past;
+      this.#saidFull = false;
     } catch (error) {
       if (!(error instanceof DiskError && error.code === "DISK_FULL")) {
         this.#runtime.fatal("cannot write what this node must remember", error);
       }
+      this.#sayFull(error);
       throw error;
     } finally {
       this.#writing = undefined;
     }
+  }
+
+  /** Once, as long as it lasts. */
+  #sayFull({ message }: DiskError): void {
+    if (this.#saidFull) return;
+    this.#saidFull = true;
+    this.#runtime.log.write("error", "a node that is started again is refused here until there is room", {
+      reason: message,
+    });
   }
 }

@@ -99,7 +99,7 @@ starting("a folder of another node, or of another cluster, is refused and left a
   assert.is(await codeOf(() => startNode(single(data, other))), "FOREIGN_DATA_FOLDER");
   assert.is(await codeOf(() => startNode(single(data, { clusterId: "elsewhere" }))), "FOREIGN_DATA_FOLDER");
   assert.is(fs.readFileSync(`${data}/node.json`, "utf8"), before);
-  fs.writeFileSync(`${data}/node.json`, "{");
+  for (const name of ["node.json", "node.json.copy"]) fs.writeFileSync(`${data}/${name}`, "{");
   assert.is(await codeOf(() => startNode(single(data))), "CORRUPT");
   fs.rmSync(data, { recursive: true });
 });

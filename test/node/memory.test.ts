@@ -1,3 +1,4 @@
+import fs from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type DataFolder, openDataFolder } from "../../src/node/data-folder.ts";
@@ -7,6 +8,7 @@ import type { Runtime } from "../../src/runtime/runtime.ts";
 import { createNodeRuntime } from "../../src/runtime/node-runtime.ts";
 import { makeTemporaryFolder, removeFolder } from "../../src/runtime/temporary-folder.ts";
 import { type PeerHello, RUNS_MAX } from "../../src/wire/peer-protocol.ts";
+import { SmallDisk } from "../cluster/small-disk.ts";
 
 const memory = suite("what a node remembers of itself and of others");
 
@@ -155,5 +157,54 @@ memory(
     assert.match(await refusal([1, 2, 3]), "INVALID_CONFIG");
   },
 );
+
+memory("of the two copies of it either may be torn or damaged, not both", async () => {
+  const { lastRun, incarnation } = await (async () => {
+    const own = await restart();
+    await own.run();
+    return own;
+  })();
+  const paths = ["node.json", "node.json.copy"].map((name) => `${folder}/${name}`);
+  const whole = fs.readFileSync(paths[0]!);
+  const torn = new Uint8Array(whole.length).fill(0x20);
+  torn.set(whole.subarray(0, 100));
+  const rotten = Uint8Array.from(whole);
+  rotten[whole.indexOf(`${lastRun}`)]! ^= 1;
+  for (const path of paths) {
+    for (const damaged of [torn, rotten, new Uint8Array(0)]) {
+      fs.writeFileSync(path, damaged);
+      assert.equal((await readNodeFile(runtime.disk, folder))!.runs, [lastRun]);
+      fs.writeFileSync(path, whole);
+    }
+  }
+  for (const path of paths) fs.writeFileSync(path, rotten);
+  assert.is(await restart().then(() => "", ({ code }) => code), "CORRUPT");
+  // As a first start leaves it that ends in between, and one by a program that had no copies.
+  fs.writeFileSync(paths[1]!, torn);
+  fs.rmSync(paths[0]!);
+  assert.is(await readNodeFile(runtime.disk, folder), undefined);
+  fs.rmSync(paths[1]!);
+  const { checksum: _, ...older } = JSON.parse(whole.toString());
+  fs.writeFileSync(paths[0]!, JSON.stringify({ ...older, formatVersion: 2 }));
+  assert.is((await restart()).incarnation, incarnation + 1);
+});
+
+memory("a disk that is full takes what it must remember, and a node starts on it", async () => {
+  await restart();
+  const small = new SmallDisk(runtime, 2 ** 20);
+  const openOnIt = async () => {
+    const opened = await openDataFolder(small.runtime, folder, owner);
+    await opened.lock.release();
+    return opened.memory;
+  };
+  const owner = { clusterId: "test", nodeId: 1, nodes: [1, 2, 3], holdsVotes: false };
+  await openOnIt();
+  small.capacityBytes = small.usedBytes;
+  const own = await openOnIt();
+  await own.run();
+  assert.is(await own.meet(hello([7])), "");
+  await own.setPast("whole");
+  assert.is((await restart()).past, "whole");
+});
 
 memory.run();

@@ -51,10 +51,13 @@ async function readAll(): Promise<number[]> {
   return seen.sort((a, b) => a - b);
 }
 
-/** What the node itself says of its past; undefined before it has begun. */
+/** What the node itself says of its past; undefined before it has begun, and while it writes it. */
 function pastOf(id: number): string | undefined {
-  const path = `${nodes.dataFolder(id)}/node.json`;
-  return fs.existsSync(path) ? JSON.parse(fs.readFileSync(path, "utf8")).past : undefined;
+  try {
+    return JSON.parse(fs.readFileSync(`${nodes.dataFolder(id)}/node.json`, "utf8")).past;
+  } catch {
+    return undefined;
+  }
 }
 
 async function untilItIs(id: number, past: "whole" | "lost"): Promise<void> {
