@@ -54,7 +54,7 @@ export function topicCommand(cli: CAC): void {
     .example("raftline topic alter orders --retention-ms none")
     .example("raftline topic trim orders --partition 0 --before 1000")
     .example("raftline topic describe orders --json")
-    .example("raftline topic move orders --partition 0 --nodes 4,2,3")
+    .example("raftline topic move orders --partition 0 --nodes 3,1,2")
     .action(runTopic);
 }
 
