@@ -70,8 +70,8 @@ export class Client {
   }
 
   /**
-   * Flushes the producers, ends the consumers and queues, closes the connections. Within a hook or a handler of one of
-   * these it only begins: it ends when that has returned.
+   * Flushes the producers, ends the consumers and queues, closes the connections. Within a hook of a consumer it only
+   * begins: it ends when that has returned. A queue's handler that awaits it acks too late.
    * @throws {RaftlineError} of the first record that was still to be published and could not be; everything is closed then, too
    */
   close(): Promise<void> {

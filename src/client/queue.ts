@@ -1,6 +1,5 @@
 /** A topic as a queue: records are leased, and done when they are acknowledged; what is not is delivered again. */
 import PQueue from "p-queue";
-import { endFor, runCall } from "../runtime/call-scope.ts";
 import type { Timer } from "../runtime/runtime.ts";
 import { within } from "../runtime/sleep.ts";
 import { RaftlineError } from "../wire/errors.ts";
@@ -63,6 +62,8 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
   #wake: (() => void)[] = [];
   #error: RaftlineError | undefined;
   #closing: Promise<void> | undefined;
+  /** All is given back, and no handler has a message any more. */
+  #ended: Promise<void> | undefined;
   /** Handlers of {@link run}. */
   readonly #working = new Set<PQueue>();
 
@@ -136,18 +137,19 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
       await working.onIdle();
       this.#working.delete(working);
     }
+    await this.#ended;
     // The iteration ends in silence where the queue was closed before.
     if (failure !== undefined) throw failure;
   }
 
   /**
-   * Ends the iteration; handlers and acks under way are finished (a handler may take as long as the leaving itself), and
-   * what is held and not settled goes back at once. Within a handler it only begins: it ends when the handler has returned
-   * and its message is acked.
+   * Ends the iteration; handlers and acks under way are finished, and what is held and not settled goes back at once. For
+   * handlers it waits two seconds at most, for it may be one of them that waits for this: then they keep their messages, and
+   * `run` ends when they have.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#leave().finally(this.#onClosed);
-    return endFor(this, this.#closing);
+    this.#closing ??= this.#leave();
+    return this.#closing;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -190,7 +192,7 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
     if (this.#closing !== undefined) return;
     const keeping = this.#keep(message, this.#nowMs() + handlerMsMax);
     try {
-      await runCall(this, () => handler(message));
+      await handler(message);
       if (!message.settled) await message.ack();
     } catch (error) {
       await onError(error, message);
@@ -360,10 +362,17 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
     this.#sweep?.cancel();
     this.#tell();
     for (const records of this.#buffer.splice(0)) this.#giveBack(records);
-    if (this.#working.size > 0) {
-      const handled = Promise.all([...this.#working].map((working) => working.onIdle()));
-      await within(this.#cluster.runtime, LEAVE_MS_MAX, handled);
-    }
+    let isHandled = this.#working.size === 0;
+    const handled = Promise.all([...this.#working].map((working) => working.onIdle())).then(() => {
+      isHandled = true;
+    });
+    this.#ended = handled.then(() => this.#end()).finally(this.#onClosed);
+    if (!isHandled) await within(this.#cluster.runtime, LEAVE_MS_MAX, handled);
+    if (isHandled) await this.#ended;
+  }
+
+  /** No handler has a message any more. */
+  async #end(): Promise<void> {
     for (const lease of this.#leases.all()) this.#settler.giveBack(lease);
     if (!this.#cluster.closed) {
       // What was acked stays acked, whatever comes first: an ack that arrives after the leaving is refused.
