@@ -17,7 +17,7 @@ export const CANARY_SEEDS: Readonly<Record<string, number>> = {
   "let nobody know that it has forgotten": 3,
   "vote at once with a disk that is not what it was": 3,
   "forget the producers at a checkpoint": 7,
-  "hold a lease for as long as was promised, whatever the clocks": 425,
+  "hold a lease for as long as was promised, whatever the clocks": 489,
   "vote in spite of a promise": 156,
   "forget at a restart that the vote is promised": 156,
   "give out the next of a key while the one before is out": 15,
