@@ -5,18 +5,23 @@ import { setTimeout as delay } from "node:timers/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { connect } from "../../mod.ts";
-import { commandOf, configure, start } from "./one-node.ts";
+import { commandOf, configure, start, type Started } from "./one-node.ts";
 
 const descriptors = suite("a node that may open few files");
 
 const folder = fs.mkdtempSync(`${os.tmpdir()}/raftline-test-`);
 
-descriptors.after(() => fs.rmSync(folder, { recursive: true }));
+let node: Started | undefined;
+
+descriptors.after(async () => {
+  await node?.kill();
+  fs.rmSync(folder, { recursive: true });
+});
 
 descriptors(
   "goes on writing while strangers hold all connections that its ports give, and lets others in again",
   async () => {
-    const node = start(["sh", "-c", `ulimit -n 300; exec "$@"`, "sh", ...commandOf(configure(folder, "few"))]);
+    node = start(["sh", "-c", `ulimit -n 300; exec "$@"`, "sh", ...commandOf(configure(folder, "few"))]);
     const [, clients = "", peers = "", admin = ""] = await node.said(
       /clients \S+?:(\d+), peers \S+?:(\d+), admin \S+:(\d+)/,
     );
@@ -40,7 +45,6 @@ descriptors(
     assert.is(response.status, 200);
     await response.arrayBuffer();
     await client.close();
-    await node.kill();
   },
 );
 
