@@ -135,6 +135,8 @@ export class AdminClient {
   async #execute<C extends AdminCommandName>(command: C, args: AdminArgs<C>): Promise<AdminResult<C>> {
     decodeAdminCommand(command, args as Record<string, unknown>);
     const request = { type: "admin", command, args: args as Record<string, unknown> } as const;
+    const { clock } = this.#cluster.runtime;
+    const giveUpMs = clock.monotonicMs() + TIMEOUT_MS;
     for (let attempt = 0;; attempt++) {
       try {
         const answer = READ_ONLY.has(command)
@@ -144,7 +146,8 @@ export class AdminClient {
       } catch (error) {
         const again = error instanceof RaftlineError &&
           (NOTHING_DONE.has(error.code) || (error.retriable && READ_ONLY.has(command)));
-        if (!again || attempt >= RETRIES || this.#cluster.closed) throw error;
+        const isOver = attempt >= RETRIES || clock.monotonicMs() >= giveUpMs;
+        if (!again || isOver || this.#cluster.closed) throw error;
       }
       await this.#cluster.sleep(Math.min(1_000, RETRY_MS_FIRST * 2 ** attempt));
     }

@@ -65,6 +65,17 @@ connecting("works on when the node it began with stays dead", async () => {
   assert.equal(await world.run(client.admin.listTopics()), []);
 });
 
+connecting("gives up a question about the cluster when all nodes stay silent", async () => {
+  const world = new FakeWorld();
+  const cluster = await FakeCluster.start(world);
+  const client = await world.run(connect(cluster.bootstrap, { runtime: world.runtime("c") }));
+  for (const node of ["n1", "n2", "n3"]) world.freeze(node);
+  const startedMs = world.nowMs;
+  const { code } = await failure(world.run(client.admin.listTopics()));
+  assert.ok(["TIMED_OUT", "UNAVAILABLE"].includes(code), code);
+  assert.ok(world.nowMs - startedMs < 31_000, `${world.nowMs - startedMs} ms`);
+});
+
 connecting("asks another node when the one it began with knows no leader", async () => {
   const world = new FakeWorld();
   const cluster = await FakeCluster.start(world);
