@@ -28,6 +28,11 @@ export function checkWhole(what: string, value: unknown, min: number, max = Numb
   throw invalid(`${what} is a whole number from ${min} to ${max}, not ${show(value)}`);
 }
 
+/** As {@link checkWhole}, where Infinity is none. @throws {RaftlineError} `INVALID_REQUEST` */
+export function checkBound(what: string, value: unknown, min: number): number {
+  return value === Infinity ? value : checkWhole(what, value, min);
+}
+
 /** @throws {RaftlineError} `INVALID_REQUEST` */
 export function checkOneOf<T>(what: string, value: T, choices: readonly T[]): T {
   if (choices.includes(value)) return value;

@@ -1,5 +1,6 @@
 /** What `client.consumer` takes, and the defaults. */
 import {
+  checkBound,
   checkFunction,
   checkMs,
   checkName,
@@ -7,7 +8,6 @@ import {
   checkOptions,
   checkPartitions,
   checkPlace,
-  checkWhole,
   invalid,
   WAIT_MS_MAX,
 } from "./checks.ts";
@@ -21,7 +21,7 @@ export interface ConsumerOptions extends GroupOptions {
    * "latest", of a group "earliest".
    */
   readonly from?: From | ((topic: string, partition: number) => From);
-  /** Only these partitions, of each topic. Default: all. */
+  /** Only these partitions, of each topic: each must have them. Default: all. */
   readonly partitions?: readonly number[];
   /** "end": stop where the partitions ended when reading began. Default: go on for ever. */
   readonly until?: "end";
@@ -77,7 +77,7 @@ export function consumerSettings(options: ConsumerOptions): ConsumerSettings {
     from: typeof from === "function" ? from : () => place!,
     partitions: checkPartitions(partitions),
     untilEnd: checkOneOf("until", until, ["end", undefined]) === "end",
-    prefetchBytesMax: checkWhole("prefetchBytesMax", prefetchBytesMax, 1),
+    prefetchBytesMax: checkBound("prefetchBytesMax", prefetchBytesMax, 1),
     maxWaitMs: checkMs("maxWaitMs", maxWaitMs, 0, WAIT_MS_MAX),
     reuseMemory: checkOneOf("reuseMemory", reuseMemory, [true, false]),
     onTrimmed,

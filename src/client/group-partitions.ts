@@ -316,7 +316,7 @@ export class GroupPartitions {
   }
 
   #changeFailed(error: unknown): void {
-    if (this.closed && !(error instanceof HookError)) return;
+    if (this.closed && !(error instanceof HookError && !isClosed(error.cause))) return;
     if (!(error instanceof RaftlineError) || !error.retriable) {
       // All else that is not expected comes from the user's `from`.
       return this.#reader.onFailed(error instanceof RaftlineError ? error : new HookError("consumer", error));
@@ -330,4 +330,9 @@ export class GroupPartitions {
 
 function placeOf({ cursor: { route: { topic, partition } } }: OwnedPartition): TopicPartition {
   return { topic, partition };
+}
+
+/** What a hook is told that asks something of a consumer which was closed meanwhile. */
+function isClosed(error: unknown): boolean {
+  return error instanceof RaftlineError && error.code === "CLOSED";
 }

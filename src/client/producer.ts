@@ -7,7 +7,7 @@ import { type BatchTiming, UNTIMED } from "../records/timing.ts";
 import { type ErrorCode, RaftlineError } from "../wire/errors.ts";
 import { BATCH_BYTES_MAX } from "../wire/limits.ts";
 import { BufferPool } from "./buffer-pool.ts";
-import { checkMs, checkOneOf, checkWhole, invalid, TIMER_MS_MAX } from "./checks.ts";
+import { checkBound, checkMs, checkOneOf, checkWhole, invalid, TIMER_MS_MAX } from "./checks.ts";
 import type { Cluster } from "./cluster.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { PartitionQueue, type QueueSettings } from "./partition-queue.ts";
@@ -110,7 +110,7 @@ export class Producer {
     const deliveryTimeoutMs = checkMs("deliveryTimeoutMs", options.deliveryTimeoutMs ?? 30_000, 1, TIMER_MS_MAX);
     this.#cluster = cluster;
     this.#onClosed = onClosed;
-    this.#bufferBytesMax = checkWhole("bufferBytesMax", options.bufferBytesMax ?? BUFFER_BYTES_MAX, 1);
+    this.#bufferBytesMax = checkBound("bufferBytesMax", options.bufferBytesMax ?? BUFFER_BYTES_MAX, 1);
     this.#batchBytesMax = batchBytesMax;
     this.#dispatcher = new Dispatcher(cluster, { deliveryTimeoutMs });
     this.#stopWatching = cluster.onChange(() => this.#dropGone());
@@ -317,11 +317,11 @@ export class Producer {
     told: RecordCallback | Completion | undefined,
   ): void {
     try {
-      const { key = null, value, headers = null, partition, timestamp = nowMs } = record;
+      const { key = null, value, headers = null, partition, timestamp } = record;
       // No function and no other object is made for a record: at a million a second that was two thirds of all garbage.
       const timing = isTimed(record) ? timingOf(record, this.#cluster.runtime.clock.wallMs()) : UNTIMED;
       const queue = topic.partitioner!.queueFor(key, value, partition);
-      this.#bufferedBytes += queue.append(timestamp, key, value, headers, told, timing);
+      this.#bufferedBytes += queue.append(timestamp ?? nowMs, key, value, headers, told, timing);
       this.#dispatcher.add(queue);
     } catch (error) {
       throw refusalOf(error);

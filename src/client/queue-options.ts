@@ -1,6 +1,7 @@
 /** What `client.queue` takes, and the defaults. */
 import type { GroupPlace, QueueOptions as WireOptions } from "../wire/group-protocol.ts";
 import {
+  checkBound,
   checkFunction,
   checkMs,
   checkName,
@@ -102,7 +103,7 @@ export function queueSettings(topic: string, options: QueueOptions): QueueSettin
     prefetchRecords: checkWhole("prefetchRecords", prefetchRecords, 1, PREFETCH_RECORDS_MAX),
     bytesMax: checkWhole("bytesMax", bytesMax, 1, UINT32_MAX),
     maxWaitMs: checkMs("maxWaitMs", maxWaitMs, 0, WAIT_MS_MAX),
-    settleTimeoutMs: checkMs("settleTimeoutMs", settleTimeoutMs, 1),
+    settleTimeoutMs: checkMs("settleTimeoutMs", settleTimeoutMs, 1, Infinity),
   };
 }
 
@@ -119,7 +120,7 @@ export function runSettings(handler: unknown, options: RunOptions): RunSettings 
   checkFunction("the handler", handler);
   checkFunction("onError", onError);
   return {
-    concurrency: checkWhole("concurrency", concurrency, 1),
+    concurrency: checkBound("concurrency", concurrency, 1),
     backOffMsFirst: checkMs("backOffMsFirst", backOffMsFirst, 0),
     backOffMsMax: checkMs("backOffMsMax", backOffMsMax, 0),
     handlerMsMax: checkMs("handlerMsMax", handlerMsMax, 0, Infinity),

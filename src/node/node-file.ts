@@ -60,14 +60,28 @@ export async function readNodeFile(disk: Disk, folder: string): Promise<NodeFile
 export async function writeNodeFile(disk: Disk, folder: string, content: NodeFileContent): Promise<void> {
   const rest = { formatVersion: FORMAT_VERSION, ...content };
   const text = new TextEncoder().encode(JSON.stringify({ checksum: crc32(JSON.stringify(rest)), ...rest }));
+  // The one that is whole is written last.
+  const order = await isDamaged(disk, `${folder}/${FILE}`) ? [FILE, COPY] : [COPY, FILE];
   try {
-    for (const name of [COPY, FILE]) await writeOver(disk, folder, name, text);
+    for (const name of order) await writeOver(disk, folder, name, text);
   } catch (error) {
     if (!(error instanceof DiskError && error.code === "DISK_FULL")) throw error;
     const message =
       `the disk has no room for what this node must remember, ${2 * text.length} bytes in ${folder}/${FILE} ` +
       `and beside it: make some (${error.message})`;
     throw new DiskError("DISK_FULL", error.path, message, { cause: error });
+  }
+}
+
+/** There, and not what was written. */
+async function isDamaged(disk: Disk, path: string): Promise<boolean> {
+  try {
+    const text = await readText(disk, path);
+    if (text !== undefined) parse(path, text);
+    return false;
+  } catch (error) {
+    if (isCorrupt(error)) return true;
+    throw error;
   }
 }
 

@@ -7,7 +7,7 @@
  * that leader takes it for whole only when it has answered.
  */
 import type { GroupId } from "../log/types.ts";
-import { isJoint, isVoter } from "../raft/configuration.ts";
+import { isVoter } from "../raft/configuration.ts";
 import type { NodeId } from "../raft/types.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import { RaftlineError } from "../wire/errors.ts";
@@ -19,6 +19,8 @@ import type { Replica } from "../../shards/host/replica.ts";
 const DROP = "repair-drop";
 /** … and another holder whether it could lead instead. */
 const LEAD = "repair-lead";
+/** … and its leader all others whether they take part: one that is just being dropped does not, and nobody hears of that. */
+const PART = "repair-part";
 const ASK_MS_MAX = 1_000;
 /** A permit is used within `ASK_MS_MAX` or not at all; then the leader hears of the replica that begins anew. */
 const PERMIT_MS = 5_000;
@@ -41,8 +43,9 @@ export class RepairPermits {
 
   constructor(options: RepairPermitsOptions) {
     this.#options = options;
-    options.requests.handle(DROP, async (args) => this.#permit(args as DropRequest));
+    options.requests.handle(DROP, (args) => this.#permit(args as DropRequest));
     options.requests.handle(LEAD, async (args) => this.#mayLead(args as GroupId));
+    options.requests.handle(PART, async (args) => this.#takesPart(args as GroupId));
   }
 
   /**
@@ -63,7 +66,21 @@ export class RepairPermits {
   }
 
   /** @throws {RaftlineError} `NOT_LEADER`, `UNAVAILABLE`: not now */
-  #permit([group, node, lastIndex]: DropRequest): number {
+  async #permit([group, node, lastIndex]: DropRequest): Promise<number> {
+    const { term } = this.#judge(group, node, lastIndex);
+    const others = this.#othersOf(group, node);
+    const answers = await Promise.all(
+      others.map((peer) => this.#options.requests.ask(peer, PART, group, ASK_MS_MAX / 2)),
+    );
+    if (answers.some(({ code }) => code !== "")) throw notNow(group, "another replica takes no part");
+    const raft = this.#judge(group, node, lastIndex);
+    if (raft.term !== term) throw notNow(group, "its leader has changed");
+    this.#given.set(group, { node, untilMs: this.#options.runtime.clock.monotonicMs() + PERMIT_MS });
+    return term;
+  }
+
+  /** @throws {RaftlineError} `NOT_LEADER`, `UNAVAILABLE`: not now */
+  #judge(group: GroupId, node: NodeId, lastIndex: number): Replica["raft"] {
     const nowMs = this.#options.runtime.clock.monotonicMs();
     for (const [other, { untilMs }] of this.#given) if (untilMs < nowMs) this.#given.delete(other);
     const replica = this.#whole(group);
@@ -71,13 +88,24 @@ export class RepairPermits {
     const given = this.#given.get(group);
     if (given !== undefined && given.node !== node) throw notNow(group, `node ${given.node} is repaired first`);
     this.#assertOthersHave(replica, node, lastIndex);
-    this.#given.set(group, { node, untilMs: nowMs + PERMIT_MS });
-    return replica.raft.term;
+    return replica.raft;
+  }
+
+  #othersOf(group: GroupId, node: NodeId): NodeId[] {
+    const { raft } = this.#whole(group);
+    return raft.followers().map(({ peer }) => peer).filter((peer) =>
+      peer !== node && isVoter(raft.configuration, peer)
+    );
+  }
+
+  #takesPart(group: GroupId): null {
+    const replica = this.#options.host.replica(group);
+    if (!replica || replica.closed || !replica.raft.vouched) throw notNow(group, "the replica here takes no part");
+    return null;
   }
 
   #assertOthersHave({ group, raft }: Replica, node: NodeId, lastIndex: number): void {
     const { configuration, commit } = raft;
-    if (isJoint(configuration)) throw notNow(group, "its replicas are being moved");
     const index = Math.min(lastIndex, commit);
     for (const { peer, vouched, match } of raft.followers()) {
       if (peer === node || !isVoter(configuration, peer)) continue;

@@ -120,7 +120,7 @@ export class Leadership<E extends RaftEntry> implements MatchSource {
    */
   #forget(follower: Progress, { reject, index }: AppendResponse): void {
     if (follower.vouched || (reject && index <= follower.match)) {
-      follower.forget(this.#core.log.lastIndex, this.#reads.demand());
+      follower.forget(this.#core.log.lastIndex, this.#reads.demand({ urgent: true }));
     }
   }
 
@@ -183,7 +183,7 @@ export class Leadership<E extends RaftEntry> implements MatchSource {
     if (!follower) return;
     this.replication.restart(follower);
     // Whether it forgot everything once more nobody can tell: what it acknowledged before is void again.
-    if (!follower.vouched) follower.forget(this.#core.log.lastIndex, this.#reads.demand());
+    if (!follower.vouched) follower.forget(this.#core.log.lastIndex, this.#reads.demand({ urgent: true }));
   }
 
   /** A read that is answered through Ready.reads. */

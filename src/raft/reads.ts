@@ -13,6 +13,8 @@ export class ReadRounds {
   #round = 0;
   #askedMs = -Infinity;
   #demanded = false;
+  /** What the round under way waits for may itself wait for the next one. */
+  #isUrgent = false;
 
   /** Number of the round asked last. */
   get round(): number {
@@ -30,12 +32,12 @@ export class ReadRounds {
 
   /** Whether a round should begin. */
   get isDue(): boolean {
-    return this.#asked === undefined && (this.#waiting.length > 0 || this.#demanded);
+    return this.isDemanded || (this.#asked === undefined && this.#waiting.length > 0);
   }
 
   /** Whether one should begin though no read can be answered yet. */
   get isDemanded(): boolean {
-    return this.#asked === undefined && this.#demanded;
+    return this.#isUrgent || (this.#asked === undefined && this.#demanded);
   }
 
   get count(): number {
@@ -46,19 +48,31 @@ export class ReadRounds {
     this.#waiting.push(context);
   }
 
-  /** Has a round begin even without reads. Returns its number. */
-  demand(): number {
+  /**
+   * Has a round begin even without reads. Returns its number. `urgent`: in the place of one that is under way, for whoever
+   * that waits for may not answer before.
+   */
+  demand({ urgent = false } = {}): number {
     this.#demanded = true;
+    this.#isUrgent ||= urgent;
     return this.#round + 1;
   }
 
-  /** A round begins: followers are asked now. `commit` undefined: the reads wait on, for what they may be promised is not known. */
+  /**
+   * A round begins: followers are asked now. It takes the reads of one under way along: who answers this one would have
+   * answered that. `commit` undefined: those that wait do so on, for what they may be promised is not known.
+   */
   begin(commit: number | undefined, nowMs: number): void {
+    const { index = 0, contexts = [] } = this.#asked ?? {};
     this.#round += 1;
     this.#askedMs = nowMs;
     this.#demanded = false;
-    this.#asked = { index: commit ?? 0, contexts: commit === undefined ? [] : this.#waiting };
-    if (commit !== undefined) this.#waiting = [];
+    this.#isUrgent = false;
+    if (commit === undefined) this.#asked = { index, contexts };
+    else {
+      this.#asked = { index: Math.max(index, commit), contexts: [...contexts, ...this.#waiting] };
+      this.#waiting = [];
+    }
   }
 
   /** A quorum has answered the round: its reads may be served. */

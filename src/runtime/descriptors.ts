@@ -3,8 +3,11 @@ import fs from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import type { LogSink } from "./runtime.ts";
 
-/** Not for connections: the log's files, those that are read (64, two each), connections to other nodes, the runtime's own. */
-const KEPT = 256;
+/**
+ * Not for connections: the log's files, those that are read (64, two each), connections to other nodes, the runtime's own;
+ * and the admin port's connections.
+ */
+const KEPT = 384;
 /** The ports of a node that take as many connections as there are descriptors. */
 const LISTENERS = 2;
 const LISTENER_CONNECTIONS_MIN = 16;

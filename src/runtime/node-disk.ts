@@ -30,8 +30,8 @@ export function createNodeDisk(descriptors: Descriptors): Disk {
       const flags = FLAGS[mode] | (durable ? O_DSYNC ?? 0 : 0);
       const fd = await descriptors.take(() => openFile(path, flags));
       const file = new NodeFile(path, fd, durable && O_DSYNC === undefined);
-      if (durable) await file.openDirect(descriptors, memories);
-      if (access === "once") await file.readDirect(descriptors, slots);
+      if (durable) await file.openDirect(memories);
+      if (access === "once") await file.readDirect(slots);
       return file;
     },
     makeFolder: (path) => makeFolder(descriptors, path),
@@ -109,9 +109,9 @@ class NodeFile implements DiskFile {
   }
 
   /** Durable writes go around the page cache from now on, where the file system lets them. */
-  async openDirect(descriptors: Descriptors, memories: AlignedMemoryPool): Promise<void> {
+  async openDirect(memories: AlignedMemoryPool): Promise<void> {
     if (O_DSYNC === undefined || O_DIRECT === undefined) return;
-    const fd = await openIfPossible(descriptors, this.path, O_RDWR | O_DSYNC | O_DIRECT);
+    const fd = await openIfPossible(this.path, O_RDWR | O_DSYNC | O_DIRECT);
     if (fd === undefined) return;
     const calls = {
       writeDirect: (bytes: Uint8Array, position: number) =>
@@ -124,8 +124,8 @@ class NodeFile implements DiskFile {
   }
 
   /** Reads go around the page cache from now on, where the file system lets them. */
-  async readDirect(descriptors: Descriptors, slots: AlignedSlots): Promise<void> {
-    const fd = O_DIRECT === undefined ? undefined : await openIfPossible(descriptors, this.path, O_RDONLY | O_DIRECT);
+  async readDirect(slots: AlignedSlots): Promise<void> {
+    const fd = O_DIRECT === undefined ? undefined : await openIfPossible(this.path, O_RDONLY | O_DIRECT);
     if (fd === undefined) return;
     const read = (into: Uint8Array, position: number) =>
       new Promise<number>((resolve, reject) => {
@@ -241,10 +241,10 @@ function openFile(path: string, flags: number): Promise<number> {
   return call<number>(path, "open", (done) => fs.open(path, flags, 0o600, done));
 }
 
-/** Undefined: the file system does not take these flags. */
-async function openIfPossible(descriptors: Descriptors, path: string, flags: number): Promise<number | undefined> {
+/** Undefined: the file system does not take these flags, or no descriptor is free: whoever has one already waits for no second. */
+async function openIfPossible(path: string, flags: number): Promise<number | undefined> {
   try {
-    return await descriptors.take(() => openFile(path, flags));
+    return await openFile(path, flags);
   } catch {
     return undefined;
   }

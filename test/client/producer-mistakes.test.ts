@@ -95,6 +95,8 @@ mistakes("what is no record is refused alone, before its topic is known and afte
     assert.equal(codes, wrong.flatMap(() => ["", "INVALID_RECORD"]), `known: ${isKnown}`);
   }
   assert.is(shards[0]!.values().length, 2 * wrong.length, "each of the others once");
+  const now = { value: "A", timestamp: null, key: null, headers: null } as unknown as ProducerRecord;
+  assert.is(await world.run(codeOf(producer.send("t", now))), "", "null is none");
   assert.is(
     await world.run(codeOf(producer.sendAll("t", [{ value: "B" }, undefined as unknown as ProducerRecord]))),
     "INVALID_RECORD",

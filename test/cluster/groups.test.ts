@@ -271,6 +271,27 @@ groups(
   },
 );
 
+groups("a consumer that is closed while its hook asks something of it ends in silence", async () => {
+  await test.topicWith("closed-under-a-hook", 5, 1);
+  let refused = "";
+  const consumer: Consumer = client.consumer({
+    topics: ["closed-under-a-hook"],
+    group: "g",
+    onAssigned: async ([{ topic, partition } = { topic: "", partition: 0 }]) => {
+      setTimeout(() => void consumer.close(), 10);
+      await delay(50);
+      refused = await consumer.seek(topic, partition, 0).then(() => "", ({ code }) => code);
+      await consumer.seek(topic, partition, 0);
+    },
+  });
+  const iterator = consumer[Symbol.asyncIterator]();
+  assert.is((await iterator.next()).done, true);
+  await until("the hook has asked", () => refused !== "");
+  await delay(50);
+  assert.is(refused, "CLOSED");
+  assert.is((await iterator.next()).done, true);
+});
+
 groups("onAssigned sets where its partitions are read from, before the first record of them is given out", async () => {
   await test.topicWith("sought", 0, 2);
   for (const partition of [0, 1]) {

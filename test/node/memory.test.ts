@@ -4,6 +4,7 @@ import * as assert from "uvu/assert";
 import { type DataFolder, openDataFolder } from "../../src/node/data-folder.ts";
 import type { Memory } from "../../src/node/memory.ts";
 import { readNodeFile, writeNodeFile } from "../../src/node/node-file.ts";
+import { type Disk, DiskError } from "../../src/runtime/disk.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
 import { createNodeRuntime } from "../../src/runtime/node-runtime.ts";
 import { makeTemporaryFolder, removeFolder } from "../../src/runtime/temporary-folder.ts";
@@ -187,6 +188,28 @@ memory("of the two copies of it either may be torn or damaged, not both", async 
   const { checksum: _, ...older } = JSON.parse(whole.toString());
   fs.writeFileSync(paths[0]!, JSON.stringify({ ...older, formatVersion: 2 }));
   assert.is((await restart()).incarnation, incarnation + 1);
+});
+
+memory("of its two copies the one that is whole is written over last", async () => {
+  await restart();
+  const before = (await readNodeFile(runtime.disk, folder))!;
+  for (const name of ["node.json", "node.json.copy"]) {
+    const path = `${folder}/${name}`;
+    const whole = fs.readFileSync(path);
+    fs.writeFileSync(path, whole.subarray(0, 50));
+    const first: string[] = [];
+    const disk: Disk = {
+      ...runtime.disk,
+      open: (opened, mode) => {
+        if (mode !== "write") return runtime.disk.open(opened, mode);
+        first.push(opened);
+        return Promise.reject(new DiskError("IO_ERROR", opened, "the power is cut"));
+      },
+    };
+    await writeNodeFile(disk, folder, before).catch(() => {});
+    assert.equal(first, [path]);
+    fs.writeFileSync(path, whole);
+  }
 });
 
 memory("a disk that is full takes what it must remember, and a node starts on it", async () => {

@@ -16,6 +16,8 @@ class Fixture {
   readonly time = fakeTime();
   readonly state = { isLeading: true, closed: false, damaged: false, leaderVouched: true, learners: [] as number[] };
   readonly followers = [2, 3].map((peer) => ({ peer, match: 100, vouched: true }));
+  /** Nodes whose replica takes part, as they say themselves. */
+  readonly takingPart = new Set([2, 3]);
   readonly alive = new Set([1, 2, 3]);
   readonly #nodes = new Map<number, RepairPermits>();
   readonly #requests = new Map<number, PeerRequests>();
@@ -30,7 +32,7 @@ class Fixture {
         answer: (peer, reply) => this.#requests.get(peer)!.onReply(nodeId, reply),
       });
       this.#requests.set(nodeId, requests);
-      const host = { nodeId, replica: () => nodeId === LEADER ? this.#replica() : undefined } as unknown as Host;
+      const host = { nodeId, replica: () => this.#replicaOn(nodeId) } as unknown as Host;
       const { runtime } = this.time;
       const isAlive = (node: number) => this.alive.has(node);
       this.#nodes.set(
@@ -47,6 +49,11 @@ class Fixture {
 
   couldLead(): Promise<boolean> {
     return this.#nodes.get(2)!.couldLead(GROUP, LEADER);
+  }
+
+  #replicaOn(nodeId: number): Replica | undefined {
+    if (nodeId === LEADER) return this.#replica();
+    return this.takingPart.has(nodeId) ? { closed: false, raft: { vouched: true } } as unknown as Replica : undefined;
   }
 
   #replica(): Replica {
@@ -82,6 +89,20 @@ permits("none while another voter lacks some of what it has, or is away", async 
   fixture.alive.delete(3);
   assert.is(await fixture.mayDrop(2), undefined);
 });
+
+permits(
+  "none while another one is being dropped, however long that takes: its leader has not heard of it",
+  async () => {
+    const fixture = new Fixture();
+    assert.is(await fixture.mayDrop(2), 5);
+    fixture.takingPart.delete(2);
+    fixture.time.advance(60_000);
+    assert.is(await fixture.mayDrop(3), undefined);
+    assert.is(await fixture.mayDrop(3, 0), undefined, "also if it has nothing");
+    fixture.takingPart.add(2);
+    assert.is(await fixture.mayDrop(3), 5);
+  },
+);
 
 permits("none from who does not lead, or is not whole itself", async () => {
   for (const wrong of [{ isLeading: false }, { closed: true }, { damaged: true }]) {

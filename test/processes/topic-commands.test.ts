@@ -38,6 +38,7 @@ commands("what is no number where one is wanted is refused, and the option named
     ["--from", "consume", "t", "--from", "0x10"],
     ["--first-port", "dev", "--first-port", "65500"],
     ["--bootstrap", "topic", "list", "--bootstrap", "a:1", "--bootstrap", "b:1"],
+    ["--json", "--json", "topic", "list"],
     ["--bootstrap", "topic", "list", "--bootstrap", "21001"],
     ["--config", "node", "--config", "a", "--config", "b"],
     ["--client-port", "node", "--client-port", "x"],

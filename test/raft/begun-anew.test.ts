@@ -71,4 +71,47 @@ anew("keeps its leader of two, however long it takes to be given what it lacks",
   assert.is.not(solo.raft.role, "leader", "it is silent");
 });
 
+/** Of a group of two, whose leader is 1. */
+function twoWithOneDropped(work: (cluster: Cluster) => void): Cluster {
+  const cluster = new Cluster(2);
+  cluster.elect(1);
+  cluster.propose(1, "a", "b");
+  cluster.advance(100);
+  const { lastIndex: index, term } = cluster.raft(2);
+  cluster.crash(2);
+  work(cluster);
+  const hardState = { term, vote: 0, commit: 0 };
+  cluster.replaceDisk(2, { ...emptyDisk(cluster.configuration), hardState, had: { index, term } });
+  cluster.restart(2, true);
+  cluster.raft(2).introduce(1, cluster.nowMs);
+  return cluster;
+}
+
+anew("is vouched for though a round is open that it was to answer, and the read of that is answered", () => {
+  const cluster = twoWithOneDropped((two) => {
+    two.raft(1).readIndex(7, two.nowMs);
+    two.pump();
+  });
+  cluster.advance(5 * ELECTION_TIMEOUT_MS);
+  assert.ok(cluster.raft(2).vouched);
+  assert.equal(cluster.member(1).reads, [{ context: 7, index: 3 }]);
+});
+
+anew("is vouched for though it introduces itself twice, or a new session begins meanwhile", () => {
+  const twice = twoWithOneDropped(() => {});
+  twice.pump();
+  for (const letter of twice.take(() => true)) twice.deliver(letter);
+  twice.pump();
+  twice.raft(2).introduce(1, twice.nowMs);
+  twice.advance(5 * ELECTION_TIMEOUT_MS);
+  assert.ok(twice.raft(2).vouched);
+  const again = twoWithOneDropped(() => {});
+  again.slowDisks.add(2);
+  again.advance(100);
+  again.connect(1, 2);
+  again.slowDisks.delete(2);
+  again.advance(5 * ELECTION_TIMEOUT_MS);
+  assert.ok(again.raft(2).vouched);
+});
+
 anew.run();

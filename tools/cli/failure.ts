@@ -11,7 +11,8 @@ export async function reportFailure(error: unknown, asJson: boolean): Promise<nu
   const code = codeOf(error) ?? (error instanceof Error && error.name === "CACError" ? "USAGE" : "INTERNAL");
   const published = error instanceof PublishError ? { published: error.published } : {};
   const stack = code === "INTERNAL" && error instanceof Error ? `${error.stack}\n` : "";
-  if (asJson) await write(process.stdout, `${JSON.stringify({ error: { code, message, ...published } })}\n`);
+  // In any case: what was printed before must have gone, too.
+  await write(process.stdout, asJson ? `${JSON.stringify({ error: { code, message, ...published } })}\n` : "");
   await write(process.stderr, asJson ? stack : `${code}: ${message}\n${stack}`);
   return code === "USAGE" ? EXIT_USAGE : EXIT_FAILED;
 }

@@ -32,10 +32,11 @@ try {
   if (command) await runCommand(command, words);
   else if (name === undefined || name === "--help" || name === "-h") cli.outputHelp();
   else if (name === "--version" || name === "-v") cli.outputVersion();
+  else if (name.startsWith("-")) throw new UsageError(`the command comes first, and ${name} after it`);
   else throw new UsageError(`there is no command "${name}"`);
 } catch (error) {
   // At once: what a command that failed has left open, as the standard input that it listened to, holds up nothing.
-  process.exit(await reportFailure(error, words.includes("--json")));
+  process.exit(await reportFailure(error, process.argv.includes("--json")));
 }
 
 /** All of them for `--help`, and where the first word is none. */

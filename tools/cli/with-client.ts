@@ -35,11 +35,16 @@ export function connectionOptions(command: Command): Command {
 export async function withClient<T>(flags: ConnectionFlags, work: (client: Client) => Promise<T>): Promise<T> {
   const options = { ...credentialsOf(flags), ...tlsOf(flags) };
   const client = await connect(addressesOf(flags.bootstrap), options);
+  let result: T;
   try {
-    return await work(client);
-  } finally {
-    await client.close();
+    result = await work(client);
+  } catch (error) {
+    // What could not be published any more is no news then.
+    await client.close().catch(() => {});
+    throw error;
   }
+  await client.close();
+  return result;
 }
 
 function addressesOf(bootstrap: string): Address[] {
