@@ -1,15 +1,9 @@
 /** What a consumer yields: records, or whole batches of them. */
 import { BatchReader } from "../records/batch-reader.ts";
 import type { Entry } from "../records/entry.ts";
-import { RecordsError } from "../records/errors.ts";
 import { timingOf } from "../records/timing.ts";
 import { BatchRecord } from "../records/record.ts";
-import { RaftlineError } from "../wire/errors.ts";
-
-/** What went wrong with a batch, as users see it; anything else stays as it is. */
-export function asRaftlineError(error: unknown): unknown {
-  return error instanceof RecordsError ? new RaftlineError(error.code, error.message, { cause: error }) : error;
-}
+import { asRaftlineError } from "./batch-errors.ts";
 
 /** One record and where it came from. Key and value are views of its batch: copy them to keep them alone. */
 export class ConsumerRecord extends BatchRecord {

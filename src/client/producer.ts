@@ -2,10 +2,10 @@
 import type { Bytes, Headers } from "../records/batch-writer.ts";
 import { hasCodec } from "../records/codecs.ts";
 import { Codec } from "../records/entry.ts";
-import { RecordsError } from "../records/errors.ts";
 import { type BatchTiming, UNTIMED } from "../records/timing.ts";
-import { type ErrorCode, RaftlineError } from "../wire/errors.ts";
+import { RaftlineError } from "../wire/errors.ts";
 import { BATCH_BYTES_MAX } from "../wire/limits.ts";
+import { asRaftlineError } from "./batch-errors.ts";
 import { BufferPool } from "./buffer-pool.ts";
 import { checkBound, checkMs, checkOneOf, checkWhole, invalid, TIMER_MS_MAX } from "./checks.ts";
 import type { Cluster } from "./cluster.ts";
@@ -425,10 +425,10 @@ function isTimed({ deliverAt, delayMs, ttlMs }: ProducerRecord): boolean {
 }
 
 /** Callers without types may pass anything. */
-function refusalOf(error: unknown): RaftlineError {
+function refusalOf(thrown: unknown): RaftlineError {
+  const error = asRaftlineError(thrown);
   if (error instanceof RaftlineError) return error;
-  const code = error instanceof RecordsError ? error.code as ErrorCode : "INVALID_RECORD";
-  return new RaftlineError(code, error instanceof Error ? error.message : String(error), { cause: error });
+  return new RaftlineError("INVALID_RECORD", error instanceof Error ? error.message : String(error), { cause: error });
 }
 
 /** @throws {RaftlineError} `INVALID_REQUEST` */

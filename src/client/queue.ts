@@ -7,7 +7,7 @@ import type { LeaseResult } from "../wire/group-responses.ts";
 import { checkMs } from "./checks.ts";
 import type { Cluster } from "./cluster.ts";
 import { closedError } from "./connections.ts";
-import { asRaftlineError } from "./consumer-records.ts";
+import { asRaftlineError } from "./batch-errors.ts";
 import { callHook, type HookError } from "./hooks.ts";
 import { LeaseBuffer } from "./queue-buffer.ts";
 import { QueueFetcher } from "./queue-fetcher.ts";
@@ -119,18 +119,19 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
    * @throws {RaftlineError} as the iteration of messages; `INTERNAL`: `onError` threw (`cause`)
    */
   async run(handler: (message: QueueMessage) => Promise<void> | void, options: RunOptions = {}): Promise<void> {
-    const settings = runSettings(handler, options);
+    const given = runSettings(handler, options);
     let failure: HookError | undefined;
     const onError = async (error: unknown, message: QueueMessage) => {
-      await callHook(this, "queue", () => settings.onError(error, message)).catch((thrown: HookError) => {
+      await callHook(this, "queue", () => given.onError(error, message)).catch((thrown: HookError) => {
         this.#fail(failure ??= thrown);
       });
     };
+    const settings = { ...given, onError };
     const working = new PQueue({ concurrency: settings.concurrency });
     this.#working.add(working);
     try {
       for await (const message of this) {
-        void working.add(() => this.#handle(message, handler, { ...settings, onError }));
+        void working.add(() => this.#handle(message, handler, settings));
         await working.onSizeLessThan(1);
       }
     } finally {

@@ -1,7 +1,7 @@
 /**
  * Who may drop a damaged replica, and when: one of a group at a time, and not before every other voter has what it has. For a
- * replica that begins anew has no vote, and its leader vouches for it when all others have answered; two of them at once
- * would wait for each other for ever, though a third has everything.
+ * replica that begins anew answers no round, and its leader vouches for it when all others have answered one; two of them at
+ * once would wait for each other for ever, though a third has everything.
  *
  * The leader permits it, for its term: a follower that has answered a later leader as whole has no permit any more, and
  * that leader takes it for whole only when it has answered.
@@ -44,8 +44,8 @@ export class RepairPermits {
   constructor(options: RepairPermitsOptions) {
     this.#options = options;
     options.requests.handle(DROP, (args) => this.#permit(args as DropRequest));
-    options.requests.handle(LEAD, async (args) => this.#mayLead(args as GroupId));
-    options.requests.handle(PART, async (args) => this.#takesPart(args as GroupId));
+    options.requests.handle(LEAD, async (args) => this.#whole(args as GroupId).raft.term);
+    options.requests.handle(PART, async (args) => this.#takingPart(args as GroupId).raft.term);
   }
 
   /**
@@ -67,64 +67,45 @@ export class RepairPermits {
 
   /** @throws {RaftlineError} `NOT_LEADER`, `UNAVAILABLE`: not now */
   async #permit([group, node, lastIndex]: DropRequest): Promise<number> {
-    const { term } = this.#judge(group, node, lastIndex);
-    const others = this.#othersOf(group, node);
-    const answers = await Promise.all(
-      others.map((peer) => this.#options.requests.ask(peer, PART, group, ASK_MS_MAX / 2)),
-    );
+    const { runtime, requests } = this.#options;
+    const { term, others } = this.#judge(group, node, lastIndex);
+    const answers = await Promise.all(others.map((peer) => requests.ask(peer, PART, group, ASK_MS_MAX / 2)));
     if (answers.some(({ code }) => code !== "")) throw notNow(group, "another replica takes no part");
-    const raft = this.#judge(group, node, lastIndex);
-    if (raft.term !== term) throw notNow(group, "its leader has changed");
-    this.#given.set(group, { node, untilMs: this.#options.runtime.clock.monotonicMs() + PERMIT_MS });
+    if (this.#judge(group, node, lastIndex).term !== term) throw notNow(group, "its leader has changed");
+    this.#given.set(group, { node, untilMs: runtime.clock.monotonicMs() + PERMIT_MS });
     return term;
   }
 
-  /** @throws {RaftlineError} `NOT_LEADER`, `UNAVAILABLE`: not now */
-  #judge(group: GroupId, node: NodeId, lastIndex: number): Replica["raft"] {
+  /**
+   * As far as it can be told from here: this leader's term, and the other voters, who have all that `node` has.
+   * @throws {RaftlineError} `NOT_LEADER`, `UNAVAILABLE`: not now
+   */
+  #judge(group: GroupId, node: NodeId, lastIndex: number): { readonly term: number; readonly others: NodeId[] } {
     const nowMs = this.#options.runtime.clock.monotonicMs();
     for (const [other, { untilMs }] of this.#given) if (untilMs < nowMs) this.#given.delete(other);
     const replica = this.#whole(group);
     if (!replica.isLeading) throw new RaftlineError("NOT_LEADER", `group ${group} is led elsewhere`);
     const given = this.#given.get(group);
     if (given !== undefined && given.node !== node) throw notNow(group, `node ${given.node} is repaired first`);
-    this.#assertOthersHave(replica, node, lastIndex);
-    return replica.raft;
+    const { term, commit, configuration } = replica.raft;
+    const others = replica.raft.followers().filter(({ peer }) => peer !== node && isVoter(configuration, peer));
+    const index = Math.min(lastIndex, commit);
+    for (const { peer, vouched, match } of others) {
+      if (vouched && match >= index && this.#options.isAlive(peer)) continue;
+      throw notNow(group, `node ${peer} lacks some of it`);
+    }
+    return { term, others: others.map(({ peer }) => peer) };
   }
 
-  #othersOf(group: GroupId, node: NodeId): NodeId[] {
-    const { raft } = this.#whole(group);
-    return raft.followers().map(({ peer }) => peer).filter((peer) =>
-      peer !== node && isVoter(raft.configuration, peer)
-    );
-  }
-
-  #takesPart(group: GroupId): null {
+  #takingPart(group: GroupId): Replica {
     const replica = this.#options.host.replica(group);
     if (!replica || replica.closed || !replica.raft.vouched) throw notNow(group, "the replica here takes no part");
-    return null;
-  }
-
-  #assertOthersHave({ group, raft }: Replica, node: NodeId, lastIndex: number): void {
-    const { configuration, commit } = raft;
-    const index = Math.min(lastIndex, commit);
-    for (const { peer, vouched, match } of raft.followers()) {
-      if (peer === node || !isVoter(configuration, peer)) continue;
-      if (!vouched || match < index || !this.#options.isAlive(peer)) {
-        throw notNow(group, `node ${peer} lacks some of it`);
-      }
-    }
-  }
-
-  #mayLead(group: GroupId): null {
-    if (!this.#whole(group).raft.vouched) throw notNow(group, "the replica here begins anew");
-    return null;
+    return replica;
   }
 
   #whole(group: GroupId): Replica {
-    const { host, isDamaged } = this.#options;
-    const replica = host.replica(group);
-    if (!replica || replica.closed || isDamaged(group)) throw notNow(group, "it is not whole here");
-    return replica;
+    if (this.#options.isDamaged(group)) throw notNow(group, "it is damaged here");
+    return this.#takingPart(group);
   }
 }
 

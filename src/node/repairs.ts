@@ -1,6 +1,6 @@
 /**
  * A replica whose disk gave back what was not written is repaired while the cluster serves: it hands its leadership over,
- * drops what it has, and begins anew without a vote (`Log.drop`); its leader brings it up and vouches for it.
+ * drops what it has, and begins anew (`Log.drop`), voting by what it had; its leader brings it up and vouches for it.
  *
  * It goes only when no holder is away and the leader, another one, permits it (`repair-permits.ts`): until then what it has
  * may be what nobody else has.

@@ -51,13 +51,13 @@ export interface HardState {
   readonly commit: number;
 }
 
-/** A state machine's state at an index; the log before it may be gone. */
 /** Where a log ends. */
 export interface LogEnd {
   readonly index: number;
   readonly term: number;
 }
 
+/** A state machine's state at an index; the log before it may be gone. */
 export interface SnapshotMeta {
   readonly index: number;
   readonly term: number;

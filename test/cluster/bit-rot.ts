@@ -10,6 +10,12 @@ export function quietRuntime(): Runtime {
   return { ...createNodeRuntime(), log: { write: () => {} } };
 }
 
+/** Logs of many small files, little of which is in memory, and that nobody reads but the test. */
+export const ROTTING = {
+  limits: { tailCacheBytesMax: 64 * 1024 },
+  logLimits: { fileBytes: 512 * 1024, reserveBytes: 0, scrubEveryMs: 3_600_000 },
+};
+
 /** Flips a bit every so many bytes in the sealed files of a log. */
 export function damage(folder: string, everyBytes: number): number {
   let flips = 0;

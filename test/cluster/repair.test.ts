@@ -5,7 +5,7 @@ import { examineLog } from "../../src/log/examine.ts";
 import { startCluster } from "../../src/node/cluster.ts";
 import type { RaftlineNode } from "../../src/node/node.ts";
 import { makeTemporaryFolder, removeFolder } from "../../src/runtime/temporary-folder.ts";
-import { damage, quietRuntime } from "./bit-rot.ts";
+import { damage, quietRuntime, ROTTING } from "./bit-rot.ts";
 import { until } from "./test-cluster.ts";
 
 const repair = suite("bit rot under a running cluster");
@@ -16,12 +16,7 @@ const KIB = 1024;
 /** Three nodes, a topic whose records are on their disks and not in memory, and one node whose disk has lost some. */
 async function rottenCluster(): Promise<AsyncDisposable & { readonly client: Client; readonly victim: RaftlineNode }> {
   const folder = makeTemporaryFolder("raftline-repair-");
-  const cluster = await startCluster({
-    runtime: quietRuntime(),
-    folder,
-    limits: { tailCacheBytesMax: 64 * KIB },
-    logLimits: { fileBytes: 512 * KIB, reserveBytes: 0, scrubEveryMs: 3_600_000 },
-  }, () => removeFolder(folder));
+  const cluster = await startCluster({ runtime: quietRuntime(), folder, ...ROTTING }, () => removeFolder(folder));
   const client = await connect(cluster.bootstrap);
   await client.admin.createTopic("rot", { partitions: 3 });
   const producer = client.producer({ batchBytesMax: 10_000 });
@@ -90,12 +85,10 @@ repair(
   "a queue gives all that was written, each record once, though the disk of who leads it has lost some",
   async () => {
     const folder = makeTemporaryFolder("raftline-repair-");
-    await using cluster = await startCluster({
-      runtime: quietRuntime(),
-      folder,
-      limits: { tailCacheBytesMax: 64 * KIB },
-      logLimits: { fileBytes: 512 * KIB, reserveBytes: 0, scrubEveryMs: 3_600_000 },
-    }, () => removeFolder(folder));
+    await using cluster = await startCluster(
+      { runtime: quietRuntime(), folder, ...ROTTING },
+      () => removeFolder(folder),
+    );
     await using client = await connect(cluster.bootstrap);
     await client.admin.createTopic("rot", { partitions: 3 });
     const producer = client.producer({ batchBytesMax: 10_000 });

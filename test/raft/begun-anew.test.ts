@@ -12,6 +12,22 @@ const anew = suite("a replica that begins anew");
 const HAD = { index: 3, term: 2 };
 const dropped = () => new Solo({ forgot: true, had: HAD, hardState: { term: 2 } });
 
+/** Of a group of two, whose leader is 1. */
+function twoWithOneDropped(work: (cluster: Cluster) => void): Cluster {
+  const cluster = new Cluster(2);
+  cluster.elect(1);
+  cluster.propose(1, "a", "b");
+  cluster.advance(100);
+  const { lastIndex: index, term } = cluster.raft(2);
+  cluster.crash(2);
+  work(cluster);
+  const hardState = { term, vote: 0, commit: 0 };
+  cluster.replaceDisk(2, { ...emptyDisk(cluster.configuration), hardState, had: { index, term } });
+  cluster.restart(2, true);
+  cluster.raft(2).introduce(1, cluster.nowMs);
+  return cluster;
+}
+
 anew("votes for whom has what it had, and for nobody else", () => {
   assert.equal(dropped().receive(voteRequest({ from: 2, term: 3 }, [3, 2])), ["1>2 vote t3 yes"]);
   assert.equal(dropped().receive(voteRequest({ from: 2, term: 3 }, [1, 3])), ["1>2 vote t3 yes"]);
@@ -40,16 +56,7 @@ anew("votes for nobody once it is known to have forgotten more", () => {
 });
 
 anew("votes for its leader of two, which was restarted meanwhile, and is made whole", () => {
-  const cluster = new Cluster(2);
-  cluster.elect(1);
-  cluster.propose(1, "a", "b");
-  cluster.advance(100);
-  const { lastIndex: index, term } = cluster.raft(2);
-  cluster.crash(1);
-  cluster.crash(2);
-  const hardState = { term, vote: 0, commit: 0 };
-  cluster.replaceDisk(2, { ...emptyDisk(cluster.configuration), hardState, had: { index, term } });
-  cluster.restart(2);
+  const cluster = twoWithOneDropped((two) => two.crash(1));
   cluster.restart(1);
   assert.is(cluster.waitForLeader(), 1);
   cluster.advance(5 * ELECTION_TIMEOUT_MS);
@@ -70,22 +77,6 @@ anew("keeps its leader of two, however long it takes to be given what it lacks",
   solo.wait(3 * ELECTION_TIMEOUT_MS);
   assert.is.not(solo.raft.role, "leader", "it is silent");
 });
-
-/** Of a group of two, whose leader is 1. */
-function twoWithOneDropped(work: (cluster: Cluster) => void): Cluster {
-  const cluster = new Cluster(2);
-  cluster.elect(1);
-  cluster.propose(1, "a", "b");
-  cluster.advance(100);
-  const { lastIndex: index, term } = cluster.raft(2);
-  cluster.crash(2);
-  work(cluster);
-  const hardState = { term, vote: 0, commit: 0 };
-  cluster.replaceDisk(2, { ...emptyDisk(cluster.configuration), hardState, had: { index, term } });
-  cluster.restart(2, true);
-  cluster.raft(2).introduce(1, cluster.nowMs);
-  return cluster;
-}
 
 anew("is vouched for though a round is open that it was to answer, and the read of that is answered", () => {
   const cluster = twoWithOneDropped((two) => {
