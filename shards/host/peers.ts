@@ -74,6 +74,7 @@ const BEATS_SKIPPED_MAX = 4;
 
 class Peer {
   readonly link: PeerLink;
+  address: Address;
   /** Raft messages of this turn. */
   items: RaftItem[] = [];
   heardMs = -Infinity;
@@ -86,8 +87,9 @@ class Peer {
   echoIncarnation = 0;
   diskWriteMs = 0;
 
-  constructor(link: PeerLink) {
+  constructor(link: PeerLink, address: Address) {
     this.link = link;
+    this.address = address;
   }
 }
 
@@ -97,6 +99,7 @@ export class Peers implements MessageSink {
   readonly #handler: PeersHandler;
   readonly #peers = new Map<NodeId, Peer>();
   #listener: PeerListener | undefined;
+  #started = false;
   #timer: Timer | undefined;
   #waiting: Peer[] = [];
   /** Whether the last beat said that the disk is full here. */
@@ -125,26 +128,51 @@ export class Peers implements MessageSink {
 
   /** Dials the others, from now on and for ever. */
   start(addresses: ReadonlyMap<NodeId, Address>): void {
-    const { runtime, clusterId, nodeId, run, forgot, secret } = this.#options;
-    for (const [peer, address] of addresses) {
-      if (peer === nodeId) continue;
-      const link = new PeerLink(runtime, {
-        clusterId,
-        self: nodeId,
-        peer,
-        run,
-        forgot,
-        secret,
-        address,
-        onUp: () => this.#handler.peerReached(peer),
-        onDown: () => {},
-        onRefused: () => this.#handler.peerLost(peer),
-        onForgot: () => this.#handler.peerRemembers(),
-      });
-      this.#peers.set(peer, new Peer(link));
-      link.start();
-    }
+    this.#started = true;
+    for (const [peer, address] of addresses) this.#dial(peer, address);
     this.#beat();
+  }
+
+  /** One more, or one that is reached elsewhere now. */
+  follow(peer: NodeId, address: Address): void {
+    const known = this.#peers.get(peer);
+    if (!this.#started) return;
+    if (!known) return this.#dial(peer, address);
+    if (known.address.host === address.host && known.address.port === address.port) return;
+    known.address = address;
+    known.link.setAddress(address);
+    if (known.link.up) known.link.reset("it is reached elsewhere now");
+  }
+
+  /** It is of this cluster no more. */
+  forget(peer: NodeId): void {
+    const known = this.#peers.get(peer);
+    if (!known) return;
+    this.#peers.delete(peer);
+    this.full.delete(peer);
+    this.#waiting = this.#waiting.filter((waiting) => waiting !== known);
+    known.link.close();
+    known.session?.destroy();
+  }
+
+  #dial(peer: NodeId, address: Address): void {
+    const { runtime, clusterId, nodeId, run, forgot, secret } = this.#options;
+    if (peer === nodeId) return;
+    const link = new PeerLink(runtime, {
+      clusterId,
+      self: nodeId,
+      peer,
+      run,
+      forgot,
+      secret,
+      address,
+      onUp: () => this.#handler.peerReached(peer),
+      onDown: () => {},
+      onRefused: () => this.#handler.peerLost(peer),
+      onForgot: () => this.#handler.peerRemembers(),
+    });
+    this.#peers.set(peer, new Peer(link, address));
+    link.start();
   }
 
   heardMs(peer: NodeId): number {

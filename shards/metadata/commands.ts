@@ -4,8 +4,18 @@ import { Encoder } from "cbor-x/encode";
 import type { NodeId } from "../../src/raft/types.ts";
 import { Entry, EntryKind } from "../../src/records/entry.ts";
 import type { Retention, TopicChanges } from "../../src/wire/admin-commands.ts";
-import type { ErrorCode } from "../../src/wire/errors.ts";
-import { holdersOf, type MetadataState, type NodeRecord, type PartitionRecord, type TopicRecord } from "./state.ts";
+import type { CommandResult } from "./command-result.ts";
+import {
+  type AddNode,
+  addNode,
+  type DrainNode,
+  drainNode,
+  type RegisterNode,
+  registerNode,
+  type RemoveNode,
+  removeNode,
+} from "./node-commands.ts";
+import { holdersOf, type MetadataState, type PartitionRecord, type TopicRecord } from "./state.ts";
 
 export interface CreateTopic {
   readonly type: "createTopic";
@@ -27,9 +37,10 @@ export interface AlterTopic {
   readonly changes: TopicChanges;
 }
 
-export interface RegisterNode {
-  readonly type: "registerNode";
-  readonly node: NodeRecord;
+/** Several moves, chosen by the leader when it proposed; those that make no sense any more are passed over. */
+export interface MoveShards {
+  readonly type: "moveShards";
+  readonly moves: readonly { readonly shard: number; readonly replicas: readonly NodeId[] }[];
 }
 
 /** Where a partition's replicas shall be; its leader sees to it, and says when it is done. */
@@ -59,13 +70,12 @@ export type MetadataCommand =
   | AlterTopic
   | MoveReplicas
   | FinishMove
+  | MoveShards
   | RegisterNode
+  | AddNode
+  | RemoveNode
+  | DrainNode
   | AllocateProducerIds;
-
-/** What a command gave; a refusal changed nothing. Plain data: it travels to the node that forwarded the command. */
-export type CommandResult =
-  | { readonly ok: true; readonly value: unknown }
-  | { readonly ok: false; readonly code: ErrorCode; readonly message: string };
 
 const encoder = new Encoder({ useRecords: false, tagUint8Array: false });
 const decoder = new Decoder({ useRecords: false });
@@ -91,9 +101,16 @@ export function applyCommand(state: MetadataState, command: MetadataCommand): Co
       return moveReplicas(state, command);
     case "finishMove":
       return finishMove(state, command);
+    case "moveShards":
+      return moveShards(state, command);
     case "registerNode":
-      state.nodes.set(command.node.id, command.node);
-      return { ok: true, value: {} };
+      return registerNode(state, command);
+    case "addNode":
+      return addNode(state, command);
+    case "removeNode":
+      return removeNode(state, command);
+    case "drainNode":
+      return drainNode(state, command);
     case "allocateProducerIds": {
       const first = state.nextProducerId;
       state.nextProducerId += command.count;
@@ -155,16 +172,40 @@ function moveReplicas(state: MetadataState, { name, partition, replicas }: MoveR
   if (strangers.length > 0) {
     return { ok: false, code: "UNKNOWN_NODE", message: `there is no node ${strangers.join(", ")} in this cluster` };
   }
+  const drained = replicas.find((node) => state.draining.has(node) && !record.replicas.includes(node));
+  if (drained !== undefined) {
+    return { ok: false, code: "INVALID_REQUEST", message: `node ${drained} is being drained: it is given nothing` };
+  }
   if (new Set(replicas).size !== replicas.length) {
     return { ok: false, code: "INVALID_REQUEST", message: `a node can hold one replica: ${replicas.join(", ")}` };
   }
+  retarget(state, topic, record, replicas);
+  return { ok: true, value: {} };
+}
+
+function moveShards(state: MetadataState, { moves }: MoveShards): CommandResult {
+  let begun = 0;
+  for (const { shard, replicas } of moves) {
+    const topic = state.topicOfShard.get(shard);
+    const record = topic?.partitions.find((partition) => partition.shard === shard);
+    if (!topic || !record || !replicas.every((node) => state.nodes.has(node))) continue;
+    retarget(state, topic, record, replicas);
+    begun += 1;
+  }
+  return { ok: true, value: { moves: begun } };
+}
+
+/** Also to the present replicas: a move that has begun is taken back by another. */
+function retarget(
+  state: MetadataState,
+  topic: TopicRecord,
+  record: PartitionRecord,
+  replicas: readonly NodeId[],
+): void {
   const { target, passed = [] } = record;
   const isAsked = replicas.join() === (target.length > 0 ? target : record.replicas).join();
-  // Also to the present replicas: a move that has begun is taken back by another.
-  if (!isAsked) {
-    replacePartition(state, topic, { ...record, target: replicas, passed: [...new Set([...passed, ...target])] });
-  }
-  return { ok: true, value: {} };
+  if (isAsked) return;
+  replacePartition(state, topic, { ...record, target: replicas, passed: [...new Set([...passed, ...target])] });
 }
 
 /** Not if another target was set since. */

@@ -1,7 +1,8 @@
 /** The metadata shard's state machine: commands in, one state on every node. */
 import { type Entry, EntryKind } from "../../src/records/entry.ts";
 import type { StateMachine } from "../host/state-machine.ts";
-import { applyCommand, type CommandResult, decodeCommand } from "./commands.ts";
+import type { CommandResult } from "./command-result.ts";
+import { applyCommand, decodeCommand } from "./commands.ts";
 import { MetadataState } from "./state.ts";
 
 export class MetadataMachine implements StateMachine {

@@ -35,11 +35,7 @@ export function placePartitions(
     const message = `of ${replicas} replicas no majority would be up: nodes ${down.join(", ")} are not reached`;
     throw new RaftlineError("NOT_ENOUGH_NODES", message);
   }
-  const load = new Map<NodeId, { leads: number; holds: number }>();
-  for (const node of nodes) load.set(node, { leads: 0, holds: 0 });
-  for (const topic of state.topics.values()) {
-    for (const partition of topic.partitions) count(load, partition.replicas);
-  }
+  const load = loadOf(state, nodes);
   const rank = (node: NodeId) => RANK[standings.get(node)!];
   return Array.from({ length: partitions }, () => {
     const leader = least(nodes, (node) => [rank(node), load.get(node)!.leads, load.get(node)!.holds, node]);
@@ -54,17 +50,33 @@ export function placePartitions(
   });
 }
 
-function count(load: Map<NodeId, { leads: number; holds: number }>, replicas: readonly NodeId[]): void {
+export interface NodeLoad {
+  leads: number;
+  holds: number;
+}
+
+/** As it will be when all moves are done. */
+export function loadOf({ topics }: MetadataState, nodes: readonly NodeId[]): Map<NodeId, NodeLoad> {
+  const load = new Map<NodeId, NodeLoad>();
+  for (const node of nodes) load.set(node, { leads: 0, holds: 0 });
+  for (const { partitions } of topics.values()) {
+    for (const { replicas, target } of partitions) count(load, target.length > 0 ? target : replicas);
+  }
+  return load;
+}
+
+/** Adds a partition's replicas, or takes them away. */
+export function count(load: ReadonlyMap<NodeId, NodeLoad>, replicas: readonly NodeId[], by: 1 | -1 = 1): void {
   replicas.forEach((node, position) => {
     const entry = load.get(node);
     if (!entry) return;
-    entry.holds += 1;
-    if (position === 0) entry.leads += 1;
+    entry.holds += by;
+    if (position === 0) entry.leads += by;
   });
 }
 
 /** The node whose weights are lowest, compared one after the other. */
-function least(nodes: readonly NodeId[], weights: (node: NodeId) => readonly number[]): NodeId {
+export function least(nodes: readonly NodeId[], weights: (node: NodeId) => readonly number[]): NodeId {
   return nodes.reduce((best, node) => (isLess(weights(node), weights(best)) ? node : best));
 }
 

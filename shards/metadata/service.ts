@@ -10,18 +10,20 @@ import type { TopicOptions } from "../../src/wire/admin-commands.ts";
 import type { Host } from "../host/host.ts";
 import type { PeerRequests } from "../host/peer-requests.ts";
 import type { Replica } from "../host/replica.ts";
+import type { CommandResult } from "./command-result.ts";
 import {
   type AlterTopic,
-  type CommandResult,
   type DeleteTopic,
   encodeCommand,
   type FinishMove,
   type MetadataCommand,
   type MoveReplicas,
 } from "./commands.ts";
-import type { AllocateProducerIds, RegisterNode } from "./commands.ts";
+import type { AllocateProducerIds } from "./commands.ts";
 import type { MetadataMachine } from "./machine.ts";
-import { placePartitions, standingsOf } from "./placement.ts";
+import { type AddNode, type DrainNode, type RegisterNode, removalRefused, type RemoveNode } from "./node-commands.ts";
+import { placePartitions, type Standing, standingsOf } from "./placement.ts";
+import { planDrain, planSpread } from "./spreading.ts";
 
 const RETRY_MS = 50;
 const FORWARD_MS_MAX = 5_000;
@@ -29,9 +31,21 @@ const EXECUTE_MS_MAX = 15_000;
 const DEFAULT_RECORD_BYTES_MAX = 1024 * 1024;
 const DEFAULT_PARTITIONS = 1;
 const DEFAULT_REPLICAS = 3;
+/** Partitions that are on the move at a time, because they are told to leave a node. */
+const DRAINED_AT_A_TIME = 64;
+/** What looks for moves runs for as long as it takes, and nothing beside it. */
+const SPREAD_AT_A_TIME = 256;
 
 /** May be done twice without harm: tried again where the first outcome is not known. */
-const REPEATABLE: ReadonlySet<string> = new Set(["registerNode", "allocateProducerIds", "finishMove"]);
+const REPEATABLE: ReadonlySet<string> = new Set([
+  "registerNode",
+  "addNode",
+  "drainNode",
+  "spread",
+  "moveDrained",
+  "allocateProducerIds",
+  "finishMove",
+]);
 
 /** What may be asked of the leader. A new topic's placement is the leader's to choose. */
 export type MetadataRequest =
@@ -41,6 +55,13 @@ export type MetadataRequest =
   | MoveReplicas
   | FinishMove
   | RegisterNode
+  | AddNode
+  | RemoveNode
+  | DrainNode
+  /** Has nodes hold and lead about as much; gives how many `moves` were begun. */
+  | { readonly type: "spread" }
+  /** Some more of what is on nodes that are drained leaves them. */
+  | { readonly type: "moveDrained" }
   | AllocateProducerIds
   /** Changes nothing: what is read after it is at least as new as its asking. */
   | { readonly type: "barrier" };
@@ -57,8 +78,10 @@ export interface MetadataServiceOptions {
   readonly replica: Replica;
   readonly machine: MetadataMachine;
   readonly requests: PeerRequests;
-  /** Nodes that may hold replicas. */
-  readonly nodes: readonly NodeId[];
+  /** Who votes on the metadata. */
+  readonly founders: readonly NodeId[];
+  /** Nodes that may be given replicas. */
+  readonly takers: () => readonly NodeId[];
   /** Of each node that is alive; Infinity where the disk is full. */
   readonly diskWriteMs: () => ReadonlyMap<NodeId, number>;
 }
@@ -79,6 +102,11 @@ export class MetadataService {
       if (executed === undefined) throw new RaftlineError("NOT_LEADER", "this node does not lead the metadata");
       return [executed.index, executed.value];
     });
+  }
+
+  /** This node's replica of it. */
+  get replica(): Replica {
+    return this.#replica;
   }
 
   /** Node that leads the metadata shard, 0 if not known here. */
@@ -130,7 +158,11 @@ export class MetadataService {
       // Who was cut off, and leads no more without knowing it, may not know that it was deleted either.
       if (!await replica.readBarrier()) return undefined;
     }
-    const outcome = await this.#propose(this.#toCommand(request));
+    const command = this.#toCommand(request);
+    if (command.type === "moveShards" && command.moves.length === 0) {
+      return { index: replica.raft.applied, value: { moves: 0 } };
+    }
+    const outcome = await this.#propose(command);
     if (outcome === undefined) {
       if (REPEATABLE.has(request.type)) return undefined;
       throw new RaftlineError("TIMED_OUT", "the metadata leader changed: the outcome is not known");
@@ -140,15 +172,41 @@ export class MetadataService {
   }
 
   #toCommand(request: Exclude<MetadataRequest, { type: "barrier" }>): MetadataCommand {
-    if (request.type !== "createTopic") return request;
-    const { nodes, machine, diskWriteMs } = this.#options;
-    const { name, options } = request;
-    if (machine.state.topics.has(name)) {
-      throw new RaftlineError("ALREADY_EXISTS", `the topic "${name}" exists already`);
+    const { machine: { state }, founders } = this.#options;
+    switch (request.type) {
+      case "createTopic":
+        return this.#toCreateTopic(request.name, request.options);
+      case "moveDrained":
+        return {
+          type: "moveShards",
+          moves: planDrain(state, this.#standings(), DRAINED_AT_A_TIME - state.moving.size),
+        };
+      case "spread":
+        return { type: "moveShards", moves: planSpread(state, this.#standings(), SPREAD_AT_A_TIME) };
+      case "addNode":
+        if (!founders.includes(request.node.id)) return request;
+        throw new RaftlineError("ALREADY_EXISTS", `node ${request.node.id} is one that the cluster was made with`);
+      case "removeNode": {
+        const refusal = removalRefused(state, request.id);
+        if (!refusal) return request;
+        throw new RaftlineError(refusal.code, refusal.message);
+      }
+      default:
+        return request;
     }
-    const replicas = options.replicas ?? Math.min(DEFAULT_REPLICAS, nodes.length);
-    const standings = standingsOf(nodes, diskWriteMs());
-    const placement = placePartitions(machine.state, standings, options.partitions ?? DEFAULT_PARTITIONS, replicas);
+  }
+
+  #standings(): Map<NodeId, Standing> {
+    const { takers, diskWriteMs } = this.#options;
+    return standingsOf(takers(), diskWriteMs());
+  }
+
+  #toCreateTopic(name: string, options: TopicOptions): MetadataCommand {
+    const { state } = this.#options.machine;
+    if (state.topics.has(name)) throw new RaftlineError("ALREADY_EXISTS", `the topic "${name}" exists already`);
+    const standings = this.#standings();
+    const replicas = options.replicas ?? Math.min(DEFAULT_REPLICAS, standings.size);
+    const placement = placePartitions(state, standings, options.partitions ?? DEFAULT_PARTITIONS, replicas);
     return {
       type: "createTopic",
       name,

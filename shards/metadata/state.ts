@@ -9,6 +9,15 @@ export interface NodeRecord {
   readonly host: string;
   readonly clientPort: number;
   readonly adminPort: number;
+  /** Was added to a cluster that was there; absent in those that the cluster was made with. */
+  readonly added?: true;
+}
+
+/** A node that was added: where the others reach it. */
+export interface AddedNode {
+  readonly id: NodeId;
+  readonly host: string;
+  readonly port: number;
 }
 
 export interface PartitionRecord {
@@ -56,7 +65,12 @@ const decoder = new Decoder({ useRecords: false });
 export class MetadataState {
   /** Raft index of the last command applied. */
   revision = 0;
+  /** Those that have told where clients reach them. */
   readonly nodes = new Map<NodeId, NodeRecord>();
+  /** Beside those that the cluster was made with. They follow the metadata, and have no vote on it. */
+  readonly added = new Map<NodeId, AddedNode>();
+  /** Are given no more replicas, and those that they have go elsewhere. */
+  readonly draining = new Set<NodeId>();
   readonly topics = new Map<string, TopicRecord>();
   readonly topicOfShard = new Map<number, TopicRecord>();
   /** Partitions whose replicas are on the move, by shard. */
@@ -90,19 +104,25 @@ export class MetadataState {
       this.nextProducerId,
       [...this.nodes.values()],
       [...this.topics.values()],
+      [...this.added.values()],
+      [...this.draining],
     ]);
   }
 
   /** Only for bytes of {@link encode} whose checksum matched. */
   load(bytes: Uint8Array): void {
-    const [revision, nextShard, nextTopicId, nextProducerId, nodes, topics] = decoder.decode(bytes) as [
+    const decoded = decoder.decode(bytes) as [
       number,
       number,
       number,
       number,
       NodeRecord[],
       TopicRecord[],
+      AddedNode[]?,
+      NodeId[]?,
     ];
+    // What was written before nodes could be added has six.
+    const [revision, nextShard, nextTopicId, nextProducerId, nodes, topics, added = [], draining = []] = decoded;
     this.revision = revision;
     this.nextShard = nextShard;
     this.nextTopicId = nextTopicId;
@@ -111,6 +131,10 @@ export class MetadataState {
     this.topics.clear();
     this.topicOfShard.clear();
     this.moving.clear();
+    this.added.clear();
+    this.draining.clear();
+    for (const node of added) this.added.set(node.id, node);
+    for (const node of draining) this.draining.add(node);
     for (const node of nodes) this.nodes.set(node.id, node);
     for (const topic of topics) this.addTopic(topic);
   }

@@ -1,15 +1,15 @@
 /** The admin API: a Hono app over one node. */
-import { Type } from "@sinclair/typebox";
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { secureHeaders } from "hono/secure-headers";
 import { describeRoute, type GenerateSpecOptions, openAPIRouteHandler } from "hono-openapi";
 import type { NodeService, RaftlineNode } from "../node/node.ts";
 import { serveHttp } from "../runtime/node-http.ts";
-import { ClusterDescriptionSchema, NodeDescriptionSchema } from "../wire/admin-commands.ts";
+import { ClusterDescriptionSchema } from "../wire/admin-commands.ts";
 import { guard } from "./access.ts";
 import { groupRoutes } from "./groups.ts";
 import { createMetrics } from "./metrics.ts";
+import { nodeRoutes } from "./nodes.ts";
 import { OwnClient } from "./own-client.ts";
 import { problem, problemOf } from "./problems.ts";
 import { answers, HealthSchema, ReadySchema } from "./schemas.ts";
@@ -50,6 +50,7 @@ export function createAdminApp(node: RaftlineNode, client: OwnClient): Hono {
   }));
   guard(app, node.config);
   describeNode(app, node);
+  app.route("/v1/nodes", nodeRoutes(node));
   app.route("/v1/topics", topicRoutes(node, client));
   app.route("/v1/groups", groupRoutes(node, client));
   const metrics = createMetrics(node);
@@ -108,9 +109,5 @@ function describeNode(app: Hono, node: RaftlineNode): void {
   });
   app.get("/v1/cluster", route("The cluster", answers("the cluster", ClusterDescriptionSchema)), async (context) => {
     return context.json(await node.admin.execute({ command: "describeCluster", args: {} }) as object);
-  });
-  app.get("/v1/nodes", route("The nodes", answers("all nodes", Type.Array(NodeDescriptionSchema))), async (context) => {
-    const cluster = await node.admin.execute({ command: "describeCluster", args: {} }) as { nodes: object };
-    return context.json(cluster.nodes);
   });
 }

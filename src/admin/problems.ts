@@ -27,6 +27,7 @@ const STATUS: Readonly<Record<ErrorCode | HttpCode, ContentfulStatusCode>> = {
   NOT_ENOUGH_NODES: 400,
   NOT_AUTHORIZED: 401,
   ALREADY_EXISTS: 409,
+  NODE_IN_USE: 409,
   WRONG_GROUP_KIND: 409,
   GROUP_ACTIVE: 409,
   STALE_GENERATION: 409,

@@ -1,8 +1,7 @@
 /** /v1/topics: create, list, describe, change, delete; where partitions are and how far. */
-import { type Static, type TSchema, Type } from "@sinclair/typebox";
-import { type TypeCheck, TypeCompiler } from "@sinclair/typebox/compiler";
+import { Type } from "@sinclair/typebox";
+import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { type Context, Hono } from "hono";
-import { describeRoute } from "hono-openapi";
 import type { RaftlineNode } from "../node/node.ts";
 import {
   decodeAdminCommand,
@@ -11,8 +10,8 @@ import {
   TopicDescriptionSchema,
   TopicSummarySchema,
 } from "../wire/admin-commands.ts";
-import { RaftlineError } from "../wire/errors.ts";
 import type { OwnClient } from "./own-client.ts";
+import { checked, describe, jsonBody, wholeNumber } from "./requests.ts";
 import { answers, CreateTopicSchema, DeletedRecordsSchema, PartitionStatusSchema } from "./schemas.ts";
 
 const createChecker = TypeCompiler.Compile(CreateTopicSchema);
@@ -85,56 +84,12 @@ export function topicRoutes(node: RaftlineNode, client: OwnClient): Hono {
   return app;
 }
 
-function describe(
-  summary: string,
-  responses: Record<string, unknown>,
-  body?: TSchema,
-  parameters?: readonly object[],
-): ReturnType<typeof describeRoute> {
-  const requestBody = body
-    ? { requestBody: { required: true, content: { "application/json": { schema: body } } } }
-    : {};
-  return describeRoute(
-    { summary, responses, ...requestBody, ...(parameters && { parameters }) } as Parameters<typeof describeRoute>[0],
-  );
-}
-
-/** @throws {RaftlineError} `INVALID_REQUEST` */
-function wholeNumber(text: string | undefined, name: string): number {
-  const value = /^\d{1,16}$/.test(text ?? "") ? Number(text) : NaN;
-  if (Number.isSafeInteger(value)) return value;
-  throw new RaftlineError("INVALID_REQUEST", `${name} must be a whole number from 0 on, not ${text ?? "left out"}`);
-}
-
-/**
- * The type is asked for because a page of another origin cannot send it unasked, other than text.
- * @throws {RaftlineError} `UNSUPPORTED_MEDIA_TYPE`, `INVALID_REQUEST`
- */
-async function jsonBody(context: Context): Promise<unknown> {
-  const type = context.req.header("content-type") ?? "left out";
-  if (!/^application\/json\s*(;|$)/i.test(type)) {
-    throw new RaftlineError("UNSUPPORTED_MEDIA_TYPE", `content-type must be application/json, not ${type}`);
-  }
-  try {
-    return await context.req.json();
-  } catch (error) {
-    throw new RaftlineError("INVALID_REQUEST", `the body is not JSON: ${(error as Error).message}`, { cause: error });
-  }
-}
-
 async function createBody(context: Context): Promise<{ name: string } & Record<string, unknown>> {
   const body = await jsonBody(context);
   const name = typeof body === "object" && body !== null && "name" in body ? body.name : undefined;
   // The command's own check has the better words for a bad name.
   if (typeof name === "string") decodeAdminCommand("describeTopic", { name });
   return checked(createChecker, body);
-}
-
-/** @throws {RaftlineError} `INVALID_REQUEST` */
-function checked<S extends TSchema>(checker: TypeCheck<S>, body: unknown): Static<S> {
-  if (checker.Check(body)) return body;
-  const first = checker.Errors(body).First();
-  throw new RaftlineError("INVALID_REQUEST", `${first?.path || "/"}: ${first?.message ?? "not valid"}`);
 }
 
 function partitionsOf(node: RaftlineNode, name: string): object[] {

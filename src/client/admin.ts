@@ -132,6 +132,44 @@ export class AdminClient {
     return this.#execute("describeCluster", {});
   }
 
+  /**
+   * Adds a node to the cluster, or tells where one that was added is reached now. `id` is none of those that the cluster was made
+   * with; `host` and `port` are where the other nodes reach it. It is started with `join: true` in its configuration, before or
+   * afterwards; then new topics may be placed on it, and {@link spreadReplicas} gives it its share of those that are there. It
+   * holds partitions, and has no vote on the metadata.
+   * @throws {RaftlineError} `ALREADY_EXISTS` (the cluster was made with it), `INVALID_REQUEST`
+   * @example await client.admin.addNode(4, { host: "10.0.0.4", port: 7501 });
+   */
+  async addNode(id: number, peer: { readonly host: string; readonly port: number }): Promise<void> {
+    await this.#execute("addNode", { id, host: peer.host, port: peer.port });
+  }
+
+  /**
+   * Has a node hold nothing: its replicas go to others, a few at a time, and it is given no more, until `drain` is false.
+   * Answers at once; {@link describeTopic} tells where replicas are.
+   * @throws {RaftlineError} `UNKNOWN_NODE`; `NOT_ENOUGH_NODES`: a partition has more replicas than there are other nodes
+   */
+  async drainNode(id: number, drain = true): Promise<void> {
+    await this.#execute("drainNode", { id, drain });
+  }
+
+  /**
+   * Takes a node that was added, and drained, out of the cluster.
+   * @throws {RaftlineError} `UNKNOWN_NODE`, `NODE_IN_USE` (drain it first), `INVALID_REQUEST` (the cluster was made with it)
+   */
+  async removeNode(id: number): Promise<void> {
+    await this.#execute("removeNode", { id });
+  }
+
+  /**
+   * Moves replicas from nodes that hold or lead most to those that do least, until they are one apart, while all is served. Resolves
+   * with the number of partitions that began to move; 0: nothing is left to do. Many go in several calls.
+   * @example while (await client.admin.spreadReplicas() > 0) await setTimeout(1_000);
+   */
+  async spreadReplicas(): Promise<number> {
+    return (await this.#execute("spreadReplicas", {})).moves;
+  }
+
   async #execute<C extends AdminCommandName>(command: C, args: AdminArgs<C>): Promise<AdminResult<C>> {
     decodeAdminCommand(command, args as Record<string, unknown>);
     const request = { type: "admin", command, args: args as Record<string, unknown> } as const;

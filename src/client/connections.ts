@@ -42,6 +42,8 @@ export class Connections {
   }
 
   learn(nodes: readonly NodeAddress[]): void {
+    const ids = new Set(nodes.map(({ id }) => id));
+    for (const id of this.#addresses.keys()) if (!ids.has(id)) this.#addresses.delete(id);
     for (const { id, host, port } of nodes) this.#addresses.set(id, { host, port });
   }
 

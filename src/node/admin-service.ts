@@ -11,6 +11,7 @@ import type {
   TopicSummary,
 } from "../wire/admin-commands.ts";
 import { RaftlineError } from "../wire/errors.ts";
+import type { Members } from "./members.ts";
 import type { Routing } from "./routing.ts";
 
 const LEADERS_MS_MAX = 10_000;
@@ -22,6 +23,7 @@ export interface AdminServiceOptions {
   readonly metadata: MetadataState;
   readonly metadataService: MetadataService;
   readonly routing: Routing;
+  readonly members: Members;
   readonly isAlive: (nodeId: number) => boolean;
 }
 
@@ -34,7 +36,8 @@ export class AdminService {
 
   /** The result has the shape that `adminCommands` gives for the command. @throws {RaftlineError} */
   async execute(command: AdminCommand): Promise<unknown> {
-    const { metadataService } = this.#options;
+    const { members, metadataService } = this.#options;
+    members.refuseStranger();
     switch (command.command) {
       case "createTopic": {
         const { name, options } = command.args;
@@ -62,6 +65,17 @@ export class AdminService {
         return this.#list();
       case "describeCluster":
         return this.#cluster();
+      case "addNode":
+        await metadataService.execute({ type: "addNode", node: command.args });
+        return {};
+      case "removeNode":
+        await metadataService.execute({ type: "removeNode", ...command.args });
+        return {};
+      case "drainNode":
+        await metadataService.execute({ type: "drainNode", ...command.args });
+        return {};
+      case "spreadReplicas":
+        return await metadataService.execute({ type: "spread" });
     }
   }
 
@@ -102,13 +116,16 @@ export class AdminService {
 
   #cluster(): ClusterDescription {
     const { metadata, metadataService, clusterId, isAlive } = this.#options;
-    const nodes: NodeDescription[] = [...metadata.nodes.values()].sort((a, b) => a.id - b.id).map((
-      { id, host, clientPort },
-    ) => ({
-      id,
-      host,
-      port: clientPort,
-      alive: isAlive(id),
+    const { added, draining } = metadata;
+    const unheard = [...added.values()].filter(({ id }) => !metadata.nodes.has(id));
+    const nodes: NodeDescription[] = [
+      ...[...metadata.nodes.values()].map(({ id, host, clientPort: port }) => ({ id, host, port })),
+      ...unheard.map(({ id, host }) => ({ id, host, port: 0 })),
+    ].sort((a, b) => a.id - b.id).map((node) => ({
+      ...node,
+      alive: isAlive(node.id),
+      added: added.has(node.id),
+      draining: draining.has(node.id),
     }));
     let partitions = 0;
     for (const topic of metadata.topics.values()) partitions += topic.partitions.length;

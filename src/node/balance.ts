@@ -1,4 +1,5 @@
 /** Gives leadership back to where a partition's leader should be, and away before a planned stop or from a slow disk. */
+import { isVoter } from "../raft/configuration.ts";
 import type { NodeId } from "../raft/types.ts";
 import type { Runtime, Timer } from "../runtime/runtime.ts";
 import { sleep } from "../runtime/sleep.ts";
@@ -68,7 +69,7 @@ export class Balance {
   #transferAway(replica: Replica): boolean {
     const { peers } = this.#options;
     const alive = replica.raft.followers().filter(({ peer, vouched }) => {
-      return vouched && peers.isAlive(peer) && !this.#disks.isSlow(peer);
+      return vouched && isVoter(replica.raft.configuration, peer) && peers.isAlive(peer) && !this.#disks.isSlow(peer);
     });
     const [best] = alive.sort((a, b) => b.match - a.match);
     if (best === undefined) return false;

@@ -19,6 +19,7 @@ import type { Exchange, RpcHandler, RpcSession } from "../wire/rpc-session.ts";
 import type { AdminService } from "./admin-service.ts";
 import type { Coordinators } from "./coordinators.ts";
 import { type Credential, mayEnter } from "./credentials.ts";
+import type { Members } from "./members.ts";
 import type { Partitions } from "./partitions.ts";
 import type { ProducerIds } from "./producer-ids.ts";
 import type { Routing } from "./routing.ts";
@@ -35,6 +36,7 @@ export interface ClientServiceOptions {
   readonly metadataService: MetadataService;
   readonly producerIds: ProducerIds;
   readonly admin: AdminService;
+  readonly members: Members;
 }
 
 export class ClientService implements RpcHandler {
@@ -56,7 +58,7 @@ export class ClientService implements RpcHandler {
 
   hello(exchange: Exchange<HelloRequest>): void {
     const { protocolVersion, clientName, credentials } = exchange.request;
-    const { nodeId, clusterId } = this.#options;
+    const { nodeId, clusterId, members } = this.#options;
     if (protocolVersion !== PROTOCOL_VERSION) {
       return exchange.fail(
         "UNSUPPORTED_VERSION",
@@ -66,6 +68,7 @@ export class ClientService implements RpcHandler {
     if (!mayEnter(this.#options.credentials, credentials)) {
       return exchange.fail("NOT_AUTHORIZED", "no or wrong credentials");
     }
+    if (!members.has(nodeId)) return exchange.fail("UNAVAILABLE", members.strangerText());
     exchange.session.accept(credentials?.name ?? clientName);
     const limits = {
       batchBytesMax: BATCH_BYTES_MAX,

@@ -23,13 +23,38 @@ export interface ClusterOptions {
 
 export class Cluster {
   readonly nodes: readonly RaftlineNode[];
-  readonly #services: readonly RunningService[];
+  readonly #nodes: RaftlineNode[];
+  readonly #services: RunningService[];
+  readonly #options: ClusterOptions;
   readonly #cleanUp: () => Promise<void>;
 
-  constructor(nodes: readonly RaftlineNode[], services: readonly RunningService[], cleanUp: () => Promise<void>) {
-    this.nodes = nodes;
+  constructor(
+    nodes: RaftlineNode[],
+    services: RunningService[],
+    options: ClusterOptions,
+    cleanUp: () => Promise<void>,
+  ) {
+    this.nodes = this.#nodes = nodes;
     this.#services = services;
+    this.#options = options;
     this.#cleanUp = cleanUp;
+  }
+
+  /** Adds one more, with the next number; resolves when it serves. */
+  async addNode(): Promise<RaftlineNode> {
+    const { runtime, folder, limits = {}, logLimits = {}, services = [] } = this.#options;
+    const founders = this.nodes.filter(({ config }) => !config.join);
+    const nodeId = this.nodes.length + 1;
+    const config = { ...configOf(nodeId, founders.map((node) => node.nodeId), folder), join: true, peerPort: 0 };
+    const node = await RaftlineNode.open(config, { runtime, limits, logLimits });
+    this.#nodes.push(node);
+    const { host, port } = node.peerAddress;
+    await founders[0]!.admin.execute({ command: "addNode", args: { id: nodeId, host, port } });
+    const started = await Promise.all(services.map((service) => service(node)));
+    this.#services.push(...started);
+    node.start(addressesOf(founders), started[0]?.address.port ?? 0);
+    await node.whenReady();
+    return node;
   }
 
   /** Client addresses, for `connect`. */
@@ -70,13 +95,13 @@ export async function startCluster(options: ClusterOptions, cleanUp = () => Prom
   const ids = Array.from({ length: nodes }, (_, i) => i + 1);
   const opened: RaftlineNode[] = [];
   const running: RunningService[] = [];
-  const cluster = new Cluster(opened, running, cleanUp);
+  const cluster = new Cluster(opened, running, options, cleanUp);
   try {
     await Promise.all(ids.map(async (id) => {
       opened.push(await RaftlineNode.open(configOf(id, ids, folder), { runtime, limits, logLimits }));
     }));
     opened.sort((a, b) => a.nodeId - b.nodeId);
-    const addresses = new Map<NodeId, Address>(opened.map((node) => [node.nodeId, node.peerAddress]));
+    const addresses = addressesOf(opened);
     for (const node of opened) {
       const started = await Promise.all(services.map((service) => service(node)));
       running.push(...started);
@@ -88,6 +113,10 @@ export async function startCluster(options: ClusterOptions, cleanUp = () => Prom
     await cluster.stop();
     throw error;
   }
+}
+
+function addressesOf(nodes: readonly RaftlineNode[]): Map<NodeId, Address> {
+  return new Map(nodes.map((node) => [node.nodeId, node.peerAddress]));
 }
 
 /** Ports in `nodes` are not used: the nodes are told each other's addresses once they listen. */

@@ -23,11 +23,13 @@ export const NodeConfigSchema = Type.Object({
   /** The port of this node's own line in `nodes`, where it is left out. */
   peerPort: Type.Optional(Port),
   adminPort: Type.Optional(Port),
-  /** All nodes of the cluster, this one too. */
+  /** All nodes that the cluster was made with, this one too unless it joins. */
   nodes: Type.Array(Type.Object({ id: NodeNumber, host: Host, port: Port }, { additionalProperties: false }), {
     minItems: 1,
     maxItems: 64,
   }),
+  /** This node is added to a cluster that is there (`raftline cluster add`), and is none of `nodes`. */
+  join: Type.Optional(Type.Boolean()),
   /** Known to the nodes of the cluster alone. Needed where it does not listen on loopback only. */
   peerSecret: Type.Optional(Secret),
   /** Who may use the client port and the admin API; anyone on loopback where it is left out. */
@@ -98,16 +100,27 @@ export function checkConfig(value: unknown): NodeConfig {
     const field = (first?.path ?? "").slice(1).replaceAll("/", ".") || "(the whole)";
     throw new ConfigError("INVALID_CONFIG", field, `${field}: ${first?.message ?? "not valid"}`);
   }
-  const { nodeId, nodes, host, advertisedHost } = value;
+  const { nodes, host, advertisedHost } = value;
   const ids = nodes.map((node) => node.id);
   if (new Set(ids).size !== ids.length) throw invalid("nodes", "an id occurs twice");
-  const own = nodes.find(({ id }) => id === nodeId);
-  if (!own) throw invalid("nodeId", `${nodeId} is not among the nodes`);
+  const told = toldPort(value);
   refuseOpenDoors(value);
   if (host !== undefined && isWildcard(host) && (advertisedHost === undefined || isWildcard(advertisedHost))) {
     throw invalid("advertisedHost", `needed where host is a wildcard: nobody can dial ${advertisedHost ?? host}`);
   }
-  return { ...value, peerPort: peerPortOf(value.peerPort, own.port) };
+  return { ...value, peerPort: peerPortOf(value.peerPort, told) };
+}
+
+/** On which the others expect it. */
+function toldPort({ nodeId, nodes, join = false, peerPort }: NodeConfig): number {
+  const own = nodes.find(({ id }) => id === nodeId);
+  if (own && join) throw invalid("join", `${nodeId} is among the nodes that the cluster was made with`);
+  if (own) return own.port;
+  if (!join) {
+    throw invalid("nodeId", `${nodeId} is not among the nodes (a node that is added to a cluster has join: true)`);
+  }
+  if (peerPort === undefined) throw invalid("peerPort", "needed where join is true: it is told to the cluster");
+  return peerPort;
 }
 
 /** The others dial what their `nodes` says. 0: any free port, where nobody dials by the configuration. */

@@ -5,6 +5,7 @@ import { coordinatorsOn } from "../../shards/coordinator/placement.ts";
 import { METADATA_SHARD } from "../../shards/metadata/state.ts";
 import type { NodeConfig } from "./config.ts";
 import { canBeRead, type Damages, lostOf, mayHaveLostGroups, termOf } from "./damage.ts";
+import { isAlone } from "./data-folder.ts";
 import { NodeError } from "./errors.ts";
 
 /**
@@ -17,12 +18,13 @@ export async function dropDamaged(
   { log: sink }: Runtime,
   damages: Damages,
 ): Promise<void> {
-  for (const shard of [METADATA_SHARD, ...coordinatorsOn(nodeId, nodes.map(({ id }) => id))]) {
+  const founders = nodes.map(({ id }) => id);
+  for (const shard of [METADATA_SHARD, ...coordinatorsOn(nodeId, founders)]) {
     const found = log.group(shard);
     const unknown = mayHaveLostGroups(log) ? "1 and on" : undefined;
     const lost = found ? lostOf(found) ?? (await canBeRead(log, found) ? undefined : "some") : unknown;
     if (lost === undefined) continue;
-    if (nodes.length === 1) {
+    if (isAlone(founders, nodeId)) {
       throw new NodeError(
         "CORRUPT",
         `${dataFolder}: the disk lost entries ${lost} of ${nameOf(shard)}; there is no other copy`,

@@ -17,7 +17,7 @@ export interface DataFolder {
 export interface FolderOwner {
   readonly clusterId: string;
   readonly nodeId: NodeId;
-  /** All of the cluster, this one too. */
+  /** Those that the cluster was made with. */
   readonly nodes: readonly NodeId[];
   /** Votes are promised from now on: it reads under leases. */
   readonly holdsVotes: boolean;
@@ -50,7 +50,7 @@ export async function openDataFolder(runtime: Runtime, path: string, owner: Fold
       incarnation: (before?.incarnation ?? 0) + 1,
       runs: before?.runs ?? [],
       // Nobody else can know of a node that is alone.
-      past: before?.past ?? (nodes.length === 1 ? "whole" : "unproven"),
+      past: before?.past ?? (isAlone(nodes, nodeId) ? "whole" : "unproven"),
       // For good: when the last promise is over, only somebody who was not stopped could say.
       holdsVotes: holdsVotes || before?.holdsVotes === true,
       doubted: before?.doubted ?? [],
@@ -65,11 +65,16 @@ export async function openDataFolder(runtime: Runtime, path: string, owner: Fold
   }
 }
 
+/** There is nobody else to remember its past; not so of one that is added to another. */
+export function isAlone(founders: readonly NodeId[], nodeId: NodeId): boolean {
+  return founders.length === 1 && founders[0] === nodeId;
+}
+
 /** Who votes on the metadata is agreed on in the metadata: a configuration cannot change it, and nodes would disagree. */
 function otherNodes(path: string, made: readonly NodeId[], given: readonly NodeId[]): ConfigError {
   const message = `nodes: the cluster of ${path} was made with nodes ${made.join(", ")}, and the configuration has ` +
     `${
       given.join(", ")
-    }. Nodes cannot be added or removed; their addresses may change. Give the ids that it was made with`;
+    }. Give the ids that it was made with; their addresses may change. More nodes join it: raftline cluster add`;
   return new ConfigError("INVALID_CONFIG", "nodes", message);
 }

@@ -88,10 +88,9 @@ export class Memory {
 
   /**
    * A run of another node says hello. Gives "" when it is known here, durably; or `FORGOT`: that node was met in a run
-   * that this one does not remember, and it does not say that it knows; or `INVALID_REQUEST`: it is not of this cluster.
+   * that this one does not remember, and it does not say that it knows.
    */
-  async meet({ from, runs, forgot }: PeerHello): Promise<"" | "FORGOT" | "INVALID_REQUEST"> {
-    if (!this.#fixed.nodes?.includes(from)) return "INVALID_REQUEST";
+  async meet({ from, runs, forgot }: PeerHello): Promise<"" | "FORGOT"> {
     const known = this.#met.get(from);
     const run = runs.at(-1)!;
     if (known === run) {

@@ -25,8 +25,11 @@ import type { NodeConfig } from "./config.ts";
 import { Coordinators } from "./coordinators.ts";
 import { Damages } from "./damage.ts";
 import { dropDamaged } from "./damaged-start.ts";
+import { ConfigError } from "./errors.ts";
 import { DeadLetterOffices } from "./dead-letter-office.ts";
-import { type DataFolder, openDataFolder } from "./data-folder.ts";
+import { type DataFolder, isAlone, openDataFolder } from "./data-folder.ts";
+import { Members } from "./members.ts";
+import { MembershipKeeper } from "./membership-keeper.ts";
 import type { Memory } from "./memory.ts";
 import { Partitions } from "./partitions.ts";
 import { ProducerIds } from "./producer-ids.ts";
@@ -78,6 +81,8 @@ export class RaftlineNode {
   readonly #clientService: ClientService;
   readonly balance: Balance;
   readonly #mover: ReplicaMover;
+  readonly #members: Members;
+  readonly #membershipKeeper: MembershipKeeper;
   readonly #recollection: Recollection;
   readonly #requests: PeerRequests;
   readonly #coordinators: Coordinators;
@@ -88,6 +93,7 @@ export class RaftlineNode {
   #reconcileDue = false;
   #metadataIsCurrent = false;
   #stopping = false;
+  #removed = false;
 
   private constructor(
     config: NodeConfig,
@@ -108,6 +114,8 @@ export class RaftlineNode {
     this.#folder = folder;
     const machine = this.#metadataMachine = new MetadataMachine(() => this.#metadataChanged());
     this.metadata = machine.state;
+    const founders = config.nodes.map(({ id }) => id);
+    const members = this.#members = new Members(nodeId, founders, machine.state);
     this.routing = new Routing(nodeId, (claim) => this.peers.broadcast([claim]));
     this.peers = new Peers({
       runtime,
@@ -121,7 +129,7 @@ export class RaftlineNode {
       heartbeatMs: limits.heartbeatMs,
       silenceMsMax: limits.heartbeatMs * SILENT_HEARTBEATS,
     }, {
-      meet: (hello) => memory.meet(hello),
+      meet: async (hello) => members.has(hello.from) ? await memory.meet(hello) : "INVALID_REQUEST",
       peerRemembers: () => this.#recollection.peerRemembers(),
       deliver: (group, message, state) => this.host.deliver(group, message, state),
       peerSpoke: (peer) => this.host.peerSpoke(peer),
@@ -146,13 +154,13 @@ export class RaftlineNode {
       onDamaged: (group, reason) => damages.notice(group, reason),
     });
     const { host, peers, metadata, routing } = this;
-    const others = config.nodes.map(({ id }) => id).filter((id) => id !== nodeId);
+    const others = founders.filter((id) => id !== nodeId);
     this.#recollection = new Recollection({ runtime, nodeId, host, memory, others });
     const isAlive = (id: NodeId) => id === nodeId || peers.isAlive(id);
     const officeOf = (shard: number) => offices.of(shard);
     const isDamaged = (group: GroupId) => partitions.repairs.isUnderWay(group) || this.stateRepairs.beginsAnew(group);
-    const permits = new RepairPermits({ runtime, host, requests, isAlive, isDamaged });
-    const partitions = new Partitions({
+    const permits: RepairPermits = new RepairPermits({ runtime, host, requests, isAlive, isDamaged });
+    const partitions: Partitions = new Partitions({
       runtime,
       nodeId,
       host,
@@ -167,19 +175,34 @@ export class RaftlineNode {
     });
     this.partitions = partitions;
     const replica = this.#addMetadata();
-    const nodes = config.nodes.map(({ id }) => id);
-    this.#coordinators = new Coordinators({ runtime, nodeId, host, memory, metadata, routing, nodes });
-    const diskWriteMs = () => peers.diskWriteMs();
-    this.metadataService = new MetadataService({ runtime, host, replica, machine, requests, nodes, diskWriteMs });
+    this.#coordinators = new Coordinators({ runtime, nodeId, host, memory, metadata, routing, nodes: founders });
+    this.metadataService = new MetadataService({
+      runtime,
+      host,
+      replica,
+      machine,
+      requests,
+      founders,
+      takers: () => members.takers(),
+      diskWriteMs: () => peers.diskWriteMs(),
+    });
     const producerIds = new ProducerIds(this.metadataService);
     const partitionOf = (shard: number) => partitions.get(shard);
-    const offices = new DeadLetterOffices({ nodeId, metadata, routing, requests, producerIds, partitionOf });
+    const offices: DeadLetterOffices = new DeadLetterOffices({
+      nodeId,
+      metadata,
+      routing,
+      requests,
+      producerIds,
+      partitionOf,
+    });
     this.admin = new AdminService({
       runtime,
       clusterId,
       metadata,
       metadataService: this.metadataService,
       routing,
+      members,
       isAlive,
     });
     this.#clientService = new ClientService({
@@ -193,6 +216,7 @@ export class RaftlineNode {
       metadata,
       metadataService: this.metadataService,
       producerIds,
+      members,
       admin: this.admin,
     });
     this.#mover = new ReplicaMover({
@@ -214,7 +238,7 @@ export class RaftlineNode {
       permits,
       isAlive,
       othersOf: (shard) =>
-        (shard === METADATA_SHARD ? nodes : coordinatorReplicas(nodes, shard)).filter((id) => id !== nodeId),
+        (shard === METADATA_SHARD ? founders : coordinatorReplicas(founders, shard)).filter((id) => id !== nodeId),
       begin: (shard, had) => {
         if (shard === METADATA_SHARD) this.metadataService.goOnWith(this.#addMetadata(had));
         else this.#coordinators.begin(shard, had);
@@ -222,6 +246,8 @@ export class RaftlineNode {
     });
     this.stateRepairs.start();
     this.balance = new Balance({ runtime, nodeId, host, peers, delayMs: limits.balanceDelayMs });
+    const { metadataService } = this;
+    this.#membershipKeeper = new MembershipKeeper({ runtime, members, metadata, metadataService, peers });
     this.#retention = new RetentionLoop({ runtime, log, metadata, partitions, lookMs: limits.retentionLookMs });
     this.partitions.reconcile();
   }
@@ -271,6 +297,7 @@ export class RaftlineNode {
     this.peers.start(peers);
     this.balance.start();
     this.#mover.start();
+    this.#membershipKeeper.start();
     this.#retention.start();
     this.#register();
   }
@@ -294,6 +321,7 @@ export class RaftlineNode {
     this.#stopping = true;
     this.balance.stop();
     this.#mover.stop();
+    this.#membershipKeeper.stop();
     this.#recollection.close();
     this.partitions.close();
     this.#retention.stop();
@@ -313,14 +341,15 @@ export class RaftlineNode {
   }
 
   #addMetadata(had?: LogEnd): Replica {
-    const { host, memory, config: { nodes } } = this;
+    const { host, memory, nodeId, config: { nodes } } = this;
+    const founders = nodes.map(({ id }) => id);
     return host.add({
       group: METADATA_SHARD,
-      configuration: { voters: nodes.map(({ id }) => id), outgoing: [], learners: [], learnersNext: [] },
+      configuration: { voters: founders, outgoing: [], learners: [], learnersNext: [] },
       machine: this.#metadataMachine,
       vouched: !memory.doubts(METADATA_SHARD),
       had,
-      campaign: nodes.length === 1,
+      campaign: isAlone(founders, nodeId),
       trimAtCheckpoint: true,
       commitNoticeMs: METADATA_COMMIT_NOTICE_MS,
     });
@@ -354,8 +383,21 @@ export class RaftlineNode {
       if (this.#stopping) return;
       this.partitions.reconcile();
       this.#mover.metadataChanged();
+      this.#membershipKeeper.metadataChanged();
       this.#coordinators.topicsChanged();
+      if (this.config.join && this.#metadataIsCurrent) this.#watchMembership();
     });
+  }
+
+  /** Once removed it hears of nothing more, and sends clients elsewhere; unless it is added again. */
+  #watchMembership(): void {
+    const wasRemoved = this.#removed;
+    this.#removed = !this.#members.has(this.nodeId);
+    if (wasRemoved && !this.#removed) void this.#register();
+    else if (!wasRemoved && this.#removed) {
+      this.runtime.log.write("warn", "this node was removed from the cluster: it may be stopped", {});
+      this.#rpc?.endSessions();
+    }
   }
 
   #isRegistered(): boolean {
@@ -365,7 +407,20 @@ export class RaftlineNode {
 
   #record(): NodeRecord {
     const { host, port } = this.clientAddress;
-    return { id: this.nodeId, host, clientPort: port, adminPort: this.#adminPort };
+    const record = { id: this.nodeId, host, clientPort: port, adminPort: this.#adminPort };
+    return this.config.join ? { ...record, added: true } : record;
+  }
+
+  /** What it believed of others rests on them; it could have been given some other cluster's. */
+  #checkFounders(): void {
+    const { voters } = this.metadataService.replica.raft.configuration;
+    const sorted = (nodes: readonly NodeId[]) => [...nodes].sort((a, b) => a - b).join(", ");
+    const { founders } = this.#members;
+    if (sorted(voters) === sorted(founders)) return;
+    const why = `nodes: the cluster was made with nodes ${sorted(voters)}, and the configuration has ${
+      sorted(founders)
+    }`;
+    this.runtime.fatal("this node was not told who votes", new ConfigError("INVALID_CONFIG", "nodes", why));
   }
 
   /** Tells the cluster where this node is reached; what follows from metadata that is current is done then, too. */
@@ -373,6 +428,7 @@ export class RaftlineNode {
     while (!this.#stopping) {
       try {
         await this.metadataService.execute({ type: "barrier" });
+        if (this.config.join) this.#checkFounders();
         if (!this.#metadataIsCurrent) this.partitions.metadataIsCurrent();
         this.#metadataIsCurrent = true;
         this.#recollection.groupsAreKnown();

@@ -47,8 +47,10 @@ export const PartitionDescriptionSchema = Type.Object({
 });
 export type PartitionDescription = Static<typeof PartitionDescriptionSchema>;
 
+const NodeNumber = Type.Integer({ minimum: 1, maximum: 0xffff_ffff });
+
 /** Nodes that hold a partition, the one that should lead first. */
-const ReplicaNodes = Type.Array(Type.Integer({ minimum: 1, maximum: 0xffff_ffff }), {
+const ReplicaNodes = Type.Array(NodeNumber, {
   minItems: 1,
   maxItems: REPLICAS_MAX,
   uniqueItems: true,
@@ -78,8 +80,13 @@ export type TopicSummary = Static<typeof TopicSummarySchema>;
 export const NodeDescriptionSchema = Type.Object({
   id: U32,
   host: Type.String(),
+  /** 0: it has not been here yet. */
   port: U32,
   alive: Type.Boolean(),
+  /** It was added to the cluster, and has no vote on the metadata. */
+  added: Type.Optional(Type.Boolean()),
+  /** What it holds goes elsewhere, and it is given nothing. */
+  draining: Type.Optional(Type.Boolean()),
 });
 export type NodeDescription = Static<typeof NodeDescriptionSchema>;
 
@@ -93,7 +100,15 @@ export const ClusterDescriptionSchema = Type.Object({
 });
 export type ClusterDescription = Static<typeof ClusterDescriptionSchema>;
 
+const PeerHost = Type.String({ minLength: 1, maxLength: 255 });
+const PeerPort = Type.Integer({ minimum: 1, maximum: 65_535 });
+/** Where the other nodes reach one. The body of an addition, over HTTP. */
+export const PeerAddressSchema = Type.Object({ host: PeerHost, port: PeerPort }, { additionalProperties: false });
+/** How many partitions are on their way now that were not before. */
+export const SpreadSchema = Type.Object({ moves: U32 });
+
 const none = Type.Object({}, { additionalProperties: false });
+const byNode = Type.Object({ id: NodeNumber }, { additionalProperties: false });
 const byName = Type.Object({ name: Name }, { additionalProperties: false });
 
 /** Arguments and result of every command. */
@@ -114,6 +129,16 @@ export const adminCommands = {
   describeTopic: { args: byName, result: TopicDescriptionSchema },
   listTopics: { args: none, result: Type.Array(TopicSummarySchema) },
   describeCluster: { args: none, result: ClusterDescriptionSchema },
+  addNode: {
+    args: Type.Object({ id: NodeNumber, host: PeerHost, port: PeerPort }, { additionalProperties: false }),
+    result: none,
+  },
+  removeNode: { args: byNode, result: none },
+  drainNode: {
+    args: Type.Object({ id: NodeNumber, drain: Type.Boolean() }, { additionalProperties: false }),
+    result: none,
+  },
+  spreadReplicas: { args: none, result: SpreadSchema },
 } as const satisfies Record<string, { readonly args: TSchema; readonly result: TSchema }>;
 
 export type AdminCommandName = keyof typeof adminCommands;

@@ -21,6 +21,8 @@ export const errorCodes = {
   INVALID_RECORD: { retriable: false },
   ALREADY_EXISTS: { retriable: false },
   NOT_ENOUGH_NODES: { retriable: false },
+  /** It holds replicas. */
+  NODE_IN_USE: { retriable: false },
   /** A batch of this producer before this one is missing. */
   OUT_OF_ORDER_SEQUENCE: { retriable: true },
   UNKNOWN_PRODUCER_ID: { retriable: false },

@@ -51,6 +51,8 @@ export class PeerLink {
   #connection: Connection | undefined;
   #timer: Timer | undefined;
   #retryMs = 0;
+  /** What the peer said last, if it did not let this node in: told once, however often it is asked. */
+  #refusedWith = "";
   /** Counts attempts: what a late event of an earlier one says is ignored. */
   #attempt = 0;
 
@@ -172,7 +174,8 @@ export class PeerLink {
     }
     if (code !== "") {
       const { self, peer } = this.#options;
-      this.#runtime.log.write("warn", "a peer refused this node", { code, self, peer });
+      if (code !== this.#refusedWith) this.#runtime.log.write("warn", "a peer refused this node", { code, self, peer });
+      this.#refusedWith = code;
       this.#retryMs = RETRY_MS_MAX;
       return this.#fail(`the peer refused: ${code}`);
     }
@@ -180,6 +183,7 @@ export class PeerLink {
     this.#timer = undefined;
     this.#state = "up";
     this.#retryMs = 0;
+    this.#refusedWith = "";
     this.#options.onUp(incarnation);
   }
 

@@ -10,6 +10,9 @@ import { sameSecret } from "./secrets.ts";
 
 /** Accepted connections that have not said who they are. */
 const STRANGERS_MAX = 256;
+/** The same refusal is told so often. */
+const REFUSAL_TOLD_MS = 60_000;
+const REFUSALS_KEPT_MAX = 256;
 
 export interface PeerListenerOptions {
   readonly clusterId: string;
@@ -48,6 +51,8 @@ export class PeerListener {
   /** By node id. */
   readonly #peers = new Map<number, Inbound>();
   #listener: Listener | undefined;
+  /** When each node's refusal with a code was told last. */
+  readonly #refusalToldMs = new Map<string, number>();
   #sessionsStarted = 0;
   #closed = false;
 
@@ -101,8 +106,18 @@ export class PeerListener {
   }
 
   #refuse(inbound: Inbound, { from }: PeerHello, code: string): void {
-    this.#runtime.log.write("warn", "a peer was refused", { code, from, host: inbound.remote.host });
+    this.#tellRefusal(from, code, inbound.remote.host);
     inbound.refuse(encodeFrame(encodePeerHelloAnswer({ code, incarnation: 0 })));
+  }
+
+  /** It asks again and again. */
+  #tellRefusal(from: number, code: string, host: string): void {
+    const nowMs = this.#runtime.clock.monotonicMs();
+    const what = `${from} ${code}`;
+    if (nowMs - (this.#refusalToldMs.get(what) ?? -Infinity) < REFUSAL_TOLD_MS) return;
+    if (this.#refusalToldMs.size >= REFUSALS_KEPT_MAX) this.#refusalToldMs.clear();
+    this.#refusalToldMs.set(what, nowMs);
+    this.#runtime.log.write("warn", "a peer was refused", { code, from, host });
   }
 
   #letIn(inbound: Inbound, hello: PeerHello): void {

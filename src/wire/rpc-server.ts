@@ -75,9 +75,14 @@ export class RpcServer {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.endSessions();
+    await this.#listener!.close();
+  }
+
+  /** Ends every connection there is, likewise; new ones are taken. */
+  endSessions(): void {
     this.#flush();
     for (const session of [...this.#sessions]) session.close();
-    await this.#listener!.close();
   }
 
   #accept(connection: Connection): void {

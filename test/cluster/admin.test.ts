@@ -145,6 +145,35 @@ admin("the cluster and its nodes", async () => {
   assert.equal(nodes.map(({ id, alive }) => [id, alive]), [[1, true], [2, true], [3, true]]);
 });
 
+admin("nodes are added, drained and removed over HTTP", async () => {
+  const codes = [
+    await call("/v1/nodes/4", "PUT", { host: "127.0.0.1" }),
+    await call("/v1/nodes/four", "PUT", { host: "127.0.0.1", port: 1 }),
+    await call("/v1/nodes/3", "PUT", { host: "127.0.0.1", port: 1 }),
+    await call("/v1/nodes/4", "PATCH", { draining: true }),
+    await call("/v1/nodes/4", "PATCH", { drain: true }),
+    await call("/v1/nodes/4", "DELETE"),
+    await call("/v1/nodes/spread", "POST", { all: true }),
+  ].map(({ status, body }) => [status, body.code as unknown as string]);
+  assert.equal(codes, [
+    [400, "INVALID_REQUEST"],
+    [400, "INVALID_REQUEST"],
+    [409, "ALREADY_EXISTS"],
+    [400, "UNKNOWN_NODE"],
+    [400, "INVALID_REQUEST"],
+    [400, "UNKNOWN_NODE"],
+    [400, "INVALID_REQUEST"],
+  ]);
+  assert.is((await call("/v1/nodes/4", "PUT", { host: "127.0.0.1", port: 1 })).status, 200);
+  const fourth = (await call("/v1/nodes")).body[3] as unknown as object;
+  assert.equal(fourth, { id: 4, host: "127.0.0.1", port: 0, alive: false, added: true, draining: false });
+  assert.is((await call("/v1/nodes/4", "DELETE")).status, 409);
+  assert.is((await call("/v1/nodes/4", "PATCH", { draining: true })).status, 200);
+  assert.is((await call("/v1/nodes/4", "DELETE")).status, 200);
+  assert.is((await call("/v1/nodes")).body.length, 3);
+  assert.type((await call("/v1/nodes/spread", "POST", {})).body.moves, "number");
+});
+
 admin("metrics for Prometheus, and an OpenAPI document that has every route", async () => {
   const metrics = await (await fetch(`${url}/metrics`)).text();
   for (
@@ -169,6 +198,8 @@ admin("metrics for Prometheus, and an OpenAPI document that has every route", as
     "/v1/groups/{group}",
     "/v1/health",
     "/v1/nodes",
+    "/v1/nodes/spread",
+    "/v1/nodes/{id}",
     "/v1/ready",
     "/v1/topics",
     "/v1/topics/{topic}",

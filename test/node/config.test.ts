@@ -125,4 +125,12 @@ config("what is wrong in the file is told by its place, and no secret with it", 
   assert.is(errorOf(() => loadConfig({ yaml: `${YAML}\npeerSecret: !x ${secret}` })).message, "no error");
 });
 
+config("a node that joins is none of those that the cluster was made with, and tells its port", () => {
+  const joining = { nodeId: 4, peerPort: 7504, join: true };
+  assert.is(loadConfig({ yaml: YAML, flags: joining }).peerPort, 7504);
+  assert.is(fieldOfError(() => loadConfig({ yaml: YAML, flags: { ...joining, join: undefined } })), "nodeId");
+  assert.is(fieldOfError(() => loadConfig({ yaml: YAML, flags: { ...joining, nodeId: 2 } })), "join");
+  assert.is(fieldOfError(() => loadConfig({ yaml: YAML, flags: { ...joining, peerPort: undefined } })), "peerPort");
+});
+
 config.run();

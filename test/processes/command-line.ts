@@ -39,6 +39,11 @@ export class CommandLine {
     return this.#test.client;
   }
 
+  /** Where its nodes reach each other. */
+  get peers(): { id: number; host: string; port: number }[] {
+    return this.#test.cluster.nodes.map(({ nodeId: id, peerAddress }) => ({ id, ...peerAddress }));
+  }
+
   topicWith(name: string, records: number): Promise<void> {
     return this.#test.topicWith(name, records);
   }

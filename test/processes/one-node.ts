@@ -1,4 +1,4 @@
-/** A cluster of one node in a process of its own, started as a test wants it: in a container, with few descriptors. */
+/** A node in a process of its own, alone or of a cluster that is there, started as a test wants it: in a container, with few descriptors. */
 import { spawn } from "node:child_process";
 import fs from "node:fs";
 import process from "node:process";
@@ -13,6 +13,15 @@ export function configure(folder: string, name: string): string {
   const ports = "clientPort: 0\npeerPort: 0\nadminPort: 0";
   const nodes = "nodes: [{ id: 1, host: 127.0.0.1, port: 0 }]";
   fs.writeFileSync(path, `nodeId: 1\ndataFolder: ${folder}/${name}\n${ports}\n${nodes}\n`);
+  return path;
+}
+
+/** One that joins another's cluster. Gives the path of its configuration. */
+export function configureJoining(folder: string, nodeId: number, peerPort: number, nodes: readonly object[]): string {
+  const path = `${folder}/joining.yaml`;
+  const ports = `clientPort: 0\npeerPort: ${peerPort}\nadminPort: 0`;
+  const cluster = `clusterId: raftline-test\nnodes: ${JSON.stringify(nodes)}\njoin: true`;
+  fs.writeFileSync(path, `nodeId: ${nodeId}\ndataFolder: ${folder}/joining\n${ports}\n${cluster}\n`);
   return path;
 }
 

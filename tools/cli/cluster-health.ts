@@ -5,7 +5,10 @@ export interface NodeHealth {
   readonly id: number;
   readonly address: string;
   readonly alive: boolean;
-  /** Partitions that it leads, and replicas that it holds. */
+  /** Not one of those that the cluster was made with. */
+  readonly added: boolean;
+  readonly draining: boolean;
+  /** Partitions that it leads, and replicas that it holds or is about to. */
   readonly leads: number;
   readonly replicas: number;
 }
@@ -38,12 +41,14 @@ export function healthOf(cluster: ClusterDescription, topics: readonly TopicDesc
     metadataLeader,
     topics: topics.length,
     partitions: partitions.length,
-    nodes: cluster.nodes.map(({ id, host, port }) => ({
+    nodes: cluster.nodes.map(({ id, host, port, added = false, draining = false }) => ({
       id,
       address: `${host}:${port}`,
       alive: alive.has(id),
+      added,
+      draining,
       leads: partitions.filter(({ leader }) => leader === id).length,
-      replicas: partitions.filter(({ replicas }) => replicas.includes(id)).length,
+      replicas: partitions.filter(({ replicas, target }) => [...replicas, ...target].includes(id)).length,
     })),
     leaderless: partitions.filter(({ leader }) => leader === 0).map(({ name }) => name),
     underReplicated: underReplicated.filter(({ away }) => away.length > 0),

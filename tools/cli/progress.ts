@@ -7,8 +7,8 @@ export interface Progress {
   end(): void;
 }
 
-/** A line on standard error that counts up, where that is a terminal. */
-export function progressOnTerminal(verb: string, quiet: boolean): Progress {
+/** A line on standard error that counts, where that is a terminal. */
+export function progressOnTerminal(what: string, quiet: boolean): Progress {
   if (quiet || !process.stderr.isTTY) return { update: () => {}, end: () => {} };
   let lastMs = 0;
   return {
@@ -16,7 +16,7 @@ export function progressOnTerminal(verb: string, quiet: boolean): Progress {
       const nowMs = performance.now();
       if (nowMs - lastMs < REDRAW_MS) return;
       lastMs = nowMs;
-      process.stderr.write(`\r${count} records ${verb} …`);
+      process.stderr.write(`\r${count} ${what} …`);
     },
     end() {
       process.stderr.write("\r\x1b[K");

@@ -78,7 +78,10 @@ export interface ClockOptions {
 }
 
 export interface ClusterOptions {
+  /** That the cluster is made with. */
   readonly nodes: number;
+  /** Machines beside them, for nodes that may be added. */
+  readonly spares?: number;
   readonly scheduler: Scheduler;
   readonly random: SeededRandom;
   readonly clocks: ClockOptions;
@@ -102,7 +105,7 @@ export class SimulatedCluster {
   #clocksRightSinceMs = 0;
 
   constructor(options: ClusterOptions) {
-    const { scheduler, random, nodes } = options;
+    const { scheduler, random, nodes, spares = 0 } = options;
     this.#options = options;
     this.network = new SimulatedNetwork(scheduler, random.fork());
     const timers = {
@@ -110,7 +113,7 @@ export class SimulatedCluster {
       defer: (callback: () => void) => void scheduler.after(0, callback),
       endTurn: (callback: () => void) => void scheduler.after(0, callback),
     };
-    this.#machines = Array.from({ length: nodes }, (_, i) => ({
+    this.#machines = Array.from({ length: nodes + spares }, (_, i) => ({
       id: i + 1,
       disk: new SimulatedDisk(random.fork(), timers),
       process: undefined,
@@ -122,6 +125,21 @@ export class SimulatedCluster {
 
   get ids(): MachineId[] {
     return this.#machines.map(({ id }) => id);
+  }
+
+  /** Those that the cluster is made with. */
+  get founders(): MachineId[] {
+    return this.ids.slice(0, this.#options.nodes);
+  }
+
+  /** Those that may be added. */
+  get spares(): MachineId[] {
+    return this.ids.slice(this.#options.nodes);
+  }
+
+  /** Where the others reach a node. */
+  peerAddress(id: MachineId): Address {
+    return { host: HOST, port: PEER_PORT + id };
   }
 
   get bootstrap(): string[] {
@@ -326,9 +344,10 @@ export class SimulatedCluster {
   }
 
   #configOf(nodeId: MachineId): NodeConfig {
-    const nodes = this.ids.map((id) => ({ id, host: HOST, port: PEER_PORT + id }));
+    const nodes = this.founders.map((id) => ({ id, ...this.peerAddress(id) }));
     const ports = { clientPort: CLIENT_PORT + nodeId, peerPort: PEER_PORT + nodeId };
-    const config = { clusterId: "simulated", nodeId, dataFolder: DATA_FOLDER, host: HOST, nodes, ...ports };
+    const join = !this.founders.includes(nodeId);
+    const config = { clusterId: "simulated", nodeId, dataFolder: DATA_FOLDER, host: HOST, nodes, ...ports, join };
     const { random, clocks: { driftMax } } = this.#options;
     const isFirst = this.#machine(nodeId).disk.paths().length === 0;
     if (driftMax === undefined || (!isFirst && random.chance(NO_LEASES_CHANCE))) return config;
@@ -342,7 +361,7 @@ export class SimulatedCluster {
   }
 
   #addresses(): Map<MachineId, Address> {
-    return new Map(this.ids.map((id) => [id, { host: HOST, port: PEER_PORT + id }]));
+    return new Map(this.founders.map((id) => [id, this.peerAddress(id)]));
   }
 }
 

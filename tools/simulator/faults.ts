@@ -48,10 +48,15 @@ export const COLOURS = [
   "powerLoss",
 ] as const;
 
-/** Every fault there is, by name; `--faults` on the command line takes these. */
-export const FAULT_NAMES = [...STRIKES, ...COLOURS] as const;
+/**
+ * A node is added, drained, removed and added again. Drawn after all others, and seldom: a run that has it has one more node.
+ */
+const GROWTH = "growth";
 
-export type StrikeName = typeof STRIKES[number];
+/** Every fault there is, by name; `--faults` on the command line takes these. */
+export const FAULT_NAMES = [...STRIKES, ...COLOURS, GROWTH] as const;
+
+export type StrikeName = typeof STRIKES[number] | typeof GROWTH;
 export type FaultName = typeof FAULT_NAMES[number];
 
 export interface FaultPlan {
@@ -61,10 +66,14 @@ export interface FaultPlan {
 }
 
 const ON_CHANCE = 0.4;
+const GROWTH_CHANCE = 0.15;
 const STORM_CHANCE = 0.25;
 
 export function drawFaults(random: SeededRandom, allowed: readonly FaultName[] = FAULT_NAMES): FaultPlan {
-  const on = new Set(FAULT_NAMES.filter((name) => random.chance(ON_CHANCE) && allowed.includes(name)));
+  const on = new Set<FaultName>(
+    [...STRIKES, ...COLOURS].filter((name) => random.chance(ON_CHANCE) && allowed.includes(name)),
+  );
   const everyMs = random.chance(STORM_CHANCE) ? 50 + random.integer(250) : 300 + random.integer(2_000);
+  if (random.chance(GROWTH_CHANCE) && allowed.includes(GROWTH)) on.add(GROWTH);
   return { on, everyMs };
 }

@@ -128,7 +128,7 @@ class Simulation {
       },
     });
     const { random, cluster, fail } = bed;
-    const nodes = cluster.ids.length;
+    const nodes = cluster.founders.length;
     this.#partitions = 1 + random.integer(3);
     this.#replicas = random.chance(0.5) ? nodes : Math.min(3, nodes);
     const draws = (chance: number) => random.chance(chance) && options.plain !== true;

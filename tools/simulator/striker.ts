@@ -5,6 +5,7 @@ import { Cuts } from "./cuts.ts";
 import { SURVIVALS } from "./disk-file.ts";
 import { type FaultName, type FaultPlan, type StrikeName, STRIKES } from "./faults.ts";
 import { LostDisks } from "./lost-disks.ts";
+import { addSpares, strikeGrowth } from "./growth.ts";
 import { strikeMove } from "./moves.ts";
 import type { MachineId } from "./network.ts";
 import type { SeededRandom } from "./random.ts";
@@ -22,6 +23,7 @@ const CHASE_MS_MAX = 400;
 const BUSY_MS_MAX = 5;
 const ROTTEN_BITS_MAX = 3;
 const DISK_OPERATIONS_MAX = 60;
+const GROWTH_CHANCE = 0.4;
 const KEEP_ALIVE_MS = 1_000;
 
 export interface StrikerOptions {
@@ -55,7 +57,7 @@ export class Striker {
 
   start(): void {
     this.#colour();
-    if (this.#possible.length > 0) this.#schedule();
+    if (this.#possible.length > 0 || this.#options.plan.on.has("growth")) this.#schedule();
   }
 
   /** All faults are over, all nodes run. */
@@ -80,6 +82,7 @@ export class Striker {
   #keepAlive(): void {
     const { cluster, scheduler } = this.#options;
     for (const id of cluster.ids) cluster.start(id);
+    addSpares(cluster);
     scheduler.after(KEEP_ALIVE_MS, () => this.#keepAlive());
   }
 
@@ -109,7 +112,10 @@ export class Striker {
   #schedule(): void {
     const { scheduler, random, plan } = this.#options;
     this.#next = scheduler.after(random.skewed(plan.everyMs * 0.2, plan.everyMs * 3), () => {
-      this.#strike(random.pick(this.#possible));
+      // One that comes and goes does so more than once in a run.
+      if (plan.on.has("growth") && (this.#possible.length === 0 || random.chance(GROWTH_CHANCE))) {
+        this.#strike("growth");
+      } else this.#strike(random.pick(this.#possible));
       this.#schedule();
     });
   }
@@ -158,6 +164,8 @@ export class Striker {
         return this.#transfer();
       case "moveReplicas":
         return strikeMove(cluster, random, say);
+      case "growth":
+        return strikeGrowth(cluster, random, say);
       case "restart":
         return this.#restart(id);
       case "bitRot":

@@ -73,7 +73,8 @@ export class Testbed {
     // Every second run to the point: what goes wrong within a moment is seldom met by deadlines that come late.
     const slack = options.seed % 2 === 0 ? { deadlineSlackMs: 0 } : {};
     const limits = { ...slack, ...options.limits };
-    this.cluster = new SimulatedCluster({ nodes, scheduler, random: random.fork(), clocks, limits, ...told });
+    const spares = plan.on.has("growth") ? 1 : 0;
+    this.cluster = new SimulatedCluster({ nodes, spares, scheduler, random: random.fork(), clocks, limits, ...told });
     this.striker = new Striker({ cluster: this.cluster, scheduler, random: random.fork(), plan, say });
     this.invariants = new Invariants(fail, say, {
       onCommitted: options.onCommitted ?? (() => {}),

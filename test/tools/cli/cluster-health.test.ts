@@ -24,7 +24,7 @@ health("counts what each node leads and holds, and names what lacks a leader or 
   const cluster = {
     clusterId: "c",
     metadataLeader: 2,
-    nodes: [node(1), node(2), node(3, false)],
+    nodes: [node(1), { ...node(2), draining: true }, { ...node(3, false), added: true }],
     topics: 2,
     partitions: 4,
   };
@@ -35,9 +35,9 @@ health("counts what each node leads and holds, and names what lacks a leader or 
     topics: 2,
     partitions: 4,
     nodes: [
-      { id: 1, address: "127.0.0.1:7401", alive: true, leads: 1, replicas: 3 },
-      { id: 2, address: "127.0.0.1:7402", alive: true, leads: 2, replicas: 3 },
-      { id: 3, address: "127.0.0.1:7403", alive: false, leads: 0, replicas: 2 },
+      { id: 1, address: "127.0.0.1:7401", alive: true, added: false, draining: false, leads: 1, replicas: 3 },
+      { id: 2, address: "127.0.0.1:7402", alive: true, added: false, draining: true, leads: 2, replicas: 3 },
+      { id: 3, address: "127.0.0.1:7403", alive: false, added: true, draining: false, leads: 0, replicas: 2 },
     ],
     leaderless: ["a/1"],
     underReplicated: [{ partition: "a/0", away: [3] }, { partition: "a/1", away: [3] }],

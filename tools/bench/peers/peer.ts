@@ -21,6 +21,8 @@ export interface PeerSystem {
   readonly system: string;
   /** Whether an acknowledged record is on disks, as the system runs here. */
   readonly fsyncBeforeAck: boolean;
+  /** The kinds of work that it can be given; without, all. */
+  readonly work?: readonly string[];
   /** Makes `count` topics of three replicas (or one topic of as many partitions), empty ones. */
   prepare(count: number): Promise<void>;
   /** For {@link PeerSystem.prepare}'s topics. */

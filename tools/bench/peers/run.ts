@@ -4,13 +4,14 @@ import process from "node:process";
 import { temporaryFolder } from "../../processes/temporary-folder.ts";
 import { median, round } from "../statistics.ts";
 import { kafka } from "./kafka.ts";
+import { limit } from "./limit.ts";
 import { nats } from "./nats.ts";
 import type { Peer, PeerSystem, RunningPeer } from "./peer.ts";
 import { rabbitmq } from "./rabbitmq.ts";
 import { raftline } from "./raftline.ts";
 import { drainRate, latencyFor, publishFor } from "./work.ts";
 
-const PEERS: readonly Peer[] = [raftline, rabbitmq, nats, kafka];
+const PEERS: readonly Peer[] = [limit, raftline, rabbitmq, nats, kafka];
 const LATENCY_RATE = 200;
 const MANY_TOPICS = 16;
 const WORK = ["publish", "latency", "drain"];
@@ -127,7 +128,8 @@ async function measureSystem(
   { recordBytes, seconds, records, work, onProgress }: PeersOptions,
   series: Map<string, Series>,
 ): Promise<void> {
-  const isWanted = (kind: string) => work === undefined || work.split(",").includes(kind);
+  const isWanted = (kind: string) =>
+    (work === undefined || work.split(",").includes(kind)) && (system.work === undefined || system.work.includes(kind));
   const note = (name: string, figures: Figures) => {
     const key = `${system.system} ${name}`;
     if (!series.has(key)) series.set(key, { system, version, work: name, figures: [] });

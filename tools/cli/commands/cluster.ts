@@ -1,53 +1,44 @@
-/** Who is up, who leads how much, and what is not as it should be. */
+/** Who is up, who leads how much, and what is not as it should be; nodes that come and go. */
 import type { CAC } from "cac";
 import Table from "cli-table3";
-import type { AdminClient } from "../../../src/client/admin.ts";
-import type { TopicDescription } from "../../../src/wire/admin-commands.ts";
-import { RaftlineError } from "../../../src/wire/errors.ts";
-import { type ClusterHealth, healthOf } from "../cluster-health.ts";
-import { type ConnectionFlags, connectionOptions, withClient } from "../with-client.ts";
+import type { ClusterHealth } from "../cluster-health.ts";
+import { type ClusterFlags, clusterWork, type Done } from "../cluster-work.ts";
+import { connectionOptions, withClient } from "../with-client.ts";
 
 /** Partitions named in a line; the rest is counted. */
 const NAMED_MAX = 10;
 
-interface ClusterFlags extends ConnectionFlags {
-  readonly json?: boolean;
-}
-
 export function clusterCommand(cli: CAC): void {
-  connectionOptions(cli.command("cluster", "Nodes, leaders, and partitions that lack a leader or a replica"))
+  const what = "Nodes, leaders, and partitions that lack a leader or a replica; or add, drain, undrain, remove, spread";
+  connectionOptions(cli.command("cluster [action] [node]", what))
+    .option("--peer <address>", "Add: where the other nodes reach it, HOST:PORT")
     .option("--json", "One JSON document")
     .example("raftline cluster")
-    .example("raftline cluster --json")
+    .example("raftline cluster add 4 --peer 10.0.0.4:7501")
+    .example("raftline cluster spread")
+    .example("raftline cluster drain 4")
+    .example("raftline cluster remove 4 --json")
     .action(runCluster);
 }
 
-async function runCluster(flags: ClusterFlags): Promise<void> {
-  const health = await withClient(
-    flags,
-    async ({ admin }) => healthOf(await admin.describeCluster(), await topicsOf(admin)),
-  );
-  console.log(flags.json ? JSON.stringify(health) : inWords(health));
+async function runCluster(action: string | undefined, node: string | undefined, flags: ClusterFlags): Promise<void> {
+  const work = clusterWork(action ?? "show", node, flags);
+  const result = await withClient(flags, ({ admin }) => work(admin));
+  if (flags.json) console.log(JSON.stringify(result));
+  else console.log("done" in result ? doneInWords(result) : inWords(result));
 }
 
-async function topicsOf(admin: AdminClient): Promise<TopicDescription[]> {
-  const topics: TopicDescription[] = [];
-  for (const { name } of await admin.listTopics()) {
-    try {
-      topics.push(await admin.describeTopic(name));
-    } catch (error) {
-      // Deleted meanwhile.
-      if (!(error instanceof RaftlineError && error.code === "UNKNOWN_TOPIC")) throw error;
-    }
-  }
-  return topics;
+/** "drained: node 4, left 0" */
+function doneInWords({ done, ...rest }: Done): string {
+  return `${done}: ${Object.entries(rest).map((pair) => pair.join(" ")).join(", ")}`;
 }
 
 function inWords(health: ClusterHealth): string {
   const { clusterId, metadataLeader, topics, partitions, nodes, leaderless, underReplicated, moving } = health;
   const table = new Table({ head: ["node", "address", "", "leads", "replicas"], style: { head: [], border: [] } });
-  for (const { id, address, alive, leads, replicas } of nodes) {
-    table.push([id, address, alive ? "up" : "AWAY", leads, replicas]);
+  for (const { id, address, alive, added, draining, leads, replicas } of nodes) {
+    const state = [alive ? "up" : "AWAY", ...(added ? ["added"] : []), ...(draining ? ["draining"] : [])].join(", ");
+    table.push([id, address, state, leads, replicas]);
   }
   const lines = [
     `${clusterId}: ${topics} topics, ${partitions} partitions; the metadata is led by ${

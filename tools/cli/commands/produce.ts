@@ -27,7 +27,7 @@ export function produceCommand(cli: CAC): void {
 
 async function runProduce(topic: string, flags: ProduceFlags): Promise<void> {
   const input = flags.file === undefined ? process.stdin : await openFile(flags.file);
-  const progress = progressOnTerminal("published", flags.json === true);
+  const progress = progressOnTerminal("records published", flags.json === true);
   const startedMs = performance.now();
   const records = await withClient(flags, async (client) => {
     const producer = client.producer();

@@ -1,0 +1,128 @@
+/** Which replicas move so that a node holds nothing any more, or so that all hold and lead about as much. */
+import type { NodeId } from "../../src/raft/types.ts";
+import { count, least, loadOf, type NodeLoad, type Standing } from "./placement.ts";
+import type { MetadataState, PartitionRecord } from "./state.ts";
+
+export interface Move {
+  readonly shard: number;
+  /** The first one is where the leader should be. */
+  readonly replicas: readonly NodeId[];
+}
+
+/**
+ * For partitions that stay and have a replica on a node that is drained: another node in its place, which holds least of
+ * those that are up. At most so many; those for which there is no other node are left out.
+ */
+export function planDrain(
+  state: MetadataState,
+  standings: ReadonlyMap<NodeId, Standing>,
+  movesMax: number,
+): Move[] {
+  const takers = takersOf(state, standings);
+  const load = loadOf(state, takers);
+  const moves: Move[] = [];
+  for (const { shard, replicas } of staying(state)) {
+    if (moves.length >= movesMax) break;
+    let next = replicas;
+    for (const node of replicas) if (state.draining.has(node)) next = replaced(next, node, takers, load);
+    if (next === replicas) continue;
+    count(load, replicas, -1);
+    count(load, next);
+    moves.push({ shard, replicas: next });
+  }
+  return moves;
+}
+
+/** The same, if nobody can take its place. */
+function replaced(
+  replicas: readonly NodeId[],
+  node: NodeId,
+  takers: readonly NodeId[],
+  load: ReadonlyMap<NodeId, NodeLoad>,
+): readonly NodeId[] {
+  const free = takers.filter((taker) => !replicas.includes(taker));
+  if (free.length === 0) return replicas;
+  const isFirst = replicas[0] === node;
+  const weights = ({ leads, holds }: NodeLoad, id: NodeId) => isFirst ? [leads, holds, id] : [holds, leads, id];
+  const taker = least(free, (id) => weights(load.get(id)!, id));
+  return replicas.map((one) => one === node ? taker : one);
+}
+
+/**
+ * From nodes that hold most to those that hold least until they are one apart, then the same with who should lead, by another
+ * order of the same replicas. Nothing that is on its way is moved, nor what is on nodes that are down, full or drained. At most so
+ * many moves: the rest when it is asked again.
+ */
+export function planSpread(
+  state: MetadataState,
+  standings: ReadonlyMap<NodeId, Standing>,
+  movesMax: number,
+): Move[] {
+  const takers = takersOf(state, standings);
+  const load = loadOf(state, takers);
+  const plan = new Map<number, readonly NodeId[]>();
+  for (const { shard, replicas } of staying(state)) plan.set(shard, replicas);
+  const before = new Map(plan);
+  let left = movesMax;
+  left -= spread(plan, load, takers, "holds", left, (replicas, from, to) => {
+    return replicas.includes(from) && !replicas.includes(to)
+      ? replicas.map((node) => node === from ? to : node)
+      : undefined;
+  });
+  spread(plan, load, takers, "leads", left, (replicas, from, to) => {
+    return replicas[0] === from && replicas.includes(to) ? [to, ...replicas.filter((node) => node !== to)] : undefined;
+  });
+  return [...plan]
+    .filter(([shard, replicas]) => replicas.join() !== before.get(shard)!.join())
+    .map(([shard, replicas]) => ({ shard, replicas }));
+}
+
+type Change = (replicas: readonly NodeId[], from: NodeId, to: NodeId) => readonly NodeId[] | undefined;
+
+/** Each step takes from one that has two more than another; it ends, for the sum of the squares falls with each. The steps. */
+function spread(
+  plan: Map<number, readonly NodeId[]>,
+  load: ReadonlyMap<NodeId, NodeLoad>,
+  nodes: readonly NodeId[],
+  what: keyof NodeLoad,
+  stepsMax: number,
+  change: Change,
+): number {
+  let steps = 0;
+  while (steps < stepsMax && step(plan, load, nodes, what, change)) steps += 1;
+  return steps;
+}
+
+function step(
+  plan: Map<number, readonly NodeId[]>,
+  load: ReadonlyMap<NodeId, NodeLoad>,
+  nodes: readonly NodeId[],
+  what: keyof NodeLoad,
+  change: Change,
+): boolean {
+  const ascending = [...nodes].sort((a, b) => load.get(a)![what] - load.get(b)![what] || a - b);
+  for (const from of [...ascending].reverse()) {
+    for (const to of ascending) {
+      if (load.get(from)![what] - load.get(to)![what] < 2) break;
+      for (const [shard, replicas] of plan) {
+        const next = change(replicas, from, to);
+        if (next === undefined) continue;
+        count(load, replicas, -1);
+        count(load, next);
+        plan.set(shard, next);
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+function* staying({ topics }: MetadataState): Iterable<PartitionRecord> {
+  for (const { partitions } of topics.values()) {
+    for (const record of partitions) if (record.target.length === 0) yield record;
+  }
+}
+
+function takersOf({ draining }: MetadataState, standings: ReadonlyMap<NodeId, Standing>): NodeId[] {
+  return [...standings].filter(([node, standing]) => standing === "up" && !draining.has(node)).map(([node]) => node);
+}
