@@ -37,6 +37,14 @@ interface DuplicateWaiting {
   readonly done: ProduceDone;
 }
 
+/** Since this replica began, on this node. */
+export interface Traffic {
+  producedRecords: number;
+  producedBytes: number;
+  /** By consumers and queues, and to find places. */
+  readBytes: number;
+}
+
 /** `startOffset` has meaning when `code` is empty. */
 export interface TrimResult {
   readonly code: ProposalCode;
@@ -59,6 +67,7 @@ export interface PartitionOptions {
 
 export class Partition {
   readonly replica: Replica;
+  readonly traffic: Traffic = { producedRecords: 0, producedBytes: 0, readBytes: 0 };
   readonly #options: PartitionOptions;
   readonly #machine: PartitionMachine;
   /** While leading: the producer table with what was proposed and not yet applied. */
@@ -137,6 +146,7 @@ export class Partition {
     this.#options.host.propose(this.replica, checked, {
       settled: (code: ProposalCode, entry: Entry) => {
         refused = true;
+        if (code === "") this.#produced(entry);
         done(code, entry.baseOffset);
       },
     });
@@ -153,7 +163,22 @@ export class Partition {
     const { raft, group } = this.replica;
     const index = this.#tailIndexOf(offset);
     const entries = index === undefined ? undefined : raft.log.slice(index, raft.applied, bytesMax);
-    return entries ?? this.#options.catchUp.read(group, offset, raft.applied, bytesMax, lease);
+    if (entries) {
+      this.#wasRead(entries);
+      return entries;
+    }
+    const reading = this.#options.catchUp.read(group, offset, raft.applied, bytesMax, lease);
+    reading.then((found) => this.#wasRead(found), () => {});
+    return reading;
+  }
+
+  #produced({ recordCount, byteLength }: Entry): void {
+    this.traffic.producedRecords += recordCount;
+    this.traffic.producedBytes += byteLength;
+  }
+
+  #wasRead(entries: readonly Entry[]): void {
+    for (const { byteLength } of entries) this.traffic.readBytes += byteLength;
   }
 
   /**

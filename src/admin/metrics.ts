@@ -2,6 +2,7 @@
 import { Counter, Gauge, Registry } from "prom-client";
 import type { RaftlineNode } from "../node/node.ts";
 import type { MemoryUse } from "../runtime/runtime.ts";
+import type { TopicRecord } from "../../shards/metadata/state.ts";
 
 export function createMetrics(node: RaftlineNode): Registry {
   const registry = new Registry();
@@ -29,6 +30,25 @@ export function createMetrics(node: RaftlineNode): Registry {
   gauge("ready", "1 when this node serves.", () => node.isReady ? 1 : 0);
   gauge("partitions", "Partition replicas on this node.", () => node.partitions.size);
   gauge("partitions_led", "Partitions this node leads.", () => count(node, ({ leads }) => leads));
+  gauge(
+    "partitions_under_replicated",
+    "Partitions led here of which a replica is away, or does not keep up.",
+    () => count(node, (partition) => partition.leads && !isReplicated(node, partition)),
+  );
+  gauge(
+    "partitions_leaderless",
+    "Partitions held here that have no leader that this node knows.",
+    () => count(node, ({ leaderHint }) => leaderHint === 0),
+  );
+  gauge(
+    "partitions_moving",
+    "Partitions of the cluster whose replicas are on their way.",
+    () => node.metadata.moving.size,
+  );
+  gauge("nodes_away", "Nodes of the cluster that are not reached from here.", () => node.away.length);
+  counter("leader_changes", "Elections that gave a group held here a leader.", () => node.leaderChanges);
+  gauge("client_connections", "Connections of clients.", () => node.connections.open);
+  counter("client_connections_refused", "Those turned away, for there were too many.", () => node.connections.refused);
   gauge("metadata_revision", "Raft index of the last metadata command applied here.", () => node.metadata.revision);
   gauge("log_pending_bytes", "Bytes that wait for the disk.", () => node.log.pendingBytes);
   gauge("disk_write_milliseconds", "How long a write of the log takes just now.", () => node.log.writeMs);
@@ -110,29 +130,51 @@ function* dead({ groupTable, groups }: Partition): Iterable<Sample> {
 }
 
 function byTopic(node: RaftlineNode, registry: Registry): void {
-  const sum = (name: string, help: string, read: (partition: Partition) => number) => {
+  const sumOf = (topic: TopicRecord, read: (partition: Partition) => number) => {
+    const held = topic.partitions.map(({ shard }) => node.partitions.get(shard)).filter((found) => found !== undefined);
+    return held.reduce((total, partition) => total + read(partition), 0);
+  };
+  const describe = (name: string, help: string) => ({
+    name: `raftline_topic_${name}`,
+    help,
+    labelNames: ["topic"],
+    registers: [registry],
+  });
+  const gauge = (name: string, help: string, read: (partition: Partition) => number) => {
     new Gauge({
-      name: `raftline_topic_${name}`,
-      help,
-      labelNames: ["topic"],
-      registers: [registry],
+      ...describe(name, help),
       collect() {
         this.reset();
-        for (const topic of node.metadata.topics.values()) {
-          const held = topic.partitions.map(({ shard }) => node.partitions.get(shard)).filter((found) =>
-            found !== undefined
-          );
-          this.set({ topic: topic.name }, held.reduce((total, partition) => total + read(partition), 0));
-        }
+        for (const topic of node.metadata.topics.values()) this.set({ topic: topic.name }, sumOf(topic, read));
       },
     });
   };
-  sum(
+  const counter = (name: string, help: string, read: (partition: Partition) => number) => {
+    new Counter({
+      ...describe(`${name}_total`, help),
+      collect() {
+        this.reset();
+        for (const topic of node.metadata.topics.values()) this.inc({ topic: topic.name }, sumOf(topic, read));
+      },
+    });
+  };
+  gauge(
     "records",
     "Records committed, in the replicas on this node.",
     (partition) => partition.highWatermark - partition.startOffset,
   );
-  sum("bytes", "Bytes of the replicas on this node.", (partition) => partition.sizeBytes);
+  gauge("bytes", "Bytes of the replicas on this node.", (partition) => partition.sizeBytes);
+  const since = "on this node since its replicas began";
+  counter("produced_records", `Records acknowledged to producers, ${since}.`, ({ traffic }) => traffic.producedRecords);
+  counter("produced_bytes", `Bytes of their batches, ${since}.`, ({ traffic }) => traffic.producedBytes);
+  counter("read_bytes", `Bytes read by consumers and queues, ${since}.`, ({ traffic }) => traffic.readBytes);
+}
+
+/** All of its members are reached, and have what there is or are being sent it as it comes. */
+function isReplicated(node: RaftlineNode, { replica: { raft } }: Partition): boolean {
+  return raft.followers().every(({ peer, state, vouched }) =>
+    vouched && state === "replicate" && node.peers.isAlive(peer)
+  );
 }
 
 type Partition = NonNullable<ReturnType<RaftlineNode["partitions"]["get"]>>;

@@ -80,6 +80,8 @@ export class RaftlineNode {
   readonly #metadataMachine: MetadataMachine;
   readonly #clientService: ClientService;
   readonly balance: Balance;
+  /** How often a group held here had another leader, or the same in another term. */
+  leaderChanges = 0;
   readonly #mover: ReplicaMover;
   readonly #members: Members;
   readonly #membershipKeeper: MembershipKeeper;
@@ -149,7 +151,10 @@ export class RaftlineNode {
       leases: { clockDriftMax: config.clockDriftMax, mayHavePromised: folder.mayHavePromised },
       sink: this.peers,
       tails,
-      onLeader: (group, term, leader) => this.routing.observe(group, term, leader),
+      onLeader: (group, term, leader) => {
+        if (leader !== 0) this.leaderChanges += 1;
+        this.routing.observe(group, term, leader);
+      },
       onVouched: (group) => this.#recollection.vouched(group),
       onDamaged: (group, reason) => damages.notice(group, reason),
     });
@@ -285,6 +290,17 @@ export class RaftlineNode {
   /** Where clients connect. */
   get clientAddress(): Address {
     return { host: this.config.advertisedHost ?? this.#rpc!.address.host, port: this.#rpc!.address.port };
+  }
+
+  /** Of clients: open now, and turned away since the start. */
+  get connections(): { readonly open: number; readonly refused: number } {
+    const { connectionCount: open, refusedConnections: refused } = this.#rpc!;
+    return { open, refused };
+  }
+
+  /** Nodes of the cluster that are not reached from here. */
+  get away(): NodeId[] {
+    return this.#members.all().filter((id) => id !== this.nodeId && !this.peers.isAlive(id));
   }
 
   get peerAddress(): Address {

@@ -31,6 +31,8 @@ export interface ListenOptions {
 export interface Listener {
   /** With the port that was chosen. */
   readonly address: Address;
+  /** Connections that were closed at once, because there were too many. */
+  readonly refused: number;
   /** Stops listening. Connections that are open stay open: their owner ends them. */
   close(): Promise<void>;
 }

@@ -30,12 +30,17 @@ function plainServer(onConnection: (connection: Connection) => void): net.Server
 /** `onClose` ends what nobody owns. */
 function listen(server: net.Server, address: Address, onClose = () => {}): Promise<Listener> {
   server.maxConnections = connectionsMax(SOCKETS_MAX);
+  let refused = 0;
+  server.on("drop", () => refused += 1);
   return new Promise((resolve, reject) => {
     server.once("error", (error) => reject(toNetworkError(`cannot listen on ${format(address)}`, error)));
     server.listen({ host: address.host, port: address.port, backlog: 1024 }, () => {
       const { port } = server.address() as net.AddressInfo;
       resolve({
         address: { host: address.host, port },
+        get refused() {
+          return refused;
+        },
         close: () =>
           new Promise((closed) => {
             server.close(() => closed());

@@ -38,6 +38,7 @@ export class RpcServer {
   #listener: Listener | undefined;
   #sweep: Timer | undefined;
   #sessionsOpened = 0;
+  #refused = 0;
   #closed = false;
 
   private constructor(runtime: Runtime, handler: RpcHandler, options: RpcServerOptions) {
@@ -71,6 +72,11 @@ export class RpcServer {
     return this.#sessions.size;
   }
 
+  /** That were turned away since the start, because there were too many. */
+  get refusedConnections(): number {
+    return this.#refused + this.#listener!.refused;
+  }
+
   /** Stops listening and ends every connection after the answers that are ready; who does not take them is cut off. */
   async close(): Promise<void> {
     if (this.#closed) return;
@@ -87,6 +93,7 @@ export class RpcServer {
 
   #accept(connection: Connection): void {
     if (this.#closed || this.#sessions.size >= this.#connectionsMax) {
+      this.#refused += 1;
       connection.onData = () => {};
       connection.onDrain = () => {};
       connection.onClose = () => {};

@@ -4,6 +4,7 @@ import * as assert from "uvu/assert";
 import { connect, startCluster, startNode } from "../../mod.ts";
 import { createAdminApp } from "../../src/admin/app.ts";
 import type { OwnClient } from "../../src/admin/own-client.ts";
+import { until } from "./test-cluster.ts";
 import { makeTemporaryFolder, removeFolder } from "../../src/runtime/temporary-folder.ts";
 
 const admin = suite("the HTTP API");
@@ -184,6 +185,11 @@ admin("metrics for Prometheus, and an OpenAPI document that has every route", as
       "# TYPE raftline_log_compacted_bytes_total counter\nraftline_log_compacted_bytes_total 0\n",
       "raftline_replicas_damaged_total 0\n",
       "raftline_replicas_repaired_total 0\n",
+      "raftline_partitions_under_replicated ",
+      "raftline_partitions_leaderless 0\n",
+      "raftline_partitions_moving ",
+      "raftline_nodes_away 0\n",
+      "raftline_client_connections_refused_total 0\n",
       "process_resident_memory_bytes ",
     ]
   ) {
@@ -207,6 +213,36 @@ admin("metrics for Prometheus, and an OpenAPI document that has every route", as
     "/v1/topics/{topic}/partitions/{partition}/records",
     "/v1/topics/{topic}/partitions/{partition}/replicas",
   ]);
+});
+
+admin("metrics count what is produced and read, and tell of a replica that is away", async () => {
+  await using small = await startCluster({ nodes: 3 });
+  await using client = await connect(small.bootstrap);
+  await client.admin.createTopic("busy", { partitions: 2, replicas: 3 });
+  await client.producer().sendAll("busy", Array.from({ length: 500 }, (_, i) => ({ key: `${i}`, value: "x" })));
+  let seen = 0;
+  for await (const _ of client.consumer({ topics: ["busy"], from: "earliest", until: "end" })) seen += 1;
+  assert.is(seen, 500);
+  const sum = async (name: string) => {
+    let total = 0;
+    for (const { host, port } of small.adminAddresses) {
+      const text = await (await fetch(`http://${host}:${port}/metrics`)).text();
+      total += Number(new RegExp(`^raftline_${name} ([0-9]+)$`, "m").exec(text)![1]);
+    }
+    return total;
+  };
+  assert.is(await sum('topic_produced_records_total{topic="busy"}'), 500);
+  const bytes = await sum('topic_produced_bytes_total{topic="busy"}');
+  assert.ok(bytes > 1_000);
+  assert.ok(await sum('topic_read_bytes_total{topic="busy"}') >= bytes);
+  assert.ok(await sum("client_connections") > 0);
+  assert.ok(await sum("leader_changes_total") >= 3);
+  await until("all replicas have begun", async () => await sum("partitions_under_replicated") === 0);
+  await small.nodes[2]!.stop();
+  await until(
+    "it is noticed",
+    async () => await sum("partitions_under_replicated") > 0 && await sum("nodes_away") >= 2,
+  );
 });
 
 admin("the OpenAPI document says what is answered", async () => {

@@ -139,6 +139,7 @@ export class FakeWorld {
         if (this.#listeners.has(key)) return Promise.reject(new NetworkError("ADDRESS_IN_USE", key));
         this.#listeners.set(key, onConnection);
         const listener: Listener = {
+          refused: 0,
           address: { host, port },
           close: () => {
             this.#listeners.delete(key);

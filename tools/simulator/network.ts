@@ -110,7 +110,7 @@ export class SimulatedNetwork {
       if (this.#listeners.get(name)?.onConnection === onConnection) this.#listeners.delete(name);
       return Promise.resolve();
     };
-    return Promise.resolve({ address: { host: address.host, port }, close });
+    return Promise.resolve({ address: { host: address.host, port }, refused: 0, close });
   }
 
   #connect(machine: MachineId, address: Address, timeoutMs: number): Promise<Connection> {
