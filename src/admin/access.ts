@@ -2,7 +2,7 @@
 import type { Hono } from "hono";
 import { basicAuth } from "hono/basic-auth";
 import { isLoopback, type NodeConfig } from "../node/config.ts";
-import { mayEnter } from "../node/credentials.ts";
+import { type Credential, mayAll, whoIs } from "../node/credentials.ts";
 import { RaftlineError } from "../wire/errors.ts";
 
 /** "Is it alive" is for everybody. */
@@ -11,8 +11,17 @@ const OPEN_PATHS = ["/v1/health", "/v1/ready"];
 export function guard(app: Hono, config: NodeConfig): void {
   const { credentials } = config;
   if (!credentials) return refuseWebPages(app, config);
-  const check = basicAuth({ verifyUser: (name, secret) => mayEnter(credentials, { name, secret }) });
+  const check = basicAuth({ verifyUser: (name, secret) => mayAsk(credentials, name, secret) });
   app.use((context, next) => OPEN_PATHS.includes(context.req.path) ? next() : check(context, next));
+}
+
+/** It shows and does everything. @throws {RaftlineError} `FORBIDDEN` */
+function mayAsk(known: readonly Credential[], name: string, secret: string): boolean {
+  const who = whoIs(known, { name, secret });
+  if (who && !mayAll(who)) {
+    throw new RaftlineError("FORBIDDEN", `the admin API is for those who may do everything: not ${name}`);
+  }
+  return who !== undefined;
 }
 
 /**

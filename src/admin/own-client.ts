@@ -1,6 +1,7 @@
 /** A client of the node's own cluster, for requests that only a partition's leader can answer, wherever it is. */
 import { type Client, connect } from "../client/client.ts";
 import { isWildcard } from "../node/config.ts";
+import { mayAll } from "../node/credentials.ts";
 import type { RaftlineNode } from "../node/node.ts";
 import type { Address } from "../runtime/network.ts";
 
@@ -15,11 +16,11 @@ export class OwnClient {
   /** Connects when it is first wanted; after a failure, again. @throws {RaftlineError} `UNAVAILABLE` */
   get(): Promise<Client> {
     const { runtime, config } = this.#node;
-    const [credentials] = config.credentials ?? [];
+    const credentials = config.credentials?.find(mayAll);
     this.#client ??= connect(addressOf(this.#node), {
       runtime,
       clientName: "admin API",
-      ...(credentials && { credentials }),
+      ...(credentials && { credentials: { name: credentials.name, secret: credentials.secret } }),
     })
       .catch((error) => {
         this.#client = undefined;

@@ -5,7 +5,13 @@ import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { type ErrorCode, RaftlineError } from "../wire/errors.ts";
 
 /** Codes that HTTP alone has. */
-type HttpCode = "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "UNSUPPORTED_MEDIA_TYPE" | "FOREIGN_ORIGIN" | "FOREIGN_HOST";
+type HttpCode =
+  | "NOT_FOUND"
+  | "METHOD_NOT_ALLOWED"
+  | "UNSUPPORTED_MEDIA_TYPE"
+  | "FOREIGN_ORIGIN"
+  | "FOREIGN_HOST"
+  | "FORBIDDEN";
 
 const STATUS: Readonly<Record<ErrorCode | HttpCode, ContentfulStatusCode>> = {
   NOT_FOUND: 404,
@@ -13,6 +19,7 @@ const STATUS: Readonly<Record<ErrorCode | HttpCode, ContentfulStatusCode>> = {
   UNSUPPORTED_MEDIA_TYPE: 415,
   FOREIGN_ORIGIN: 403,
   FOREIGN_HOST: 403,
+  FORBIDDEN: 403,
   UNKNOWN_TOPIC: 404,
   UNKNOWN_PARTITION: 404,
   UNKNOWN_GROUP: 404,

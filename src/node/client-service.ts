@@ -9,7 +9,7 @@ import { handleSettle } from "../../shards/partition/settle.ts";
 import { ProduceService } from "../../shards/partition/produce.ts";
 import type { MetadataService } from "../../shards/metadata/service.ts";
 import type { MetadataState } from "../../shards/metadata/state.ts";
-import { decodeAdminCommand } from "../wire/admin-commands.ts";
+import { type AdminCommand, decodeAdminCommand, type TopicSummary } from "../wire/admin-commands.ts";
 import { RaftlineError } from "../wire/errors.ts";
 import { BATCH_BYTES_MAX, IN_FLIGHT_BYTES_MAX, REQUEST_LIMITS } from "../wire/limits.ts";
 import type { HelloRequest, MetadataRequest, ProducerIdRequest, Request } from "../wire/protocol.ts";
@@ -18,7 +18,8 @@ import type { NodeAddress, TopicMetadata } from "../wire/responses.ts";
 import type { Exchange, RpcHandler, RpcSession } from "../wire/rpc-session.ts";
 import type { AdminService } from "./admin-service.ts";
 import type { Coordinators } from "./coordinators.ts";
-import { type Credential, mayEnter } from "./credentials.ts";
+import { type Credential, may, mayAll, whoIs } from "./credentials.ts";
+import { type Need, needOfCommand, needsOf } from "./rights-needed.ts";
 import type { Members } from "./members.ts";
 import type { Partitions } from "./partitions.ts";
 import type { ProducerIds } from "./producer-ids.ts";
@@ -45,6 +46,8 @@ export class ClientService implements RpcHandler {
   readonly #fetch: FetchService;
   readonly #lease: LeaseService;
   readonly #groups: GroupRequests;
+  /** Those who may not do everything. */
+  readonly #restricted = new WeakMap<RpcSession, Credential>();
 
   constructor(options: ClientServiceOptions) {
     this.#options = options;
@@ -52,8 +55,7 @@ export class ClientService implements RpcHandler {
     this.#produce = new ProduceService(options.runtime, partitionOf, this.#missing);
     this.#fetch = new FetchService({ runtime: options.runtime, sourceOf: partitionOf, missing: this.#missing });
     this.#lease = new LeaseService(options.runtime, partitionOf, this.#missing);
-    const topicOf = (shard: number) => options.metadata.topicOfShard.get(shard)?.name;
-    this.#groups = new GroupRequests(partitionOf, this.#missing, topicOf);
+    this.#groups = new GroupRequests(partitionOf, this.#missing, this.#topicOf);
   }
 
   hello(exchange: Exchange<HelloRequest>): void {
@@ -65,10 +67,10 @@ export class ClientService implements RpcHandler {
         `this node speaks version ${PROTOCOL_VERSION}, not ${protocolVersion}`,
       );
     }
-    if (!mayEnter(this.#options.credentials, credentials)) {
-      return exchange.fail("NOT_AUTHORIZED", "no or wrong credentials");
-    }
+    const who = whoIs(this.#options.credentials, credentials);
+    if (who === undefined) return exchange.fail("NOT_AUTHORIZED", "no or wrong credentials");
     if (!members.has(nodeId)) return exchange.fail("UNAVAILABLE", members.strangerText());
+    if (!mayAll(who)) this.#restricted.set(exchange.session, who);
     exchange.session.accept(credentials?.name ?? clientName);
     const limits = {
       batchBytesMax: BATCH_BYTES_MAX,
@@ -80,6 +82,11 @@ export class ClientService implements RpcHandler {
 
   request(exchange: Exchange<Exclude<Request, HelloRequest>>): void {
     const { request } = exchange;
+    const who = this.#restricted.get(exchange.session);
+    if (who) {
+      const refused = needsOf(request, this.#topicOf).find(({ right, topic }) => !may(who, right, topic));
+      if (refused) return exchange.failWith(forbidden(who, refused));
+    }
     switch (request.type) {
       case "produce":
         return this.#produce.handle(exchange as Exchange<typeof request>);
@@ -141,6 +148,8 @@ export class ClientService implements RpcHandler {
     return { code: "NOT_LEADER", leaderHint: routing.leaderOf(shard).node };
   };
 
+  readonly #topicOf = (shard: number): string | undefined => this.#options.metadata.topicOfShard.get(shard)?.name;
+
   #later(exchange: Exchange<Exclude<Request, HelloRequest>>, answering: Promise<void>): void {
     answering.catch((error: unknown) => {
       if (!exchange.open) return;
@@ -156,18 +165,22 @@ export class ClientService implements RpcHandler {
   /** From what this node knows; that a topic does not exist is only said after asking the metadata's leader. */
   async #answerMetadata(exchange: Exchange<MetadataRequest>): Promise<void> {
     const { metadata, metadataService } = this.#options;
-    const names = exchange.request.topics ?? [...metadata.topics.keys()];
-    if (names.some((name) => !metadata.topics.has(name))) await metadataService.execute({ type: "barrier" });
+    const who = this.#restricted.get(exchange.session);
+    const mayKnow = (name: string) => who === undefined || may(who, "any", name);
+    const names = exchange.request.topics ?? [...metadata.topics.keys()].filter(mayKnow);
+    if (names.some((name) => mayKnow(name) && !metadata.topics.has(name))) {
+      await metadataService.execute({ type: "barrier" });
+    }
     const nodes: NodeAddress[] = [...metadata.nodes.values()]
       .map(({ id, host, clientPort }) => ({ id, host, port: clientPort }));
-    const topics = names.map((name) => this.#describe(name));
+    const topics = names.map((name) => mayKnow(name) ? this.#describe(name) : nothingOf(name, "NOT_AUTHORIZED"));
     if (exchange.open) exchange.ok("metadata", { revision: metadata.revision, nodes, topics });
   }
 
   #describe(name: string): TopicMetadata {
     const { metadata, routing } = this.#options;
     const topic = metadata.topics.get(name);
-    if (!topic) return { name, code: "UNKNOWN_TOPIC", topicId: 0, settings: {}, partitions: [] };
+    if (!topic) return nothingOf(name, "UNKNOWN_TOPIC");
     return {
       name,
       code: "",
@@ -186,8 +199,28 @@ export class ClientService implements RpcHandler {
   }
 
   async #answerAdmin(exchange: Exchange<Extract<Request, { type: "admin" }>>): Promise<void> {
-    const { command, args } = exchange.request;
-    const result = await this.#options.admin.execute(decodeAdminCommand(command, args));
+    const command = decodeAdminCommand(exchange.request.command, exchange.request.args);
+    const who = this.#restricted.get(exchange.session);
+    const result = who ? await this.#executeFor(who, command) : await this.#options.admin.execute(command);
     if (exchange.open) exchange.ok("admin", { result });
   }
+
+  /** As far as somebody may who may not do everything. @throws {RaftlineError} `NOT_AUTHORIZED`, and as `AdminService` */
+  async #executeFor(who: Credential, command: AdminCommand): Promise<unknown> {
+    const need = needOfCommand(command);
+    if (need && !may(who, need.right, need.topic)) throw forbidden(who, need);
+    const result = await this.#options.admin.execute(command);
+    if (command.command !== "listTopics") return result;
+    return (result as TopicSummary[]).filter(({ name }) => may(who, "any", name));
+  }
+}
+
+function nothingOf(name: string, code: string): TopicMetadata {
+  return { name, code, topicId: 0, settings: {}, partitions: [] };
+}
+
+function forbidden({ name }: Credential, { right, topic }: Need): RaftlineError {
+  const where = topic === "*" ? "the whole cluster" : `topic "${topic}"`;
+  const what = right === "any" ? "has no rights on" : `may not ${right} on`;
+  return new RaftlineError("NOT_AUTHORIZED", `${name} ${what} ${where}`);
 }

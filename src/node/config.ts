@@ -2,6 +2,7 @@
 import { type Static, Type } from "@sinclair/typebox";
 import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { parse, YAMLParseError } from "yaml";
+import { CredentialSchema, mayAll } from "./credentials.ts";
 import { ConfigError } from "./errors.ts";
 
 const Port = Type.Integer({ minimum: 0, maximum: 65_535 });
@@ -33,12 +34,7 @@ export const NodeConfigSchema = Type.Object({
   /** Known to the nodes of the cluster alone. Needed where it does not listen on loopback only. */
   peerSecret: Type.Optional(Secret),
   /** Who may use the client port and the admin API; anyone on loopback where it is left out. */
-  credentials: Type.Optional(Type.Array(
-    Type.Object({ name: Type.String({ minLength: 1, maxLength: 249 }), secret: Secret }, {
-      additionalProperties: false,
-    }),
-    { minItems: 1, maxItems: 1000 },
-  )),
+  credentials: Type.Optional(Type.Array(CredentialSchema, { minItems: 1, maxItems: 1000 })),
   /** With it all three ports speak TLS, and nothing else. Files in PEM. */
   tls: Type.Optional(Type.Object({
     /**
@@ -105,6 +101,10 @@ export function checkConfig(value: unknown): NodeConfig {
   if (new Set(ids).size !== ids.length) throw invalid("nodes", "an id occurs twice");
   const told = toldPort(value);
   refuseOpenDoors(value);
+  // With them the admin API asks its own cluster, and somebody has to be able to mend things.
+  if (value.credentials?.some(mayAll) === false) {
+    throw invalid("credentials", "one of them must have no rights of its own: all");
+  }
   if (host !== undefined && isWildcard(host) && (advertisedHost === undefined || isWildcard(advertisedHost))) {
     throw invalid("advertisedHost", `needed where host is a wildcard: nobody can dial ${advertisedHost ?? host}`);
   }

@@ -133,4 +133,15 @@ config("a node that joins is none of those that the cluster was made with, and t
   assert.is(fieldOfError(() => loadConfig({ yaml: YAML, flags: { ...joining, peerPort: undefined } })), "peerPort");
 });
 
+config("rights are on a topic or on those that begin alike, and somebody has all", () => {
+  const load = (...credentials: object[]) => loadConfig({ yaml: YAML, flags: { credentials } });
+  const all = { name: "root", secret: "a-secret-of-some-length" };
+  const some = (topics: string, ...may: string[]) => ({ ...all, name: "shop", rights: [{ topics, may }] });
+  assert.is(load(all, some("orders*", "produce", "consume")).credentials!.length, 2);
+  assert.is(fieldOfError(() => load(some("*", "produce", "consume", "manage"))), "credentials");
+  for (const [topics, right] of [["a*b", "produce"], ["", "produce"], ["orders", "read"], ["orders"]] as const) {
+    assert.match(fieldOfError(() => load(all, some(topics, ...(right ? [right] : [])))), "credentials");
+  }
+});
+
 config.run();

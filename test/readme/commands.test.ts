@@ -36,9 +36,10 @@ readme("every folder it names is there", () => {
 });
 
 readme("its configuration loads", () => {
-  const [node, joining, tls] = [...text.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, yaml]) => yaml!);
+  const [node, joining, credentials, tls] = [...text.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, yaml]) => yaml!);
   assert.is(loadConfig({ yaml: node! }).nodeId, 1);
   assert.is(loadConfig({ yaml: `${joining}\n${node!.slice(node!.indexOf("nodes:"))}` }).join, true);
+  assert.is(loadConfig({ yaml: `${node}\n${credentials}` }).credentials?.length, 2);
   assert.is(loadConfig({ yaml: `${node}\n${tls}` }).tls?.clientCertificates, true);
 });
 
