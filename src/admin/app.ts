@@ -48,7 +48,7 @@ export function createAdminApp(node: RaftlineNode, client: OwnClient): Hono {
     maxSize: BODY_BYTES_MAX,
     onError: (context) => problem(context, "TOO_LARGE", `a body has at most ${BODY_BYTES_MAX} bytes`),
   }));
-  guard(app, node.config);
+  guard(app, node);
   describeNode(app, node);
   app.route("/v1/nodes", nodeRoutes(node));
   app.route("/v1/topics", topicRoutes(node, client));
@@ -69,7 +69,7 @@ function methodsOf(app: Hono, path: string): string[] {
   return found.includes("GET") ? ["HEAD", ...found] : found;
 }
 
-function documentOf({ config }: RaftlineNode): GenerateSpecOptions["documentation"] {
+function documentOf({ credentials }: RaftlineNode): GenerateSpecOptions["documentation"] {
   const secured = {
     components: { securitySchemes: { basic: { type: "http" as const, scheme: "basic" } } },
     security: [{ basic: [] }],
@@ -78,7 +78,7 @@ function documentOf({ config }: RaftlineNode): GenerateSpecOptions["documentatio
   return {
     openapi: "3.1.0",
     info: { title: "Raftline admin API", version: "1", description },
-    ...(config.credentials && secured),
+    ...(credentials.current && secured),
   };
 }
 

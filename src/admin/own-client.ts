@@ -11,12 +11,14 @@ export class OwnClient {
 
   constructor(node: RaftlineNode) {
     this.#node = node;
+    // What it came in with may be gone.
+    node.credentials.onReplaced(() => void this.close());
   }
 
   /** Connects when it is first wanted; after a failure, again. @throws {RaftlineError} `UNAVAILABLE` */
   get(): Promise<Client> {
-    const { runtime, config } = this.#node;
-    const credentials = config.credentials?.find(mayAll);
+    const { runtime, credentials: known } = this.#node;
+    const credentials = known.current?.find(mayAll);
     this.#client ??= connect(addressOf(this.#node), {
       runtime,
       clientName: "admin API",
@@ -30,7 +32,9 @@ export class OwnClient {
   }
 
   async close(): Promise<void> {
-    await (await this.#client?.catch(() => undefined))?.close();
+    const client = this.#client;
+    this.#client = undefined;
+    await (await client?.catch(() => undefined))?.close();
   }
 }
 

@@ -18,7 +18,7 @@ import type { NodeAddress, TopicMetadata } from "../wire/responses.ts";
 import type { Exchange, RpcHandler, RpcSession } from "../wire/rpc-session.ts";
 import type { AdminService } from "./admin-service.ts";
 import type { Coordinators } from "./coordinators.ts";
-import { type Credential, may, mayAll, whoIs } from "./credentials.ts";
+import { type Credential, type KnownCredentials, may, mayAll, whoIs } from "./credentials.ts";
 import { type Need, needOfCommand, needsOf } from "./rights-needed.ts";
 import type { Members } from "./members.ts";
 import type { Partitions } from "./partitions.ts";
@@ -29,7 +29,7 @@ export interface ClientServiceOptions {
   readonly runtime: Runtime;
   readonly nodeId: number;
   readonly clusterId: string;
-  readonly credentials: readonly Credential[] | undefined;
+  readonly credentials: KnownCredentials;
   readonly partitions: Partitions;
   readonly coordinators: Coordinators;
   readonly routing: Routing;
@@ -46,8 +46,7 @@ export class ClientService implements RpcHandler {
   readonly #fetch: FetchService;
   readonly #lease: LeaseService;
   readonly #groups: GroupRequests;
-  /** Those who may not do everything. */
-  readonly #restricted = new WeakMap<RpcSession, Credential>();
+  readonly #who = new WeakMap<RpcSession, Credential>();
 
   constructor(options: ClientServiceOptions) {
     this.#options = options;
@@ -67,10 +66,10 @@ export class ClientService implements RpcHandler {
         `this node speaks version ${PROTOCOL_VERSION}, not ${protocolVersion}`,
       );
     }
-    const who = whoIs(this.#options.credentials, credentials);
+    const who = whoIs(this.#options.credentials.current, credentials);
     if (who === undefined) return exchange.fail("NOT_AUTHORIZED", "no or wrong credentials");
     if (!members.has(nodeId)) return exchange.fail("UNAVAILABLE", members.strangerText());
-    if (!mayAll(who)) this.#restricted.set(exchange.session, who);
+    this.#who.set(exchange.session, who);
     exchange.session.accept(credentials?.name ?? clientName);
     const limits = {
       batchBytesMax: BATCH_BYTES_MAX,
@@ -82,7 +81,7 @@ export class ClientService implements RpcHandler {
 
   request(exchange: Exchange<Exclude<Request, HelloRequest>>): void {
     const { request } = exchange;
-    const who = this.#restricted.get(exchange.session);
+    const who = this.#restricted(exchange.session);
     if (who) {
       const refused = needsOf(request, this.#topicOf).find(({ right, topic }) => !may(who, right, topic));
       if (refused) return exchange.failWith(forbidden(who, refused));
@@ -131,6 +130,12 @@ export class ClientService implements RpcHandler {
     }
   }
 
+  /** Whether who is there came in with what is configured no more, and has to come in anew. */
+  isStale(session: RpcSession): boolean {
+    const who = this.#who.get(session);
+    return who !== undefined && !this.#options.credentials.stillHas(who);
+  }
+
   closed(session: RpcSession): void {
     this.#fetch.closed(session);
   }
@@ -165,7 +170,7 @@ export class ClientService implements RpcHandler {
   /** From what this node knows; that a topic does not exist is only said after asking the metadata's leader. */
   async #answerMetadata(exchange: Exchange<MetadataRequest>): Promise<void> {
     const { metadata, metadataService } = this.#options;
-    const who = this.#restricted.get(exchange.session);
+    const who = this.#restricted(exchange.session);
     const mayKnow = (name: string) => who === undefined || may(who, "any", name);
     const names = exchange.request.topics ?? [...metadata.topics.keys()].filter(mayKnow);
     if (names.some((name) => mayKnow(name) && !metadata.topics.has(name))) {
@@ -200,9 +205,15 @@ export class ClientService implements RpcHandler {
 
   async #answerAdmin(exchange: Exchange<Extract<Request, { type: "admin" }>>): Promise<void> {
     const command = decodeAdminCommand(exchange.request.command, exchange.request.args);
-    const who = this.#restricted.get(exchange.session);
+    const who = this.#restricted(exchange.session);
     const result = who ? await this.#executeFor(who, command) : await this.#options.admin.execute(command);
     if (exchange.open) exchange.ok("admin", { result });
+  }
+
+  /** Who it is, if that is somebody who may not do everything. */
+  #restricted(session: RpcSession): Credential | undefined {
+    const who = this.#who.get(session);
+    return who === undefined || mayAll(who) ? undefined : who;
   }
 
   /** As far as somebody may who may not do everything. @throws {RaftlineError} `NOT_AUTHORIZED`, and as `AdminService` */

@@ -51,3 +51,32 @@ export function may({ rights }: Credential, right: Right | "any", topic: string)
 function covers(pattern: string, topic: string): boolean {
   return pattern.endsWith("*") ? topic.startsWith(pattern.slice(0, -1)) : topic === pattern;
 }
+
+/** Those configured now; undefined: nobody is, and everybody may. They change when a configuration is read again. */
+export class KnownCredentials {
+  readonly #listeners = new Set<() => void>();
+  #current: readonly Credential[] | undefined;
+
+  constructor(current: readonly Credential[] | undefined) {
+    this.#current = current;
+  }
+
+  get current(): readonly Credential[] | undefined {
+    return this.#current;
+  }
+
+  replace(next: readonly Credential[] | undefined): void {
+    this.#current = next;
+    for (const listener of this.#listeners) listener();
+  }
+
+  onReplaced(listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
+  /** Whether who came in with this would come in with the same rights now. */
+  stillHas(who: Credential): boolean {
+    const text = JSON.stringify(who);
+    return (this.#current ?? [ANYONE]).some((one) => JSON.stringify(one) === text);
+  }
+}

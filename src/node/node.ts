@@ -24,6 +24,7 @@ import { ClientService } from "./client-service.ts";
 import type { NodeConfig } from "./config.ts";
 import { Coordinators } from "./coordinators.ts";
 import { Damages } from "./damage.ts";
+import { KnownCredentials } from "./credentials.ts";
 import { dropDamaged } from "./damaged-start.ts";
 import { ConfigError } from "./errors.ts";
 import { DeadLetterOffices } from "./dead-letter-office.ts";
@@ -80,6 +81,7 @@ export class RaftlineNode {
   readonly #metadataMachine: MetadataMachine;
   readonly #clientService: ClientService;
   readonly balance: Balance;
+  readonly credentials: KnownCredentials;
   /** How often a group held here had another leader, or the same in another term. */
   leaderChanges = 0;
   readonly #mover: ReplicaMover;
@@ -116,6 +118,8 @@ export class RaftlineNode {
     this.#folder = folder;
     const machine = this.#metadataMachine = new MetadataMachine(() => this.#metadataChanged());
     this.metadata = machine.state;
+    this.credentials = new KnownCredentials(config.credentials);
+    this.credentials.onReplaced(() => this.#rpc?.endSessions((session) => this.#clientService.isStale(session)));
     const founders = config.nodes.map(({ id }) => id);
     const members = this.#members = new Members(nodeId, founders, machine.state);
     this.routing = new Routing(nodeId, (claim) => this.peers.broadcast([claim]));
@@ -214,7 +218,7 @@ export class RaftlineNode {
       runtime,
       nodeId,
       clusterId,
-      credentials: config.credentials,
+      credentials: this.credentials,
       partitions: this.partitions,
       coordinators: this.#coordinators,
       routing,

@@ -1,9 +1,9 @@
-import type { TlsMaterial } from "./tls.ts";
+import type { TlsIdentity } from "./tls.ts";
 
 /** What Raftline needs of a network: ordered, reliable byte streams that can break at any time. */
 export interface Network {
   /** With it everything that listens and connects here speaks TLS, and nothing else. */
-  readonly tls?: TlsMaterial;
+  readonly tls?: TlsIdentity;
   /** @throws {NetworkError} `ADDRESS_IN_USE`, `ADDRESS_INVALID`, `PERMISSION` */
   listen(
     address: Address,

@@ -7,7 +7,7 @@ import { connectionsMax } from "./descriptors.ts";
 import { type Address, NetworkError } from "./network.ts";
 import { HANDSHAKE_MS_MAX, Handshakes } from "./handshakes.ts";
 import { contextOf } from "./node-tls.ts";
-import type { TlsMaterial } from "./tls.ts";
+import type { TlsIdentity } from "./tls.ts";
 
 /** Anybody may connect, and keep a file descriptor: the next ones are closed. */
 const HTTP_CONNECTIONS_MAX = 128;
@@ -24,7 +24,7 @@ export interface HttpServer {
 export function serveHttp(
   address: Address,
   fetch: (request: Request) => Response | Promise<Response>,
-  tls?: TlsMaterial,
+  tls?: TlsIdentity,
 ): Promise<HttpServer> {
   return new Promise((resolve, reject) => {
     const server = createAdaptorServer({
@@ -33,12 +33,13 @@ export function serveHttp(
       serverOptions: {
         headersTimeout: HEADERS_MS_MAX,
         connectionsCheckingInterval: HEADERS_MS_MAX,
-        ...(tls && { ...contextOf(tls), handshakeTimeout: HANDSHAKE_MS_MAX }),
+        ...(tls && { ...contextOf(tls.material), handshakeTimeout: HANDSHAKE_MS_MAX }),
       },
       ...(tls && { createServer: https.createServer }),
     });
     (server as http.Server).maxConnections = connectionsMax(HTTP_CONNECTIONS_MAX);
     const handshakes = tls && new Handshakes(server as https.Server);
+    const ignore = tls?.onRenewed((material) => (server as https.Server).setSecureContext(contextOf(material)));
     server.once("error", (error: NodeJS.ErrnoException) => {
       const code = error.code === "EADDRINUSE"
         ? "ADDRESS_IN_USE"
@@ -55,6 +56,7 @@ export function serveHttp(
         close: () =>
           new Promise((closed) => {
             server.close(() => closed());
+            ignore?.();
             if ("closeAllConnections" in server) server.closeAllConnections();
             handshakes?.destroy();
           }),

@@ -4,22 +4,27 @@ import { connectionsMax } from "./descriptors.ts";
 import { Handshakes } from "./handshakes.ts";
 import { type Address, type Connection, type Listener, type Network, NetworkError } from "./network.ts";
 import { Arrival, format, NodeConnection, toNetworkError } from "./node-connection.ts";
-import { createTlsServer, dialTls } from "./node-tls.ts";
-import type { TlsMaterial } from "./tls.ts";
+import { contextOf, createTlsServer, dialTls } from "./node-tls.ts";
+import { TlsIdentity, type TlsMaterial } from "./tls.ts";
 
 /** Of one listener, those in their TLS handshake too: more than its owner takes, which says so. The next ones are closed. */
 const SOCKETS_MAX = 12_000;
 
-export function createNodeNetwork(tls?: TlsMaterial): Network {
-  if (!tls) return { listen: (address, onConnection) => listen(plainServer(onConnection), address), connect };
+export function createNodeNetwork(material?: TlsMaterial): Network {
+  if (!material) return { listen: (address, onConnection) => listen(plainServer(onConnection), address), connect };
+  const tls = new TlsIdentity(material);
   return {
     tls,
     listen(address, onConnection, { mutual = false } = {}) {
-      const server = createTlsServer(tls, mutual, (socket) => onConnection(new NodeConnection(socket)));
+      const server = createTlsServer(tls.material, mutual, (socket) => onConnection(new NodeConnection(socket)));
       const handshakes = new Handshakes(server);
-      return listen(server, address, () => handshakes.destroy());
+      const ignore = tls.onRenewed((renewed) => server.setSecureContext(contextOf(renewed)));
+      return listen(server, address, () => {
+        ignore();
+        handshakes.destroy();
+      });
     },
-    connect: (address, timeoutMs) => connect(address, timeoutMs, tls),
+    connect: (address, timeoutMs) => connect(address, timeoutMs, tls.material),
   };
 }
 

@@ -85,10 +85,10 @@ export class RpcServer {
     await this.#listener!.close();
   }
 
-  /** Ends every connection there is, likewise; new ones are taken. */
-  endSessions(): void {
+  /** Ends connections likewise; new ones are taken. */
+  endSessions(isMeant: (session: RpcSession) => boolean = () => true): void {
     this.#flush();
-    for (const session of [...this.#sessions]) session.close();
+    for (const session of [...this.#sessions]) if (isMeant(session)) session.close();
   }
 
   #accept(connection: Connection): void {

@@ -1,6 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type Connection, type Network, NetworkError } from "../../src/runtime/network.ts";
+import { TlsIdentity } from "../../src/runtime/tls.ts";
 import { createNodeNetwork } from "../../src/runtime/node-network.ts";
 import { serveHttp } from "../../src/runtime/node-http.ts";
 import { checkTlsMaterial } from "../../src/runtime/node-tls.ts";
@@ -90,7 +91,7 @@ tls("has nothing to say to who does not speak it", async () => {
 
 tls("who connects and says nothing holds up no close", async () => {
   const listener = await node.listen({ host: HOST, port: 0 }, (connection) => connection.onClose = () => {});
-  const http = await serveHttp({ host: HOST, port: 0 }, () => new Response(""), material("node"));
+  const http = await serveHttp({ host: HOST, port: 0 }, () => new Response(""), new TlsIdentity(material("node")));
   for (const server of [listener, http]) {
     const silent = await plain.connect(server.address, 2_000);
     const ended = new Promise<void>((resolve) => silent.onClose = () => resolve());

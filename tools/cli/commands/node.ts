@@ -4,7 +4,8 @@ import type { CAC } from "cac";
 import { adminService } from "../../../src/admin/app.ts";
 import { loadConfig, type NodeConfig, unknownVariables } from "../../../src/node/config.ts";
 import { ConfigError } from "../../../src/node/errors.ts";
-import { startNode } from "../../../src/node/node.ts";
+import { type RaftlineNode, startNode } from "../../../src/node/node.ts";
+import { reload } from "../../../src/node/reload.ts";
 import { runtimeOf } from "../../../src/node/runtime-of.ts";
 import { parentStops, stopSignal } from "../stop-signal.ts";
 import { wholeNumber } from "../whole-number.ts";
@@ -67,6 +68,7 @@ async function runNode(flags: NodeFlags): Promise<void> {
       `node ${node.nodeId}: clients ${client.host}:${client.port}, peers ${peer.host}:${peer.port}, admin ${scheme}://${admin.host}:${admin.port}`,
     );
   }
+  process.on("SIGHUP", () => reloadConfig(node, flags));
   node.whenReady().then(() => {
     // Or it stops, and never did.
     if (node.isReady) runtime.log.write("info", "serving", { nodeId: node.nodeId });
@@ -75,6 +77,20 @@ async function runNode(flags: NodeFlags): Promise<void> {
   runtime.log.write("info", "stopping", { nodeId: node.nodeId });
   await started.stop();
   process.exit(0);
+}
+
+/** What is wrong with it is said, and all stays as it was. */
+function reloadConfig(node: RaftlineNode, flags: NodeFlags): void {
+  const { log } = node.runtime;
+  try {
+    const { renewed, later } = reload(node, readConfig(flags));
+    log.write("info", "the configuration was read again", { renewed });
+    if (later.length > 0) log.write("warn", "changed, and taken at the next start only", { fields: later });
+  } catch (error) {
+    log.write("error", "the configuration was read again, and is not valid: nothing changes", {
+      reason: String(error),
+    });
+  }
 }
 
 function readConfig(flags: NodeFlags): NodeConfig {
