@@ -34,7 +34,9 @@ export interface DeleteTopic {
 export interface AlterTopic {
   readonly type: "alterTopic";
   readonly name: string;
-  readonly changes: TopicChanges;
+  readonly changes: Omit<TopicChanges, "partitions">;
+  /** Partitions behind those that there were when the leader chose where they go. */
+  readonly more?: { readonly behind: number; readonly placement: readonly (readonly NodeId[])[] };
 }
 
 /** Several moves, chosen by the leader when it proposed; those that make no sense any more are passed over. */
@@ -119,17 +121,16 @@ export function applyCommand(state: MetadataState, command: MetadataCommand): Co
   }
 }
 
+function newPartitions(state: MetadataState, placement: readonly (readonly NodeId[])[]): PartitionRecord[] {
+  return placement.map((replicas) => ({ shard: state.nextShard++, initial: replicas, replicas, target: [] }));
+}
+
 function createTopic(state: MetadataState, command: CreateTopic): CommandResult {
   const { name, placement, retention, recordBytesMax } = command;
   if (state.topics.has(name)) {
     return { ok: false, code: "ALREADY_EXISTS", message: `the topic "${name}" exists already` };
   }
-  const partitions: PartitionRecord[] = placement.map((replicas) => ({
-    shard: state.nextShard++,
-    initial: replicas,
-    replicas,
-    target: [],
-  }));
+  const partitions = newPartitions(state, placement);
   const topic: TopicRecord = {
     name,
     topicId: state.nextTopicId++,
@@ -149,13 +150,20 @@ function deleteTopic(state: MetadataState, { name }: DeleteTopic): CommandResult
   return { ok: true, value: {} };
 }
 
-function alterTopic(state: MetadataState, { name, changes }: AlterTopic): CommandResult {
+function alterTopic(state: MetadataState, { name, changes, more }: AlterTopic): CommandResult {
   const topic = state.topics.get(name);
   if (!topic) return unknownTopic(name);
+  const { length } = topic.partitions;
+  if (more && more.behind !== length) {
+    const message =
+      `the topic "${name}" has ${length} partitions, and not ${more.behind}: somebody else has added some`;
+    return { ok: false, code: "INVALID_REQUEST", message };
+  }
   state.addTopic({
     ...topic,
     retention: { ...topic.retention, ...changes.retention },
     recordBytesMax: changes.recordBytesMax ?? topic.recordBytesMax,
+    partitions: [...topic.partitions, ...newPartitions(state, more?.placement ?? [])],
   });
   return { ok: true, value: {} };
 }

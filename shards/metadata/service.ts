@@ -6,13 +6,12 @@ import type { NodeId } from "../../src/raft/types.ts";
 import { sleep } from "../../src/runtime/sleep.ts";
 import type { Runtime } from "../../src/runtime/runtime.ts";
 import { type ErrorCode, RaftlineError } from "../../src/wire/errors.ts";
-import type { TopicOptions } from "../../src/wire/admin-commands.ts";
+import type { TopicChanges, TopicOptions } from "../../src/wire/admin-commands.ts";
 import type { Host } from "../host/host.ts";
 import type { PeerRequests } from "../host/peer-requests.ts";
 import type { Replica } from "../host/replica.ts";
 import type { CommandResult } from "./command-result.ts";
 import {
-  type AlterTopic,
   type DeleteTopic,
   encodeCommand,
   type FinishMove,
@@ -51,7 +50,8 @@ const REPEATABLE: ReadonlySet<string> = new Set([
 export type MetadataRequest =
   | { readonly type: "createTopic"; readonly name: string; readonly options: TopicOptions }
   | DeleteTopic
-  | AlterTopic
+  /** Where more partitions go is the leader's to choose, too. */
+  | { readonly type: "alterTopic"; readonly name: string; readonly changes: TopicChanges }
   | MoveReplicas
   | FinishMove
   | RegisterNode
@@ -176,6 +176,8 @@ export class MetadataService {
     switch (request.type) {
       case "createTopic":
         return this.#toCreateTopic(request.name, request.options);
+      case "alterTopic":
+        return this.#toAlterTopic(request.name, request.changes);
       case "moveDrained":
         return {
           type: "moveShards",
@@ -214,6 +216,20 @@ export class MetadataService {
       recordBytesMax: options.recordBytesMax ?? DEFAULT_RECORD_BYTES_MAX,
       placement,
     };
+  }
+
+  #toAlterTopic(name: string, { partitions, ...changes }: TopicChanges): MetadataCommand {
+    const { state } = this.#options.machine;
+    const topic = state.topics.get(name);
+    const behind = topic?.partitions.length ?? 0;
+    // That there is no such topic is the log's to say.
+    if (!topic || partitions === undefined || partitions === behind) return { type: "alterTopic", name, changes };
+    if (partitions < behind) {
+      const message = `the topic "${name}" has ${behind} partitions: more can be added, and none be taken away`;
+      throw new RaftlineError("INVALID_REQUEST", message);
+    }
+    const placement = placePartitions(state, this.#standings(), partitions - behind, topic.replicas);
+    return { type: "alterTopic", name, changes, more: { behind, placement } };
   }
 
   #propose(command: MetadataCommand): Promise<CommandResult | undefined> {

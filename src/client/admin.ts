@@ -57,9 +57,16 @@ export class AdminClient {
     this.#cluster.forgetTopic(name);
   }
 
-  /** Settings that are not named stay. @throws {RaftlineError} `UNKNOWN_TOPIC`, `INVALID_REQUEST` */
-  alterTopic(name: string, changes: TopicChanges): Promise<TopicDescription> {
-    return this.#execute("alterTopic", { name, changes });
+  /**
+   * Settings that are not named stay. More `partitions` take records, and are read, within half a minute, everywhere; then most
+   * keys have another partition than before, so that the order of one key's records does not hold across that.
+   * @throws {RaftlineError} `UNKNOWN_TOPIC`, `INVALID_REQUEST` (fewer partitions than there are), `NOT_ENOUGH_NODES`
+   */
+  async alterTopic(name: string, changes: TopicChanges): Promise<TopicDescription> {
+    const topic = await this.#execute("alterTopic", { name, changes });
+    // For this client's own producers and consumers at once; if nobody answers now, like everybody's.
+    if (changes.partitions !== undefined) await this.#cluster.look([name]).catch(() => {});
+    return topic;
   }
 
   /**

@@ -20,6 +20,8 @@ const REFRESH_MS_MAX = 250;
 /** The next node is asked as well when one has not answered after this. */
 const STAGGER_MS = 200;
 const METADATA_TIMEOUT_MS = 2_000;
+/** Partitions may be added to topics that nobody asks about, because all goes well. */
+const LOOK_AGAIN_MS = 30_000;
 /** A topic that was just created may not be known everywhere at once. */
 const UNKNOWN_TOPIC_RETRIES = 5;
 const UNKNOWN_TOPIC_RETRY_MS = 50;
@@ -39,6 +41,7 @@ export class Cluster {
   #refreshing: Promise<void> | undefined;
   #refreshTimer: Timer | undefined;
   #refreshDelayMs = 0;
+  #lookAgain: Timer | undefined;
   /** The last refresh brought what was needed; if not, the node that answered may be the one that does not know. */
   #satisfied = true;
   #revision = 0;
@@ -60,6 +63,7 @@ export class Cluster {
     for (;;) {
       try {
         await cluster.#refresh([]);
+        cluster.#armLookAgain();
         return cluster;
       } catch (error) {
         const final = !(error instanceof RaftlineError) || !error.retriable;
@@ -111,6 +115,12 @@ export class Cluster {
       }
       await this.sleep(UNKNOWN_TOPIC_RETRY_MS);
     }
+  }
+
+  /** Asks about topics anew, and tells what there is. @throws {RaftlineError} `UNAVAILABLE`, `CLOSED`, … */
+  async look(names: readonly string[]): Promise<void> {
+    await this.#refresh(names);
+    this.#changed();
   }
 
   /** The topic is not what it was: the next `loadTopic` asks. */
@@ -172,6 +182,7 @@ export class Cluster {
     if (this.#closed) return;
     this.#closed = true;
     this.#refreshTimer?.cancel();
+    this.#lookAgain?.cancel();
     this.#connections.close();
     this.#changed();
   }
@@ -185,6 +196,15 @@ export class Cluster {
       for (const route of view.routes) if (route.leader === nodeId) route.leader = 0;
     }
     this.#changed();
+  }
+
+  #armLookAgain(): void {
+    this.#lookAgain = this.runtime.timers.after(LOOK_AGAIN_MS, () => {
+      const names = [...this.#topics.keys()];
+      // If nobody answers now, somebody does the next time.
+      if (names.length > 0) this.look(names).catch(() => {});
+      if (!this.#closed) this.#armLookAgain();
+    });
   }
 
   #scheduleRefresh(): void {

@@ -17,6 +17,7 @@ import { GroupPartitions } from "./group-partitions.ts";
 import { callHook, type HookError } from "./hooks.ts";
 import { Signal } from "./signal.ts";
 import { findStarts, type From } from "./start-offsets.ts";
+import type { Route, TopicView } from "./topic-view.ts";
 
 /** A batch being given out record by record: made one at a time, so that they can be forgotten as soon as they are read. */
 interface Given {
@@ -37,6 +38,9 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
   readonly #settings: ConsumerSettings;
   readonly #fetcher: Fetcher;
   readonly #cursors = new Map<string, PartitionCursor>();
+  /** That there were when it began to read, and those that were added to be read since. */
+  readonly #known = new Set<Route>();
+  #stopWatching: () => void = () => {};
   /** Cursors that hold batches, each once; served in turn. */
   readonly #filled: PartitionCursor[] = [];
   readonly #group: GroupPartitions | undefined;
@@ -61,7 +65,7 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
     this.#onClosed = onClosed;
     if (settings.reuseMemory) cluster.memory.enter();
     this.#group = settings.group && new GroupPartitions(cluster, settings.group, settings.topics, {
-      startsOf: (cursors) => this.#find(cursors, settings.from),
+      startsOf: (cursors) => this.#startsOf(cursors),
       add: (cursors) => this.#add(cursors),
       read: (cursors) => this.#fetcher.add(cursors),
       remove: (cursor) => this.#remove(cursor),
@@ -193,6 +197,7 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
   close(): Promise<void> {
     if (this.#closing === undefined) {
       this.#closing = (this.#group?.close() ?? Promise.resolve()).finally(this.#onClosed);
+      this.#stopWatching();
       this.#fetcher.close();
       if (this.#settings.reuseMemory) this.#cluster.memory.leave();
       this.#changed.tell();
@@ -327,7 +332,8 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
     const { topics, partitions, untilEnd, from } = this.#settings;
     const views = await Promise.all(topics.map((name) => this.#cluster.loadTopic(name)));
     const routes = views.flatMap((view) => view.routesOf(partitions));
-    if (this.#group !== undefined) return this.#group.start(routes);
+    for (const route of routes) this.#known.add(route);
+    if (this.#group !== undefined) return this.#group.start(views);
     const cursors = routes.map((route) => new PartitionCursor(route));
     const ends = untilEnd ? await this.#find(cursors, () => "latest") : undefined;
     const starts = await this.#find(cursors, from);
@@ -337,6 +343,21 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
     });
     this.#add(cursors);
     this.#fetcher.add(cursors);
+    if (partitions === undefined && !untilEnd) this.#stopWatching = this.#cluster.onChange(() => this.#follow(views));
+  }
+
+  /** Partitions that were added since: all that is in them came later. */
+  #follow(views: readonly TopicView[]): void {
+    const added = views.flatMap(({ gone, routes }) => gone ? [] : routes.filter((route) => !this.#known.has(route)));
+    if (added.length === 0 || this.closed) return;
+    for (const route of added) this.#known.add(route);
+    const cursors = added.map((route) => new PartitionCursor(route));
+    this.#find(cursors, () => "earliest").then((starts) => {
+      if (this.closed) return;
+      cursors.forEach((cursor, i) => cursor.seek(starts[i]!));
+      this.#add(cursors);
+      this.#fetcher.add(cursors);
+    }, (error: unknown) => this.closed ? undefined : this.#failure(error));
   }
 
   #add(cursors: readonly PartitionCursor[]): void {
@@ -388,6 +409,18 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
     cursor.processed = cursor.position;
     this.#group?.touch();
     this.#whenProcessed.tell();
+  }
+
+  /** Of a group that reads them for the first time. What was added since this member began has nothing from before. */
+  #startsOf(cursors: readonly PartitionCursor[]): Promise<number[]> {
+    const added = new Set(
+      cursors.filter(({ route }) => !this.#known.has(route)).map(({ route }) => keyOf(route.topic, route.partition)),
+    );
+    const { from } = this.#settings;
+    return this.#find(
+      cursors,
+      (topic, partition) => added.has(keyOf(topic, partition)) ? "earliest" : from(topic, partition),
+    );
   }
 
   async #find(

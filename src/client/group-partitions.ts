@@ -12,7 +12,7 @@ import type { GroupSettings, TopicPartition } from "./group-options.ts";
 import { HookError } from "./hooks.ts";
 import { PartitionCursor } from "./partition-cursor.ts";
 import { Signal } from "./signal.ts";
-import type { Route } from "./topic-view.ts";
+import type { Route, TopicView } from "./topic-view.ts";
 
 /** What was done with is committed within this time. */
 const COMMIT_MS = 100;
@@ -55,6 +55,8 @@ export class GroupPartitions {
   #coming: readonly OwnedPartition[] = [];
   /** What could not be claimed, by shard, until the coordinator wishes something else: a claim of it would fail again. */
   readonly #refused = new Map<number, Refusal>();
+  #views: readonly TopicView[] = [];
+  /** By shard. */
   #routes = new Map<number, Route>();
   #wanted: ReadonlyMap<number, number> = new Map();
   /** Changes asked for, and how many of them are done. */
@@ -101,9 +103,24 @@ export class GroupPartitions {
   }
 
   /** Joins the group. */
-  start(routes: readonly Route[]): void {
-    this.#routes = new Map(routes.map((route) => [route.shard, route]));
+  start(views: readonly TopicView[]): void {
+    this.#views = views;
+    this.#mapRoutes();
     if (!this.closed) this.#member.start();
+  }
+
+  #mapRoutes(): void {
+    this.#routes = new Map(this.#views.flatMap(({ routes }) => routes.map((route) => [route.shard, route])));
+  }
+
+  /** The coordinator knows of partitions that were added since. What of a topic that was created anew is for its readers. */
+  async #learnRoutes(wanted: ReadonlyMap<number, number>): Promise<void> {
+    const isUnknown = () => [...wanted.keys()].some((shard) => !this.#routes.has(shard));
+    if (!isUnknown() || this.#views.some(({ gone }) => gone)) return;
+    await this.#cluster.look(this.#views.map(({ name }) => name));
+    this.#mapRoutes();
+    if (!isUnknown() || this.#views.some(({ gone }) => gone)) return;
+    throw new RaftlineError("NO_LEADER", "the node that was asked does not know all partitions yet");
   }
 
   /** Something was done with: it is committed soon, if that is wanted. */
@@ -225,6 +242,7 @@ export class GroupPartitions {
   }
 
   async #takeOver(wanted: ReadonlyMap<number, number>): Promise<void> {
+    await this.#learnRoutes(wanted);
     const coming: OwnedPartition[] = [];
     for (const [shard, generation] of wanted) {
       const route = this.#routes.get(shard);

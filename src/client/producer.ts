@@ -13,7 +13,7 @@ import { Dispatcher } from "./dispatcher.ts";
 import { PartitionQueue, type QueueSettings } from "./partition-queue.ts";
 import { Partitioner } from "./partitioner.ts";
 import { Completion, type RecordCallback, tell } from "./pending-batch.ts";
-import type { TopicView } from "./topic-view.ts";
+import type { Route, TopicView } from "./topic-view.ts";
 
 export interface ProducerOptions {
   /** A batch takes no further record beyond this size. Default: 128 KiB; at most 4 MiB. */
@@ -113,7 +113,7 @@ export class Producer {
     this.#bufferBytesMax = checkBound("bufferBytesMax", options.bufferBytesMax ?? BUFFER_BYTES_MAX, 1);
     this.#batchBytesMax = batchBytesMax;
     this.#dispatcher = new Dispatcher(cluster, { deliveryTimeoutMs });
-    this.#stopWatching = cluster.onChange(() => this.#dropGone());
+    this.#stopWatching = cluster.onChange(() => this.#followTopics());
     this.#queueSettings = {
       batchBytesMax,
       codec: codecOf(options.compression ?? "none"),
@@ -339,22 +339,28 @@ export class Producer {
     return topic;
   }
 
-  /** Topics that were deleted, or replaced by others of their names. */
-  #dropGone(): void {
+  /** Topics that were deleted, or replaced by others of their names, go; those with more partitions get more queues. */
+  #followTopics(): void {
     for (const topic of [...this.#topics.values()]) {
-      if (!topic.view?.gone) continue;
-      this.#topics.delete(topic.name);
-      this.#rejectTopic(topic, unknownTopic(topic.name));
+      const { view, queues } = topic;
+      if (!view) continue;
+      if (!view.gone) queues.push(...view.routes.slice(queues.length).map((route) => this.#queueOf(view, route)));
+      else {
+        this.#topics.delete(topic.name);
+        this.#rejectTopic(topic, unknownTopic(topic.name));
+      }
     }
+  }
+
+  #queueOf(view: TopicView, route: Route): PartitionQueue {
+    return new PartitionQueue(route, { ...this.#queueSettings, recordBytesMax: () => view.recordBytesMax });
   }
 
   #load(topic: Topic): void {
     topic.loading = this.#cluster.loadTopic(topic.name).then(
       (view) => {
         topic.view = view;
-        topic.queues = view.routes.map((route) => {
-          return new PartitionQueue(route, { ...this.#queueSettings, recordBytesMax: () => view.recordBytesMax });
-        });
+        topic.queues = view.routes.map((route) => this.#queueOf(view, route));
         const first = this.#cluster.runtime.random.integer(topic.queues.length);
         topic.partitioner = new Partitioner(topic.name, topic.queues, this.#batchBytesMax, first);
         this.#drainWaiting(topic);

@@ -6,6 +6,7 @@ import { RaftlineError } from "../wire/errors.ts";
 import type { LeaseResult } from "../wire/group-responses.ts";
 import { LEASE_PARTS_MAX } from "../wire/limits.ts";
 import type { Cluster } from "./cluster.ts";
+import type { GroupPlace } from "../wire/group-protocol.ts";
 import type { QueueSettings } from "./queue-options.ts";
 import { Pump } from "./pump.ts";
 import { LEADER_CODES } from "./start-offsets.ts";
@@ -25,6 +26,8 @@ const BACK_OFF_MS_MAX = 250;
 /** One partition's queue as this consumer sees it. */
 class QueuePart {
   readonly route: Route;
+  /** Where its queue begins if it is new. */
+  readonly from: GroupPlace;
   opened = false;
   /** Requests on their way, and the node they went to. */
   asking = 0;
@@ -32,8 +35,9 @@ class QueuePart {
   retryAtMs = 0;
   failures = 0;
 
-  constructor(route: Route) {
+  constructor(route: Route, from: GroupPlace) {
     this.route = route;
+    this.from = from;
   }
 }
 
@@ -76,8 +80,8 @@ export class QueueFetcher {
     this.#pump = new Pump(cluster, (nowMs) => this.#look(nowMs));
   }
 
-  start(routes: readonly Route[]): void {
-    for (const route of routes) this.#parts.add(new QueuePart(route));
+  start(routes: readonly Route[], from: GroupPlace): void {
+    for (const route of routes) this.#parts.add(new QueuePart(route, from));
     this.schedule();
   }
 
@@ -109,7 +113,8 @@ export class QueueFetcher {
     }
     for (const [nodeId, parts] of byNode) {
       const closed = parts.filter(({ opened }) => !opened);
-      if (closed.length > 0) void this.#open(nodeId, closed);
+      const [first] = closed;
+      if (first) void this.#open(nodeId, closed.filter(({ from }) => from === first.from), first.from);
       else this.#poll(nodeId, parts);
     }
     return wakeMs;
@@ -134,8 +139,8 @@ export class QueueFetcher {
     return polls;
   }
 
-  async #open(nodeId: number, parts: readonly QueuePart[]): Promise<void> {
-    const { group, wire: options, from } = this.#settings;
+  async #open(nodeId: number, parts: readonly QueuePart[], from: GroupPlace): Promise<void> {
+    const { group, wire: options } = this.#settings;
     const shards = parts.map(({ route }) => route.shard);
     const node = this.#pollsOf(nodeId);
     node.opening = true;

@@ -23,7 +23,7 @@ import {
 } from "./queue-options.ts";
 import { QueueSettler } from "./queue-settler.ts";
 import { randomId } from "./random-id.ts";
-import type { Route } from "./topic-view.ts";
+import type { Route, TopicView } from "./topic-view.ts";
 
 /** What was not given out within this part of the lease goes back: a message has the rest of it for its handler. */
 const HELD_PART_MAX = 1 / 2;
@@ -54,7 +54,8 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
   readonly #fetcher: QueueFetcher;
   readonly #leases = new QueueLeases();
   #buffer: LeaseBuffer[] = [];
-  #routes: readonly Route[] = [];
+  readonly #routes: Route[] = [];
+  #stopWatching: () => void = () => {};
   /** How many records are asked for at most: as many as are taken quickly. */
   #prefetch: number;
   #starting: Promise<void> | undefined;
@@ -354,11 +355,24 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
 
   async #begin(): Promise<void> {
     if (this.#cluster.closed) throw closedError();
-    this.#routes = (await this.#cluster.loadTopic(this.#topic)).routesOf(this.#settings.partitions);
-    if (this.#closing === undefined) this.#fetcher.start(this.#routes);
+    const { partitions, from } = this.#settings;
+    const view = await this.#cluster.loadTopic(this.#topic);
+    this.#routes.push(...view.routesOf(partitions));
+    if (this.#closing !== undefined) return;
+    this.#fetcher.start(this.#routes, from);
+    if (partitions === undefined) this.#stopWatching = this.#cluster.onChange(() => this.#follow(view));
+  }
+
+  /** Partitions that were added since: all that is in them came later. */
+  #follow({ gone, routes }: TopicView): void {
+    const added = gone ? [] : routes.slice(this.#routes.length);
+    if (added.length === 0) return;
+    this.#routes.push(...added);
+    this.#fetcher.start(added, "earliest");
   }
 
   async #leave(): Promise<void> {
+    this.#stopWatching();
     this.#fetcher.close();
     this.#sweep?.cancel();
     this.#tell();

@@ -36,7 +36,7 @@ export class Route {
 export class TopicView {
   readonly name: string;
   readonly topicId: number;
-  readonly routes: readonly Route[];
+  readonly #routes: Route[] = [];
   /** It was deleted, or replaced by another of the same name. */
   gone = false;
   /** Largest record the topic takes. */
@@ -45,13 +45,17 @@ export class TopicView {
   constructor(metadata: TopicMetadata) {
     this.name = metadata.name;
     this.topicId = metadata.topicId;
-    this.routes = metadata.partitions.map(({ shard }, partition) => new Route(metadata.name, partition, shard));
     this.learn(metadata);
+  }
+
+  /** By partition. More may come, at the end. */
+  get routes(): readonly Route[] {
+    return this.#routes;
   }
 
   /** Of these partitions, in their order; undefined: of all. @throws {RaftlineError} `UNKNOWN_PARTITION` */
   routesOf(partitions: readonly number[] | undefined): readonly Route[] {
-    if (partitions === undefined) return this.routes;
+    if (partitions === undefined) return [...this.#routes];
     return partitions.map((partition) => {
       const route = this.routes[partition];
       if (route !== undefined) return route;
@@ -62,6 +66,9 @@ export class TopicView {
   learn(metadata: TopicMetadata): void {
     const { recordBytesMax } = metadata.settings;
     if (typeof recordBytesMax === "number") this.recordBytesMax = recordBytesMax;
-    metadata.partitions.forEach((partition, number) => this.routes[number]?.learn(partition));
+    metadata.partitions.forEach((partition, number) => {
+      if (number === this.#routes.length) this.#routes.push(new Route(this.name, number, partition.shard));
+      this.#routes[number]!.learn(partition);
+    });
   }
 }

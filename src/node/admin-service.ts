@@ -51,6 +51,7 @@ export class AdminService {
       case "alterTopic": {
         const { name, changes } = command.args;
         await metadataService.execute({ type: "alterTopic", name, changes });
+        if (changes.partitions !== undefined) await this.#leadersOf(name);
         return this.#describe(name);
       }
       case "moveReplicas": {

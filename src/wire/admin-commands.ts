@@ -29,6 +29,8 @@ export const TopicOptionsSchema = Type.Object({
 export type TopicOptions = Static<typeof TopicOptionsSchema>;
 
 export const TopicChangesSchema = Type.Object({
+  /** So many from now on; never fewer than there are. */
+  partitions: Type.Optional(Type.Integer({ minimum: 1, maximum: PARTITIONS_MAX })),
   retention: Type.Optional(RetentionSchema),
   recordBytesMax: Type.Optional(RecordBytesMax),
 }, { additionalProperties: false });

@@ -104,11 +104,16 @@ export class FakeCluster {
   }
 
   createTopic(name: string, partitions: number): FakeShard[] {
-    const shards = Array.from({ length: partitions }, (_, i) => new FakeShard(++this.#shardsMade, 1 + i % this.#nodes));
-    for (const shard of shards) this.#shards.set(shard.id, shard);
-    this.topics.set(name, shards);
+    this.topics.set(name, []);
     this.#topicIds.set(name, ++this.#topicsMade);
-    return shards;
+    return this.addPartitions(name, partitions);
+  }
+
+  addPartitions(name: string, count: number): FakeShard[] {
+    const added = Array.from({ length: count }, (_, i) => new FakeShard(++this.#shardsMade, 1 + i % this.#nodes));
+    for (const shard of added) this.#shards.set(shard.id, shard);
+    this.topics.get(name)!.push(...added);
+    return added;
   }
 
   move(shard: FakeShard, leader: number): void {

@@ -38,6 +38,10 @@ async function failure(promise: Promise<unknown>): Promise<RaftlineError> {
   throw new Error("it should have failed");
 }
 
+function delay(world: FakeWorld, ms: number): Promise<void> {
+  return new Promise((resolve) => world.after(ms, resolve));
+}
+
 const sending = suite("producer: sending");
 
 sending("answers each record with its own partition and offset", async () => {
@@ -48,6 +52,29 @@ sending("answers each record with its own partition and offset", async () => {
   assert.equal(places, [0, 1, 2, 3, 4].map((offset) => ({ partition: 0, offset })));
   assert.equal(await world.run(producer.send("t", { value: "5" })), { partition: 0, offset: 5 });
 });
+
+sending(
+  "goes to partitions that somebody else has added, and a consumer reads them, within half a minute",
+  async () => {
+    const { world, cluster, client } = await fixture();
+    cluster.createTopic("t", 1);
+    const producer = client.producer();
+    const iterator = client.consumer({ topics: ["t"], from: "latest" })[Symbol.asyncIterator]();
+    const first = iterator.next();
+    await world.run(delay(world, 100));
+    await world.run(producer.send("t", { value: "0" }));
+    assert.is((await world.run(first)).value!.text(), "0");
+    const [added] = cluster.addPartitions("t", 1);
+    await world.run(producer.send("t", { key: "a", value: "1" }));
+    assert.is((await world.run(iterator.next())).value!.text(), "1");
+    assert.is((await failure(world.run(producer.send("t", { value: "x", partition: 1 })))).code, "UNKNOWN_PARTITION");
+    await world.run(delay(world, 30_000));
+    await world.run(producer.send("t", { value: "2", partition: 1 }));
+    assert.equal(added!.values(), ["2"]);
+    const next = (await world.run(iterator.next())).value!;
+    assert.equal([next.partition, next.offset, next.text()], [1, 0, "2"]);
+  },
+);
 
 sending("puts records of one turn into one batch and one request per leader", async () => {
   const { world, cluster, client } = await fixture();

@@ -59,7 +59,7 @@ commands("a flag that an action would pass over is refused, and a change that ch
   await raftline.fail(
     ["USAGE", "topic", "frobnicate", "flags"],
     ["USAGE", "topic", "alter", "flags"],
-    ["USAGE", "topic", "alter", "flags", "--partitions", "9"],
+    ["USAGE", "topic", "alter", "flags", "--replicas", "1"],
     ["USAGE", "topic", "list", "--partition", "5"],
     ["USAGE", "topic", "list", "flags"],
     ["USAGE", "topic", "delete", "flags", "--force"],
@@ -69,7 +69,7 @@ commands("a flag that an action would pass over is refused, and a change that ch
   );
 });
 
-commands("retention is given and taken back, and so is the size of records", async () => {
+commands("retention is given and taken back, and so is the size of records; partitions are added", async () => {
   const given = ["--retention-ms", "1000", "--retention-bytes", "5000", "--retention-consumed"];
   await raftline.json("topic", "create", "kept", ...given, "--record-bytes-max", "2000");
   const { retention, recordBytesMax } = await described("kept");
@@ -79,6 +79,10 @@ commands("retention is given and taken back, and so is the size of records", asy
   const changed = await described("kept");
   assert.equal(changed["retention"], { ms: null, bytes: 5000, consumed: false });
   assert.is(changed["recordBytesMax"], 3000);
+  const { length } = changed["partitions"] as unknown[];
+  await raftline.json("topic", "alter", "kept", "--partitions", String(length + 2));
+  assert.is(((await described("kept"))["partitions"] as unknown[]).length, length + 2);
+  await raftline.fail(["INVALID_REQUEST", "topic", "alter", "kept", "--partitions", String(length)]);
 });
 
 commands("a move that leaves fewer replicas wants to be forced", async () => {

@@ -131,4 +131,18 @@ metadata(
   },
 );
 
+metadata("partitions are added behind those that there were when their places were chosen", () => {
+  const state = new MetadataState();
+  applyCommand(state, create("a", [[1], [2]]));
+  const more = (behind: number) => {
+    const command: MetadataCommand = { type: "alterTopic", name: "a", changes: {}, more: { behind, placement: [[3]] } };
+    return applyCommand(state, command).ok;
+  };
+  assert.equal([more(2), more(2), more(3)], [true, false, true]);
+  const { partitions } = state.topics.get("a")!;
+  assert.equal(partitions.map(({ replicas }) => replicas), [[1], [2], [3], [3]]);
+  assert.is(new Set(partitions.map(({ shard }) => shard)).size, 4);
+  assert.ok(partitions.every(({ shard }) => state.topicOfShard.get(shard)!.partitions.length === 4));
+});
+
 metadata.run();

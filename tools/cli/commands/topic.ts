@@ -28,7 +28,7 @@ const ACTIONS = {
   create: ["partitions", "replicas", ...CHANGEABLE],
   list: [],
   describe: [],
-  alter: CHANGEABLE,
+  alter: ["partitions", ...CHANGEABLE],
   move: ["partition", "nodes", "force"],
   trim: ["partition", "before"],
   delete: [],
@@ -36,7 +36,7 @@ const ACTIONS = {
 
 export function topicCommand(cli: CAC): void {
   connectionOptions(cli.command("topic <action> [name]", "create, list, describe, alter, move, trim or delete topics"))
-    .option("--partitions <n>", "Partitions of a new topic")
+    .option("--partitions <n>", "Create, alter: so many partitions; more can be added later, and none taken away")
     .option("--replicas <n>", "Replicas of each partition")
     .option("--record-bytes-max <bytes>", "Larger records are refused")
     .option("--retention-ms <ms>", "Records may go when they are older; none: whatever their age, they stay")
@@ -52,6 +52,7 @@ export function topicCommand(cli: CAC): void {
     .option("--json", "One JSON document")
     .example("raftline topic create orders --partitions 16")
     .example("raftline topic alter orders --retention-ms none")
+    .example("raftline topic alter orders --partitions 32")
     .example("raftline topic trim orders --partition 0 --before 1000")
     .example("raftline topic describe orders --json")
     .example("raftline topic move orders --partition 0 --nodes 3,1,2")
@@ -104,9 +105,13 @@ function createOf(topic: string, flags: TopicFlags): Work {
 }
 
 function alterOf(topic: string, flags: TopicFlags): Work {
-  const changes = changesOf(flags);
+  const { partitions } = flags;
+  const more = partitions === undefined ? {} : { partitions: wholeNumber("--partitions", partitions) };
+  const changes = { ...changesOf(flags), ...more };
   if (Object.keys(changes).length === 0) {
-    throw new UsageError("topic alter: what? One of --record-bytes-max, --retention-ms, -bytes, -consumed is missing");
+    throw new UsageError(
+      "topic alter: what? One of --partitions, --record-bytes-max, --retention-ms, -bytes, -consumed is missing",
+    );
   }
   return (admin) => admin.alterTopic(topic, changes);
 }
