@@ -34,9 +34,17 @@ export class GroupHistory {
   /** Members that left or were put out, by the coordinator's log. */
   readonly #left = new Set<string>();
   readonly #fail: (violation: Violation) => void;
+  readonly #partitionOf: (shard: number) => number | undefined;
   deliveries = 0;
 
-  constructor(group: string, partitions: number, fail: (violation: Violation) => void) {
+  /** `partitionOf`: of the topic that the group reads; undefined of others. */
+  constructor(
+    group: string,
+    partitions: number,
+    fail: (violation: Violation) => void,
+    partitionOf: (shard: number) => number | undefined = (shard) => shard - FIRST_PARTITION_SHARD,
+  ) {
+    this.#partitionOf = partitionOf;
     this.#group = group;
     this.#partitions = Array.from({ length: partitions }, () => new Followed());
     this.#fail = fail;
@@ -52,9 +60,9 @@ export class GroupHistory {
 
   /** With each entry of a partition when it is applied anywhere for the first time. */
   committed(shard: number, entry: Entry): void {
-    const partition = shard - FIRST_PARTITION_SHARD;
-    const followed = this.#partitions[partition];
-    if (followed === undefined) return;
+    const partition = this.#partitionOf(shard);
+    const followed = partition === undefined ? undefined : this.#partitions[partition];
+    if (partition === undefined || followed === undefined) return;
     if (entry.index !== followed.lastIndex + 1) followed.isWhole = false;
     followed.lastIndex = entry.index;
     if (entry.kind !== EntryKind.command || !followed.isWhole) return;

@@ -6,6 +6,7 @@ import { BarrierLoad } from "./barrier-load.ts";
 import type { FaultName } from "./faults.ts";
 import { TopicHistory, UNCAUGHT, type Violation } from "./history.ts";
 import { allMoved, haveTheSame } from "./moves.ts";
+import { PartitionsLoad } from "./partitions-load.ts";
 import { QueueHistory } from "./queue-history.ts";
 import { DEAD_TOPIC, DELIVERIES_MAX, drained, QueueLoad, type QueueWorkload, readDead } from "./queue-load.ts";
 import { GroupHistory } from "./group-history.ts";
@@ -96,6 +97,7 @@ class Simulation {
   readonly #bed: Testbed;
   readonly #history: TopicHistory;
   readonly #topics: TopicsHistory;
+  readonly #partitionsAtFirst: number;
   readonly #partitions: number;
   readonly #replicas: number;
   readonly #hasTopicsLoad: boolean;
@@ -129,7 +131,8 @@ class Simulation {
     });
     const { random, cluster, fail } = bed;
     const nodes = cluster.founders.length;
-    this.#partitions = 1 + random.integer(3);
+    this.#partitionsAtFirst = 1 + random.integer(3);
+    this.#partitions = this.#partitionsAtFirst + (bed.plan.on.has("growth") ? 1 : 0);
     this.#replicas = random.chance(0.5) ? nodes : Math.min(3, nodes);
     const draws = (chance: number) => random.chance(chance) && options.plain !== true;
     this.#hasTopicsLoad = draws(TOPICS_CHANCE);
@@ -138,7 +141,7 @@ class Simulation {
     this.#hasGroup = draws(GROUP_CHANCE);
     this.#keyOrdered = random.chance(KEY_ORDERED_CHANCE);
     this.#queue = new QueueHistory(this.#partitions, DELIVERIES_MAX, fail);
-    this.#group = new GroupHistory(MEMBERS_GROUP, this.#partitions, fail);
+    this.#group = new GroupHistory(MEMBERS_GROUP, this.#partitions, fail, (shard) => this.#partitionOf(shard));
     this.#hasTimed = draws(TIMED_CHANCE);
     this.#timedQueue = new QueueHistory(TIMED_PARTITIONS, DELIVERIES_MAX, fail);
     this.#times = new DeliveryTimes(() => cluster.clocksRightSinceMs, fail);
@@ -191,7 +194,8 @@ class Simulation {
     const trims = this.#hasTrims ? [new TrimLoad(this.#workload())] : [];
     const cursors = this.#hasQueue ? [new CursorLoad(this.#workload())] : [];
     const timed = this.#hasTimed ? [new TimedLoad(this.#workload(), this.#times)] : [];
-    const loads = [...producers, ...topics, ...trims, ...cursors, ...timed];
+    const growth = on.has("growth") ? [new PartitionsLoad(this.#workload())] : [];
+    const loads = [...producers, ...topics, ...trims, ...cursors, ...timed, ...growth];
     const loading = Promise.all(loads.map((load) => load.run()));
     for (const consumer of consumers) void consumer.run();
     const workers = [
@@ -312,11 +316,21 @@ class Simulation {
   async #setUp(): Promise<void> {
     const setup = this.#workload();
     const client = await connectPatiently(setup);
-    await createTopic(client, setup.runtime, this.#partitions, this.#replicas);
+    await createTopic(client, setup.runtime, this.#partitionsAtFirst, this.#replicas);
     const { runtime } = setup;
     if (this.#hasQueue || this.#hasTimed) await createTopic(client, runtime, 2, this.#replicas, DEAD_TOPIC);
     if (this.#hasTimed) await createTopic(client, runtime, TIMED_PARTITIONS, this.#replicas, TIMED_TOPIC);
     await client.close();
+  }
+
+  /** Of the topic that all read; undefined: it is another's. */
+  #partitionOf(shard: number): number | undefined {
+    const { cluster } = this.#bed;
+    for (const id of cluster.ids) {
+      const topic = cluster.nodeOf(id)?.metadata.topicOfShard.get(shard);
+      if (topic) return topic.name === TOPIC ? topic.partitions.findIndex((one) => one.shard === shard) : undefined;
+    }
+    return undefined;
   }
 
   #topicsLoads(): TopicsLoad[] {
