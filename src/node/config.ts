@@ -56,6 +56,8 @@ export const NodeConfigSchema = Type.Object({
   logLevel: Type.Optional(
     Type.Union([Type.Literal("debug"), Type.Literal("info"), Type.Literal("warn"), Type.Literal("error")]),
   ),
+  /** Of the log, on standard error: lines for people, or JSON objects, one a line. */
+  logFormat: Type.Optional(Type.Union([Type.Literal("text"), Type.Literal("json")])),
 }, { additionalProperties: false });
 
 /** @see NodeConfigSchema */
@@ -74,7 +76,7 @@ export interface ConfigSources {
 
 const checker = TypeCompiler.Compile(NodeConfigSchema);
 const NUMBERS = ["nodeId", "clientPort", "peerPort", "adminPort", "clockDriftMax"];
-const TEXTS = ["clusterId", "dataFolder", "host", "advertisedHost", "peerSecret", "logLevel"];
+const TEXTS = ["clusterId", "dataFolder", "host", "advertisedHost", "peerSecret", "logLevel", "logFormat"];
 
 /**
  * @throws {ConfigError} `INVALID_CONFIG`, with the field

@@ -6,5 +6,6 @@ import { readTlsFiles } from "./tls-files.ts";
 /** The real world, as a node's configuration wants it. @throws {ConfigError} `INVALID_CONFIG`, with the field */
 export function runtimeOf(config: NodeConfig, logLevel: LogLevel): Runtime {
   const tls = readTlsFiles(config);
-  return createNodeRuntime({ logLevel: config.logLevel ?? logLevel, ...(tls && { tls }) });
+  const { logFormat = "text" } = config;
+  return createNodeRuntime({ logLevel: config.logLevel ?? logLevel, logFormat, ...(tls && { tls }) });
 }

@@ -1,4 +1,4 @@
-/** Log lines on standard error: `TIME LEVEL message key=value …`, one a line. */
+/** Log lines on standard error: `TIME LEVEL message key=value …`, or as JSON objects, one a line. */
 import process from "node:process";
 import type { LogLevel, LogSink } from "./runtime.ts";
 
@@ -10,13 +10,30 @@ const PLAIN = /^[!#-<>-[\]-~]+$/;
 /** What moves a cursor, ends a line or turns text around: nothing of it reaches a terminal. */
 const CONTROL = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
-export function createLogSink(level: LogLevel): LogSink {
+export type LogFormat = "text" | "json";
+
+export function createLogSink(level: LogLevel, format: LogFormat = "text"): LogSink {
   return {
     write(lineLevel, message, fields) {
       if (RANK[lineLevel] < RANK[level]) return;
-      process.stderr.write(`${new Date().toISOString()} ${lineLevel} ${logText(message, fields)}\n`);
+      const time = new Date().toISOString();
+      const line = format === "json"
+        ? logJson(time, lineLevel, message, fields)
+        : `${time} ${lineLevel} ${logText(message, fields)}`;
+      process.stderr.write(`${line}\n`);
     },
   };
+}
+
+/** `{"time":…,"level":…,"message":…,"fields":{…}}`; values that JSON does not know are as it makes them. */
+export function logJson(
+  time: string,
+  level: LogLevel,
+  message: string,
+  fields: Readonly<Record<string, unknown>> = {},
+): string {
+  const text = JSON.stringify({ time, level, message, ...(Object.keys(fields).length > 0 && { fields }) });
+  return text.replace(CONTROL, escape);
 }
 
 /** A message and its fields in one line, whatever they have in them. Values that are not plain are quoted as in JSON. */

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import process from "node:process";
 import { Descriptors } from "./descriptors.ts";
-import { createLogSink } from "./node-log.ts";
+import { createLogSink, type LogFormat } from "./node-log.ts";
 import { createNodeDisk } from "./node-disk.ts";
 import { createNodeNetwork } from "./node-network.ts";
 import type { LogLevel, Runtime } from "./runtime.ts";
@@ -15,6 +15,8 @@ export const FATAL_EXIT_CODE = 70;
 export interface NodeRuntimeOptions {
   /** Default: "warn". */
   readonly logLevel?: LogLevel;
+  /** Default: "text". */
+  readonly logFormat?: LogFormat;
   /** See `Network`. */
   readonly tls?: TlsMaterial;
 }
@@ -27,7 +29,7 @@ export interface NodeRuntimeOptions {
  * ```
  */
 export function createNodeRuntime(options: NodeRuntimeOptions = {}): Runtime {
-  const log = createLogSink(options.logLevel ?? "warn");
+  const log = createLogSink(options.logLevel ?? "warn", options.logFormat);
   const turnEnds = new TurnEnds(() => performance.now());
   return {
     clock: { monotonicMs: () => performance.now(), wallMs: () => Date.now() },

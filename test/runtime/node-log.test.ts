@@ -1,6 +1,6 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { logText } from "../../src/runtime/node-log.ts";
+import { logJson, logText } from "../../src/runtime/node-log.ts";
 
 const log = suite("log lines");
 
@@ -28,6 +28,15 @@ log("nothing in them ends the line or reaches the terminal as a command", () => 
     assert.match(text, "FORGED error");
   }
   assert.is(logText("m", { path: "a\nb\x9b" }), 'm path="a\\nb\\u009b"');
+});
+
+log("as JSON it is one object a line, whatever is in it", () => {
+  const evil = "a\nb\u2028\u202e\x9b";
+  const line = logJson("2026-01-31T00:00:00.000Z", "warn", evil, { path: evil, count: 3, none: undefined });
+  assert.not.match(line, /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);
+  const time = "2026-01-31T00:00:00.000Z";
+  assert.equal(JSON.parse(line), { time, level: "warn", message: evil, fields: { path: evil, count: 3 } });
+  assert.is(logJson(time, "info", "serving"), `{"time":"${time}","level":"info","message":"serving"}`);
 });
 
 log.run();

@@ -18,6 +18,7 @@ interface NodeFlags {
   readonly peerPort?: string;
   readonly adminPort?: string;
   readonly logLevel?: string;
+  readonly logFormat?: string;
   readonly withParent?: boolean;
   readonly json?: boolean;
 }
@@ -39,6 +40,7 @@ export function nodeCommand(cli: CAC): void {
     .option("--peer-port <port>", "Port for the other nodes")
     .option("--admin-port <port>", "Port of the admin API")
     .option("--log-level <level>", "debug, info, warn or error")
+    .option("--log-format <format>", "text, or json: an object a line")
     .option("--with-parent", "Stop when standard input ends: whoever started it is gone")
     .option("--json", "Say where it listens as one JSON line")
     .example("raftline node --config node.yaml")
@@ -94,7 +96,7 @@ function reloadConfig(node: RaftlineNode, flags: NodeFlags): void {
 }
 
 function readConfig(flags: NodeFlags): NodeConfig {
-  const { config: file, dataFolder, logLevel } = flags;
+  const { config: file, dataFolder, logLevel, logFormat } = flags;
   const number = (flag: string, text?: string) => text === undefined ? undefined : wholeNumber(flag, text);
   const given = {
     nodeId: number("--node-id", flags.nodeId),
@@ -103,6 +105,7 @@ function readConfig(flags: NodeFlags): NodeConfig {
     peerPort: number("--peer-port", flags.peerPort),
     adminPort: number("--admin-port", flags.adminPort),
     logLevel,
+    logFormat,
   };
   if (file !== undefined) return loadConfig({ yaml: textOf(file), env: process.env, flags: given });
   try {
