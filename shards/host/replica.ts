@@ -251,6 +251,8 @@ export class Replica implements Timed {
   /** Applies what is committed, as far as it is at hand. What is to be written was handed on before: others wait for that. */
   apply(): void {
     this.#apply();
+    // A snapshot may have brought it further than any entry did.
+    if (this.#appliedWaiters.length > 0) this.#wakeApplied(this.raft.applied);
     this.#watchLeadership();
   }
 

@@ -181,7 +181,7 @@ export class MetadataService {
       case "moveDrained":
         return {
           type: "moveShards",
-          moves: planDrain(state, this.#standings(), DRAINED_AT_A_TIME - state.moving.size),
+          moves: planDrain(state, this.#standings(), DRAINED_AT_A_TIME),
         };
       case "spread":
         return { type: "moveShards", moves: planSpread(state, this.#standings(), SPREAD_AT_A_TIME) };
@@ -207,7 +207,7 @@ export class MetadataService {
     const { state } = this.#options.machine;
     if (state.topics.has(name)) throw new RaftlineError("ALREADY_EXISTS", `the topic "${name}" exists already`);
     const standings = this.#standings();
-    const replicas = options.replicas ?? Math.min(DEFAULT_REPLICAS, standings.size);
+    const replicas = options.replicas ?? Math.max(1, Math.min(DEFAULT_REPLICAS, standings.size));
     const placement = placePartitions(state, standings, options.partitions ?? DEFAULT_PARTITIONS, replicas);
     return {
       type: "createTopic",

@@ -10,25 +10,36 @@ export interface Move {
 }
 
 /**
- * For partitions that stay and have a replica on a node that is drained: another node in its place, which holds least of
- * those that are up. At most so many; those for which there is no other node are left out.
+ * For partitions that have a replica on a node that is drained, or are on their way to one: another node in its place, which
+ * holds least of those that are up. At most so many leave such nodes at a time; those for which there is no other node are
+ * left out.
  */
 export function planDrain(
   state: MetadataState,
   standings: ReadonlyMap<NodeId, Standing>,
-  movesMax: number,
+  leavingMax: number,
 ): Move[] {
+  const { topics, draining } = state;
   const takers = takersOf(state, standings);
   const load = loadOf(state, takers);
   const moves: Move[] = [];
-  for (const { shard, replicas } of staying(state)) {
-    if (moves.length >= movesMax) break;
-    let next = replicas;
-    for (const node of replicas) if (state.draining.has(node)) next = replaced(next, node, takers, load);
-    if (next === replicas) continue;
-    count(load, replicas, -1);
-    count(load, next);
-    moves.push({ shard, replicas: next });
+  const isLeaving = ({ replicas, target }: PartitionRecord) => {
+    return target.length > 0 && replicas.some((node) => draining.has(node));
+  };
+  let leaving = [...state.moving.values()].filter(isLeaving).length;
+  for (const { partitions } of topics.values()) {
+    for (const { shard, replicas, target } of partitions) {
+      const isMoving = target.length > 0;
+      if (!isMoving && leaving >= leavingMax) continue;
+      const current = isMoving ? target : replicas;
+      let next = current;
+      for (const node of current) if (draining.has(node)) next = replaced(next, node, takers, load);
+      if (next === current) continue;
+      count(load, current, -1);
+      count(load, next);
+      moves.push({ shard, replicas: next });
+      if (!isMoving) leaving += 1;
+    }
   }
   return moves;
 }

@@ -37,7 +37,7 @@ interface DuplicateWaiting {
   readonly done: ProduceDone;
 }
 
-/** Since this replica began, on this node. */
+/** Of a topic's partitions on this node, since the node began. */
 export interface Traffic {
   producedRecords: number;
   producedBytes: number;
@@ -63,11 +63,12 @@ export interface PartitionOptions {
   readonly catchUp: CatchUpReads;
   /** Of the topic, as it is now. */
   readonly recordBytesMax: () => number;
+  /** Of the topic: what happens here is counted there. */
+  readonly traffic: Traffic;
 }
 
 export class Partition {
   readonly replica: Replica;
-  readonly traffic: Traffic = { producedRecords: 0, producedBytes: 0, readBytes: 0 };
   readonly #options: PartitionOptions;
   readonly #machine: PartitionMachine;
   /** While leading: the producer table with what was proposed and not yet applied. */
@@ -173,12 +174,14 @@ export class Partition {
   }
 
   #produced({ recordCount, byteLength }: Entry): void {
-    this.traffic.producedRecords += recordCount;
-    this.traffic.producedBytes += byteLength;
+    const { traffic } = this.#options;
+    traffic.producedRecords += recordCount;
+    traffic.producedBytes += byteLength;
   }
 
   #wasRead(entries: readonly Entry[]): void {
-    for (const { byteLength } of entries) this.traffic.readBytes += byteLength;
+    const { traffic } = this.#options;
+    for (const { byteLength } of entries) traffic.readBytes += byteLength;
   }
 
   /**

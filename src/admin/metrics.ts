@@ -3,6 +3,7 @@ import { Counter, Gauge, Registry } from "prom-client";
 import type { RaftlineNode } from "../node/node.ts";
 import type { MemoryUse } from "../runtime/runtime.ts";
 import type { TopicRecord } from "../../shards/metadata/state.ts";
+import type { Traffic } from "../../shards/partition/partition.ts";
 
 export function createMetrics(node: RaftlineNode): Registry {
   const registry = new Registry();
@@ -149,12 +150,14 @@ function byTopic(node: RaftlineNode, registry: Registry): void {
       },
     });
   };
-  const counter = (name: string, help: string, read: (partition: Partition) => number) => {
+  const counter = (name: string, help: string, read: (traffic: Traffic) => number) => {
     new Counter({
       ...describe(`${name}_total`, help),
       collect() {
         this.reset();
-        for (const topic of node.metadata.topics.values()) this.inc({ topic: topic.name }, sumOf(topic, read));
+        for (const topic of node.metadata.topics.values()) {
+          this.inc({ topic: topic.name }, read(node.partitions.trafficOf(topic)));
+        }
       },
     });
   };
@@ -164,10 +167,10 @@ function byTopic(node: RaftlineNode, registry: Registry): void {
     (partition) => partition.highWatermark - partition.startOffset,
   );
   gauge("bytes", "Bytes of the replicas on this node.", (partition) => partition.sizeBytes);
-  const since = "on this node since its replicas began";
-  counter("produced_records", `Records acknowledged to producers, ${since}.`, ({ traffic }) => traffic.producedRecords);
-  counter("produced_bytes", `Bytes of their batches, ${since}.`, ({ traffic }) => traffic.producedBytes);
-  counter("read_bytes", `Bytes read by consumers and queues, ${since}.`, ({ traffic }) => traffic.readBytes);
+  const since = "by this node since it began";
+  counter("produced_records", `Records acknowledged to producers, ${since}.`, ({ producedRecords }) => producedRecords);
+  counter("produced_bytes", `Bytes of their batches, ${since}.`, ({ producedBytes }) => producedBytes);
+  counter("read_bytes", `Bytes read by consumers and queues, ${since}.`, ({ readBytes }) => readBytes);
 }
 
 /** All of its members are reached, and have what there is or are being sent it as it comes. */

@@ -100,9 +100,17 @@ export class AdminService {
   }
 
   #partitionsOf(topic: TopicRecord): TopicDescription["partitions"] {
-    return topic.partitions.map(({ shard, replicas, target }, partition) => {
+    return topic.partitions.map(({ shard, replicas, target, passed = [] }, partition) => {
       const { node, term } = this.#options.routing.leaderOf(shard);
-      return { partition, shard, leader: node, leaderTerm: term, replicas: [...replicas], target: [...target] };
+      return {
+        partition,
+        shard,
+        leader: node,
+        leaderTerm: term,
+        replicas: [...replicas],
+        target: [...target],
+        passed: [...passed],
+      };
     });
   }
 

@@ -27,6 +27,7 @@ export class Cluster {
   readonly #services: RunningService[];
   readonly #options: ClusterOptions;
   readonly #cleanUp: () => Promise<void>;
+  #adding: Promise<unknown> = Promise.resolve();
 
   constructor(
     nodes: RaftlineNode[],
@@ -40,16 +41,23 @@ export class Cluster {
     this.#cleanUp = cleanUp;
   }
 
-  /** Adds one more, with the next number; resolves when it serves. */
-  async addNode(): Promise<RaftlineNode> {
+  /** Adds one more, with the next number; resolves when it serves. One after the other. */
+  addNode(): Promise<RaftlineNode> {
+    const added = this.#adding.then(() => this.#addNode());
+    this.#adding = added.catch(() => {});
+    return added;
+  }
+
+  async #addNode(): Promise<RaftlineNode> {
     const { runtime, folder, limits = {}, logLimits = {}, services = [] } = this.#options;
     const founders = this.nodes.filter(({ config }) => !config.join);
+    const asked = founders.find((node) => node.isReady) ?? founders[0]!;
     const nodeId = this.nodes.length + 1;
     const config = { ...configOf(nodeId, founders.map((node) => node.nodeId), folder), join: true, peerPort: 0 };
     const node = await RaftlineNode.open(config, { runtime, limits, logLimits });
     this.#nodes.push(node);
     const { host, port } = node.peerAddress;
-    await founders[0]!.admin.execute({ command: "addNode", args: { id: nodeId, host, port } });
+    await asked.admin.execute({ command: "addNode", args: { id: nodeId, host, port } });
     const started = await Promise.all(services.map((service) => service(node)));
     this.#services.push(...started);
     node.start(addressesOf(founders), started[0]?.address.port ?? 0);

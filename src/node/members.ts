@@ -35,9 +35,10 @@ export class Members {
     return [...new Set([...this.founders, ...this.#metadata.added.keys()])];
   }
 
-  /** Those that may be given replicas. */
+  /** Those that may be given replicas: an added one once it has been here, and the founders have let it in. */
   takers(): NodeId[] {
-    return this.all().filter((node) => !this.#metadata.draining.has(node));
+    const { draining, added, nodes } = this.#metadata;
+    return this.all().filter((node) => !draining.has(node) && (!added.has(node) || nodes.has(node)));
   }
 
   /** Of those that were added. */

@@ -26,7 +26,6 @@ import { Coordinators } from "./coordinators.ts";
 import { Damages } from "./damage.ts";
 import { KnownCredentials } from "./credentials.ts";
 import { dropDamaged } from "./damaged-start.ts";
-import { ConfigError } from "./errors.ts";
 import { DeadLetterOffices } from "./dead-letter-office.ts";
 import { type DataFolder, isAlone, openDataFolder } from "./data-folder.ts";
 import { Members } from "./members.ts";
@@ -35,6 +34,7 @@ import type { Memory } from "./memory.ts";
 import { Partitions } from "./partitions.ts";
 import { ProducerIds } from "./producer-ids.ts";
 import { Recollection } from "./recollection.ts";
+import { Registration } from "./registration.ts";
 import { ReplicaMover } from "./replica-mover.ts";
 import { RetentionLoop } from "./retention.ts";
 import { Routing } from "./routing.ts";
@@ -42,7 +42,6 @@ import { RepairPermits } from "./repair-permits.ts";
 import { StateRepairs } from "./state-repairs.ts";
 
 const LOOPBACK = "127.0.0.1";
-const REGISTER_RETRY_MS = 200;
 const READY_POLL_MS = 5;
 /** Every node reads the metadata it follows. */
 const METADATA_COMMIT_NOTICE_MS = 2;
@@ -86,6 +85,7 @@ export class RaftlineNode {
   leaderChanges = 0;
   readonly #mover: ReplicaMover;
   readonly #members: Members;
+  readonly #registration: Registration;
   readonly #membershipKeeper: MembershipKeeper;
   readonly #recollection: Recollection;
   readonly #requests: PeerRequests;
@@ -95,9 +95,7 @@ export class RaftlineNode {
   #peerAddress: Address | undefined;
   #adminPort = 0;
   #reconcileDue = false;
-  #metadataIsCurrent = false;
   #stopping = false;
-  #removed = false;
 
   private constructor(
     config: NodeConfig,
@@ -135,7 +133,11 @@ export class RaftlineNode {
       heartbeatMs: limits.heartbeatMs,
       silenceMsMax: limits.heartbeatMs * SILENT_HEARTBEATS,
     }, {
-      meet: async (hello) => members.has(hello.from) ? await memory.meet(hello) : "INVALID_REQUEST",
+      meet: async (hello) => {
+        if (members.has(hello.from)) return await memory.meet(hello);
+        this.#registration.strangerCame(hello.from);
+        return "INVALID_REQUEST";
+      },
       peerRemembers: () => this.#recollection.peerRemembers(),
       deliver: (group, message, state) => this.host.deliver(group, message, state),
       peerSpoke: (peer) => this.host.peerSpoke(peer),
@@ -257,6 +259,22 @@ export class RaftlineNode {
     this.balance = new Balance({ runtime, nodeId, host, peers, delayMs: limits.balanceDelayMs });
     const { metadataService } = this;
     this.#membershipKeeper = new MembershipKeeper({ runtime, members, metadata, metadataService, peers });
+    this.#registration = new Registration({
+      runtime,
+      nodeId,
+      joins: config.join ?? false,
+      memory,
+      members,
+      metadata,
+      metadataService,
+      peers,
+      record: () => this.#record(),
+      onCurrent: () => {
+        partitions.metadataIsCurrent();
+        this.#recollection.groupsAreKnown();
+      },
+      onRemoved: () => this.#rpc?.endSessions(),
+    });
     this.#retention = new RetentionLoop({ runtime, log, metadata, partitions, lookMs: limits.retentionLookMs });
     this.partitions.reconcile();
   }
@@ -319,12 +337,12 @@ export class RaftlineNode {
     this.#mover.start();
     this.#membershipKeeper.start();
     this.#retention.start();
-    this.#register();
+    void this.#registration.start();
   }
 
   /** Serves: the metadata has a leader and is current here, and every partition held here has a leader. */
   get isReady(): boolean {
-    if (this.#stopping || !this.#isRegistered()) return false;
+    if (this.#stopping || !this.#registration.isDone) return false;
     for (const { replica } of this.partitions.all()) {
       if (replica.raft.leader === 0) return false;
     }
@@ -342,6 +360,7 @@ export class RaftlineNode {
     this.balance.stop();
     this.#mover.stop();
     this.#membershipKeeper.stop();
+    this.#registration.stop();
     this.#recollection.close();
     this.partitions.close();
     this.#retention.stop();
@@ -405,60 +424,14 @@ export class RaftlineNode {
       this.#mover.metadataChanged();
       this.#membershipKeeper.metadataChanged();
       this.#coordinators.topicsChanged();
-      if (this.config.join && this.#metadataIsCurrent) this.#watchMembership();
+      this.#registration.metadataChanged();
     });
-  }
-
-  /** Once removed it hears of nothing more, and sends clients elsewhere; unless it is added again. */
-  #watchMembership(): void {
-    const wasRemoved = this.#removed;
-    this.#removed = !this.#members.has(this.nodeId);
-    if (wasRemoved && !this.#removed) void this.#register();
-    else if (!wasRemoved && this.#removed) {
-      this.runtime.log.write("warn", "this node was removed from the cluster: it may be stopped", {});
-      this.#rpc?.endSessions();
-    }
-  }
-
-  #isRegistered(): boolean {
-    const known = this.metadata.nodes.get(this.nodeId);
-    return known !== undefined && JSON.stringify(known) === JSON.stringify(this.#record()) && this.#metadataIsCurrent;
   }
 
   #record(): NodeRecord {
     const { host, port } = this.clientAddress;
     const record = { id: this.nodeId, host, clientPort: port, adminPort: this.#adminPort };
     return this.config.join ? { ...record, added: true } : record;
-  }
-
-  /** What it believed of others rests on them; it could have been given some other cluster's. */
-  #checkFounders(): void {
-    const { voters } = this.metadataService.replica.raft.configuration;
-    const sorted = (nodes: readonly NodeId[]) => [...nodes].sort((a, b) => a - b).join(", ");
-    const { founders } = this.#members;
-    if (sorted(voters) === sorted(founders)) return;
-    const why = `nodes: the cluster was made with nodes ${sorted(voters)}, and the configuration has ${
-      sorted(founders)
-    }`;
-    this.runtime.fatal("this node was not told who votes", new ConfigError("INVALID_CONFIG", "nodes", why));
-  }
-
-  /** Tells the cluster where this node is reached; what follows from metadata that is current is done then, too. */
-  async #register(): Promise<void> {
-    while (!this.#stopping) {
-      try {
-        await this.metadataService.execute({ type: "barrier" });
-        if (this.config.join) this.#checkFounders();
-        if (!this.#metadataIsCurrent) this.partitions.metadataIsCurrent();
-        this.#metadataIsCurrent = true;
-        this.#recollection.groupsAreKnown();
-        if (!this.#isRegistered()) await this.metadataService.execute({ type: "registerNode", node: this.#record() });
-        return;
-      } catch (error) {
-        this.runtime.log.write("info", "not registered yet", { reason: String(error) });
-        await sleep(this.runtime, REGISTER_RETRY_MS);
-      }
-    }
   }
 }
 

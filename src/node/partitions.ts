@@ -8,11 +8,12 @@ import {
   holdersOf,
   type MetadataState,
   type PartitionRecord,
+  type TopicRecord,
 } from "../../shards/metadata/state.ts";
 import { CatchUpReads } from "../../shards/partition/catch-up-reads.ts";
 import type { DeadLetterOffice } from "../../shards/partition/dead-letter-forwarder.ts";
 import { PartitionMachine } from "../../shards/partition/machine.ts";
-import { Partition } from "../../shards/partition/partition.ts";
+import { Partition, type Traffic } from "../../shards/partition/partition.ts";
 import { type Damages, lostOf, mayHaveLostGroups } from "./damage.ts";
 import type { Memory } from "./memory.ts";
 import type { RepairPermits } from "./repair-permits.ts";
@@ -46,6 +47,8 @@ export class Partitions {
   readonly #damaged = new Set<number>();
   /** Where the logs ended that are being replaced. */
   readonly #had = new Map<number, LogEnd>();
+  /** By topic id: replicas that leave take nothing away. */
+  readonly #traffic = new Map<number, Traffic>();
   /** Groups about to begin with a mark that is being written. */
   readonly #doubting = new Set<number>();
   #closed = false;
@@ -88,6 +91,13 @@ export class Partitions {
     return this.#partitions.size;
   }
 
+  /** What its replicas here have had to do with since the node began. */
+  trafficOf({ topicId }: TopicRecord): Traffic {
+    const known = this.#traffic.get(topicId) ?? { producedRecords: 0, producedBytes: 0, readBytes: 0 };
+    this.#traffic.set(topicId, known);
+    return known;
+  }
+
   /** Its replica here has lost what others have, and takes no part. */
   isDamaged(shard: number): boolean {
     return this.#damaged.has(shard);
@@ -105,7 +115,7 @@ export class Partitions {
       for (const record of topic.partitions) {
         const { shard } = record;
         if (!this.#partitions.has(shard) && !this.#damaged.has(shard) && holdersOf(record).has(nodeId)) {
-          if (this.#current || log.group(shard)) this.#start(record);
+          if (this.#current || log.group(shard)) this.#start(record, topic);
         } else if (this.#current && this.#partitions.has(shard) && !holdersOf(record).has(nodeId)) {
           this.#end(shard);
           this.#options.routing.left(shard);
@@ -117,6 +127,7 @@ export class Partitions {
       this.#end(shard);
       this.#options.routing.forget(shard);
     }
+    this.#forgetTraffic();
     // What is under repair looks for itself whether this node still holds it.
     for (const shard of [...this.#damaged]) {
       if (!this.#current || this.#holds(shard) || this.repairs.isUnderWay(shard)) continue;
@@ -127,6 +138,14 @@ export class Partitions {
 
   close(): void {
     this.#closed = true;
+  }
+
+  /** Of topics that are gone. */
+  #forgetTraffic(): void {
+    const { topics } = this.#options.metadata;
+    if (this.#traffic.size <= topics.size) return;
+    const ids = new Set([...topics.values()].map(({ topicId }) => topicId));
+    for (const id of this.#traffic.keys()) if (!ids.has(id)) this.#traffic.delete(id);
   }
 
   /** The metadata here is as new as any was when this node began. */
@@ -180,7 +199,7 @@ export class Partitions {
     }
   }
 
-  #start(record: PartitionRecord): void {
+  #start(record: PartitionRecord, topic: TopicRecord): void {
     const { runtime, host, log, memory, metadata, nodeId, damages, officeOf } = this.#options;
     const { shard, initial, replicas } = record;
     const found = log.group(shard);
@@ -202,9 +221,10 @@ export class Partitions {
     });
     const recordBytesMax = () => metadata.topicOfShard.get(shard)?.recordBytesMax ?? 0;
     const office = officeOf(shard);
+    const traffic = this.trafficOf(topic);
     this.#partitions.set(
       shard,
-      new Partition({ runtime, host, log, replica, machine, office, catchUp: this.#catchUp, recordBytesMax }),
+      new Partition({ runtime, host, log, replica, machine, office, catchUp: this.#catchUp, recordBytesMax, traffic }),
     );
   }
 

@@ -71,6 +71,8 @@ export class ReplicaMover {
     for (const record of metadata.moving.values()) {
       const replica = partitions.get(record.shard)?.replica;
       if (!replica?.isLeading) this.#settling.delete(record.shard);
+      // It waits for a node that is away, and shall hold up no other.
+      else if (record.target.some((node) => this.#awaySinceMs.has(node))) this.#advance(replica, record);
       else if (moves < MOVES_MAX) {
         moves += 1;
         this.#advance(replica, record);

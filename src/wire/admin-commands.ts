@@ -46,6 +46,8 @@ export const PartitionDescriptionSchema = Type.Object({
   replicas: Type.Array(U32),
   /** Where they are on their way to; empty when they stay. */
   target: Type.Array(U32),
+  /** Earlier targets of a move that was redirected: they keep what they have until it is done. */
+  passed: Type.Optional(Type.Array(U32)),
 });
 export type PartitionDescription = Static<typeof PartitionDescriptionSchema>;
 

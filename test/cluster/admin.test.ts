@@ -160,9 +160,9 @@ admin("nodes are added, drained and removed over HTTP", async () => {
     [400, "INVALID_REQUEST"],
     [400, "INVALID_REQUEST"],
     [409, "ALREADY_EXISTS"],
-    [400, "UNKNOWN_NODE"],
+    [404, "UNKNOWN_NODE"],
     [400, "INVALID_REQUEST"],
-    [400, "UNKNOWN_NODE"],
+    [404, "UNKNOWN_NODE"],
     [400, "INVALID_REQUEST"],
   ]);
   assert.is((await call("/v1/nodes/4", "PUT", { host: "127.0.0.1", port: 1 })).status, 200);

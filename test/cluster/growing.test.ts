@@ -1,6 +1,9 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { connect, startCluster } from "../../mod.ts";
+import { startCluster as startNodes } from "../../src/node/cluster.ts";
+import { createNodeRuntime } from "../../src/runtime/node-runtime.ts";
+import { makeTemporaryFolder, removeFolder } from "../../src/runtime/temporary-folder.ts";
 import { codeOf, until } from "./test-cluster.ts";
 
 const growing = suite("a cluster that grows and shrinks");
@@ -37,7 +40,7 @@ growing("a node is added, given its share, drained and removed, while records ar
   ]);
   assert.is(held(cluster, 4), 0);
   assert.is(await client.admin.spreadReplicas(), 6);
-  await until("it has its share", () => isStill(cluster));
+  await until("it has its share", () => held(cluster, 4) === 6 && isStill(cluster));
   assert.equal([1, 2, 3, 4].map((node) => held(cluster, node)), [6, 6, 6, 6]);
   assert.is(await client.admin.spreadReplicas(), 0);
   await until("it leads two", () => [...fourth.partitions.all()].filter(({ leads }) => leads).length === 2);
@@ -78,6 +81,57 @@ growing("a node is not drained where its replicas could not go", async () => {
   await client.admin.drainNode(2, false);
   assert.ok(await client.admin.spreadReplicas() > 0);
   await until("it is used again", () => isStill(cluster) && held(cluster, 2) > 0);
+});
+
+growing("a node that dies while it is given replicas is drained and removed, and holds up no other", async () => {
+  await using cluster = await startCluster({ nodes: 3 });
+  await using client = await connect(cluster.bootstrap);
+  await client.admin.createTopic("many", { partitions: 36, replicas: 2 });
+  await client.admin.createTopic("few", { partitions: 6, replicas: 2 });
+  const fourth = await cluster.addNode();
+  await cluster.addNode();
+  await fourth.stop({ handOver: false });
+  const { partitions } = await client.admin.describeTopic("many");
+  for (const { partition, replicas } of partitions) {
+    await client.admin.moveReplicas("many", partition, [replicas[0]!, 4]);
+  }
+  await client.admin.drainNode(3);
+  const few = () => cluster.nodes[0]!.metadata.topics.get("few")!.partitions;
+  await until(
+    "what is not on its way to the dead one leaves",
+    () => few().every(({ replicas }) => !replicas.includes(3)),
+  );
+  await client.admin.drainNode(4);
+  await until("what was goes elsewhere", () => held(cluster, 4) === 0 && held(cluster, 3) === 0 && isStill(cluster));
+  await client.admin.removeNode(4);
+});
+
+growing(
+  "a node that joins counts only when it was here, and all that the cluster was made with have let it in",
+  async () => {
+    await using cluster = await startCluster({ nodes: 3 });
+    await using client = await connect(cluster.bootstrap);
+    await client.admin.addNode(4, { host: "127.0.0.1", port: 1 });
+    const { partitions } = await client.admin.createTopic("orders", { partitions: 8, replicas: 3 });
+    assert.not.ok(partitions.some(({ replicas }) => replicas.includes(4)));
+    assert.is(await client.admin.spreadReplicas(), 0);
+    assert.is(await codeOf(client.admin.createTopic("wide", { replicas: 4 })), "NOT_ENOUGH_NODES");
+  },
+);
+
+growing("commands are answered on a node that a snapshot brings up", async () => {
+  const folder = makeTemporaryFolder("raftline-growing-");
+  const runtime = createNodeRuntime({ logLevel: "error" });
+  const limits = { checkpointEntries: 10 };
+  await using cluster = await startNodes({ runtime, folder, limits }, () => removeFolder(folder));
+  const { nodes } = cluster;
+  const followers = nodes.filter(({ nodeId, metadataService }) => metadataService.leader !== nodeId);
+  for (let i = 0; i < 300; i++) {
+    const asked = followers[i % followers.length]!.metadataService.execute({ type: "allocateProducerIds", count: 1 });
+    let isDone = false;
+    asked.then(() => isDone = true);
+    await until(`command ${i} is answered`, () => isDone);
+  }
 });
 
 growing.run();

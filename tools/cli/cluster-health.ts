@@ -1,5 +1,5 @@
 /** What of a cluster is not as it should be. */
-import type { ClusterDescription, TopicDescription } from "../../src/wire/admin-commands.ts";
+import type { ClusterDescription, PartitionDescription, TopicDescription } from "../../src/wire/admin-commands.ts";
 
 export interface NodeHealth {
   readonly id: number;
@@ -48,7 +48,7 @@ export function healthOf(cluster: ClusterDescription, topics: readonly TopicDesc
       added,
       draining,
       leads: partitions.filter(({ leader }) => leader === id).length,
-      replicas: partitions.filter(({ replicas, target }) => [...replicas, ...target].includes(id)).length,
+      replicas: partitions.filter((partition) => holdersOf(partition).includes(id)).length,
     })),
     leaderless: partitions.filter(({ leader }) => leader === 0).map(({ name }) => name),
     underReplicated: underReplicated.filter(({ away }) => away.length > 0),
@@ -57,6 +57,11 @@ export function healthOf(cluster: ClusterDescription, topics: readonly TopicDesc
       to: target,
     })),
   };
+}
+
+/** Those that hold it, are about to, or are to give it up. */
+function holdersOf({ replicas, target, passed = [] }: PartitionDescription): number[] {
+  return [...replicas, ...target, ...passed];
 }
 
 function nameOf(topic: string, { partition }: { readonly partition: number }): string {

@@ -51,14 +51,27 @@ export function clusterWork(action: string, node: string | undefined, flags: Clu
       const peer = peerOf(flags);
       return async (admin) => {
         await admin.addNode(id, peer);
-        return { done: "added", node: id, peer: `${peer.host}:${peer.port}` };
+        return {
+          done: "added",
+          node: id,
+          peer: `${peer.host.includes(":") ? `[${peer.host}]` : peer.host}:${peer.port}`,
+        };
       };
     }
     case "drain":
       return async (admin) => {
         await admin.drainNode(id);
-        const heldOf = ({ nodes }: ClusterHealth) => nodes.find((one) => one.id === id)?.replicas ?? 0;
+        let isDrained = true;
+        const heldOf = ({ nodes }: ClusterHealth) => {
+          const node = nodes.find((one) => one.id === id);
+          // Somebody else may want it otherwise meanwhile.
+          isDrained = node?.draining ?? false;
+          return isDrained ? node!.replicas : 0;
+        };
         const left = await until(admin, stopSignal(), heldOf, "replicas to leave");
+        if (!isDrained) {
+          throw new RaftlineError("NOT_DRAINED", `node ${id} is not drained any more: somebody ended that`);
+        }
         return { done: left === 0 ? "drained" : "is being drained", node: id, left };
       };
     case "undrain":
