@@ -1,14 +1,20 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { connect, startCluster } from "../../mod.ts";
-import { startCluster as startNodes } from "../../src/node/cluster.ts";
+import type { HostLimits } from "../../shards/host/limits.ts";
+import { connect } from "../../mod.ts";
+import { type Cluster, startCluster as startNodes } from "../../src/node/cluster.ts";
 import { createNodeRuntime } from "../../src/runtime/node-runtime.ts";
 import { makeTemporaryFolder, removeFolder } from "../../src/runtime/temporary-folder.ts";
 import { codeOf, until } from "./test-cluster.ts";
 
 const growing = suite("a cluster that grows and shrinks");
 
-type Cluster = Awaited<ReturnType<typeof startCluster>>;
+/** Whose leaders go where they should soon. */
+function start(limits: Partial<HostLimits> = { balanceDelayMs: 200 }): Promise<Cluster> {
+  const folder = makeTemporaryFolder("raftline-growing-");
+  const runtime = createNodeRuntime({ logLevel: "error" });
+  return startNodes({ runtime, folder, limits }, () => removeFolder(folder));
+}
 
 /** Replicas by node, in the metadata of the first one. */
 function held(cluster: Cluster, node: number): number {
@@ -19,7 +25,7 @@ function held(cluster: Cluster, node: number): number {
 const isStill = (cluster: Cluster) => cluster.nodes[0]!.metadata.moving.size === 0;
 
 growing("a node is added, given its share, drained and removed, while records are sent", async () => {
-  await using cluster = await startCluster({ nodes: 3 });
+  await using cluster = await start();
   await using client = await connect(cluster.bootstrap);
   await client.admin.createTopic("orders", { partitions: 8, replicas: 3 });
   const producer = client.producer();
@@ -70,7 +76,7 @@ growing("a node is added, given its share, drained and removed, while records ar
 });
 
 growing("a node is not drained where its replicas could not go", async () => {
-  await using cluster = await startCluster({ nodes: 3 });
+  await using cluster = await start();
   await using client = await connect(cluster.bootstrap);
   await client.admin.createTopic("orders", { partitions: 2, replicas: 3 });
   assert.is(await codeOf(client.admin.drainNode(2)), "NOT_ENOUGH_NODES");
@@ -84,7 +90,7 @@ growing("a node is not drained where its replicas could not go", async () => {
 });
 
 growing("a node that dies while it is given replicas is drained and removed, and holds up no other", async () => {
-  await using cluster = await startCluster({ nodes: 3 });
+  await using cluster = await start();
   await using client = await connect(cluster.bootstrap);
   await client.admin.createTopic("many", { partitions: 36, replicas: 2 });
   await client.admin.createTopic("few", { partitions: 6, replicas: 2 });
@@ -109,7 +115,7 @@ growing("a node that dies while it is given replicas is drained and removed, and
 growing(
   "a node that joins counts only when it was here, and all that the cluster was made with have let it in",
   async () => {
-    await using cluster = await startCluster({ nodes: 3 });
+    await using cluster = await start();
     await using client = await connect(cluster.bootstrap);
     await client.admin.addNode(4, { host: "127.0.0.1", port: 1 });
     const { partitions } = await client.admin.createTopic("orders", { partitions: 8, replicas: 3 });
@@ -120,10 +126,7 @@ growing(
 );
 
 growing("commands are answered on a node that a snapshot brings up", async () => {
-  const folder = makeTemporaryFolder("raftline-growing-");
-  const runtime = createNodeRuntime({ logLevel: "error" });
-  const limits = { checkpointEntries: 10 };
-  await using cluster = await startNodes({ runtime, folder, limits }, () => removeFolder(folder));
+  await using cluster = await start({ checkpointEntries: 10 });
   const { nodes } = cluster;
   const followers = nodes.filter(({ nodeId, metadataService }) => metadataService.leader !== nodeId);
   for (let i = 0; i < 300; i++) {
