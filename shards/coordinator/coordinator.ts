@@ -14,6 +14,9 @@ import { CoordinatorLeader } from "./coordinator-leader.ts";
 import { REBALANCE_TIMEOUT_MS_MAX, SESSION_TIMEOUT_MS_MAX, SESSION_TIMEOUT_MS_MIN } from "./limits.ts";
 import type { CoordinatorMachine } from "./machine.ts";
 
+/** Whether the one who asks may know of a topic. */
+export type MayKnow = (topic: string) => boolean;
+
 export interface CoordinatorOptions {
   readonly runtime: Runtime;
   readonly host: Host;
@@ -47,12 +50,19 @@ export class Coordinator {
     return this.#hinted(this.#leader === undefined ? "NOT_LEADER" : await this.#leader.leave(group, [memberId]));
   }
 
-  async members(name: string): Promise<GroupMembersResponse> {
+  /** What a member said that it reads; nothing of one that is not known here. */
+  topicsOf(group: string, memberId: string): readonly string[] {
+    return this.#options.machine.state.groups.get(group)?.members.get(memberId)?.topics ?? [];
+  }
+
+  /** Those all of whose topics the asking one may know. */
+  async members(name: string, mayKnow: MayKnow): Promise<GroupMembersResponse> {
     const leads = await this.#options.replica.readBarrier();
     const group = leads ? this.#options.machine.state.groups.get(name) : undefined;
     const result = this.#hinted(leads ? "" : "NOT_LEADER");
     if (group === undefined) return { ...result, generation: 0, rebalancing: false, members: [] };
-    const members = [...group.members.values()].map(({ memberId, instanceId, topics, sessionTimeoutMs }) => {
+    const known = [...group.members.values()].filter((member) => member.topics.every(mayKnow));
+    const members = known.map(({ memberId, instanceId, topics, sessionTimeoutMs }) => {
       const shards = [...group.owners].filter(([, owner]) => owner.memberId === memberId).map(([shard]) => shard);
       return { memberId, instanceId, topics, sessionTimeoutMs, shards };
     });
@@ -60,11 +70,13 @@ export class Coordinator {
     return { ...result, generation: group.generation, rebalancing, members };
   }
 
-  async list(): Promise<GroupListResponse> {
+  async list(mayKnow: MayKnow): Promise<GroupListResponse> {
     const leads = await this.#options.replica.readBarrier();
     const groups = leads ? [...this.#options.machine.state.groups] : [];
-    const rows = groups.map(([group, { members }]) => ({ group, members: members.size }));
-    return { ...this.#hinted(leads ? "" : "NOT_LEADER"), groups: rows };
+    const rows = groups.map(([group, { members }]) => {
+      return { group, members: [...members.values()].filter(({ topics }) => topics.every(mayKnow)).length };
+    });
+    return { ...this.#hinted(leads ? "" : "NOT_LEADER"), groups: rows.filter(({ members }) => members > 0) };
   }
 
   topicsChanged(): void {

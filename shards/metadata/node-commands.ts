@@ -81,10 +81,9 @@ export function drainNode(state: MetadataState, { id, drain }: DrainNode): Comma
     return { ok: true, value: {} };
   }
   const left = [...state.nodes.keys()].filter((node) => node !== id && !state.draining.has(node)).length;
-  const most = Math.max(
-    0,
-    ...partitionsOn(state, id).map(({ replicas, target }) => (target.length || replicas.length)),
-  );
+  const most = partitionsOn(state, id).reduce((found, { replicas, target }) => {
+    return Math.max(found, (target.length > 0 ? target : replicas).length);
+  }, 0);
   if (most > left) {
     const message =
       `a partition on node ${id} has ${most} replicas, and without it there are ${left} nodes to hold them`;

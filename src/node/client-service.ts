@@ -19,7 +19,7 @@ import type { Exchange, RpcHandler, RpcSession } from "../wire/rpc-session.ts";
 import type { AdminService } from "./admin-service.ts";
 import type { Coordinators } from "./coordinators.ts";
 import { type Credential, type KnownCredentials, may, mayAll, whoIs } from "./credentials.ts";
-import { type Need, needOfCommand, needsOf } from "./rights-needed.ts";
+import { type Lookup, type Need, needOfCommand, needsOf } from "./rights-needed.ts";
 import type { Members } from "./members.ts";
 import type { Partitions } from "./partitions.ts";
 import type { ProducerIds } from "./producer-ids.ts";
@@ -83,7 +83,7 @@ export class ClientService implements RpcHandler {
     const { request } = exchange;
     const who = this.#restricted(exchange.session);
     if (who) {
-      const refused = needsOf(request, this.#topicOf).find(({ right, topic }) => !may(who, right, topic));
+      const refused = needsOf(request, this.#lookup).find(({ right, topic }) => !may(who, right, topic));
       if (refused) return exchange.failWith(forbidden(who, refused));
     }
     switch (request.type) {
@@ -126,7 +126,10 @@ export class ClientService implements RpcHandler {
       case "groupLeave":
       case "groupMembers":
       case "groupList":
-        return this.#later(exchange, this.#options.coordinators.handle(exchange as Exchange<typeof request>));
+        return this.#later(
+          exchange,
+          this.#options.coordinators.handle(exchange as Exchange<typeof request>, (topic) => mayKnow(who, topic)),
+        );
     }
   }
 
@@ -153,6 +156,10 @@ export class ClientService implements RpcHandler {
     return { code: "NOT_LEADER", leaderHint: routing.leaderOf(shard).node };
   };
 
+  readonly #lookup: Lookup = {
+    topicOf: (shard) => this.#topicOf(shard),
+    topicsOfMember: (group, memberId) => this.#options.coordinators.topicsOf(group, memberId),
+  };
   readonly #topicOf = (shard: number): string | undefined => this.#options.metadata.topicOfShard.get(shard)?.name;
 
   #later(exchange: Exchange<Exclude<Request, HelloRequest>>, answering: Promise<void>): void {
@@ -171,14 +178,14 @@ export class ClientService implements RpcHandler {
   async #answerMetadata(exchange: Exchange<MetadataRequest>): Promise<void> {
     const { metadata, metadataService } = this.#options;
     const who = this.#restricted(exchange.session);
-    const mayKnow = (name: string) => who === undefined || may(who, "any", name);
-    const names = exchange.request.topics ?? [...metadata.topics.keys()].filter(mayKnow);
-    if (names.some((name) => mayKnow(name) && !metadata.topics.has(name))) {
+    const isKnown = (name: string) => mayKnow(who, name);
+    const names = exchange.request.topics ?? [...metadata.topics.keys()].filter(isKnown);
+    if (names.some((name) => isKnown(name) && !metadata.topics.has(name))) {
       await metadataService.execute({ type: "barrier" });
     }
     const nodes: NodeAddress[] = [...metadata.nodes.values()]
       .map(({ id, host, clientPort }) => ({ id, host, port: clientPort }));
-    const topics = names.map((name) => mayKnow(name) ? this.#describe(name) : nothingOf(name, "NOT_AUTHORIZED"));
+    const topics = names.map((name) => isKnown(name) ? this.#describe(name) : nothingOf(name, "NOT_AUTHORIZED"));
     if (exchange.open) exchange.ok("metadata", { revision: metadata.revision, nodes, topics });
   }
 
@@ -224,6 +231,11 @@ export class ClientService implements RpcHandler {
     if (command.command !== "listTopics") return result;
     return (result as TopicSummary[]).filter(({ name }) => may(who, "any", name));
   }
+}
+
+/** Whoever may do everything is nobody here. */
+function mayKnow(who: Credential | undefined, topic: string): boolean {
+  return who === undefined || may(who, "any", topic);
 }
 
 function nothingOf(name: string, code: string): TopicMetadata {

@@ -1,7 +1,7 @@
 /** This node's coordinators: their replicas, which are there from the start, and the requests of members to them. */
 import type { LogEnd, NodeId } from "../raft/types.ts";
 import type { Runtime } from "../runtime/runtime.ts";
-import { Coordinator } from "../../shards/coordinator/coordinator.ts";
+import { Coordinator, type MayKnow } from "../../shards/coordinator/coordinator.ts";
 import { CoordinatorMachine } from "../../shards/coordinator/machine.ts";
 import { coordinatorReplicas, FIRST_COORDINATOR_SHARD } from "../../shards/coordinator/placement.ts";
 import type { Host } from "../../shards/host/host.ts";
@@ -38,7 +38,7 @@ export class Coordinators {
   }
 
   /** @throws {RaftlineError} `INVALID_REQUEST` */
-  async handle(exchange: Exchange<CoordinatorRequest>): Promise<void> {
+  async handle(exchange: Exchange<CoordinatorRequest>, mayKnow: MayKnow): Promise<void> {
     const { request } = exchange;
     const number = request.type === "groupList" ? request.coordinator : coordinatorOf(request.group);
     const coordinator = this.#here[number];
@@ -55,14 +55,19 @@ export class Coordinators {
       }
       case "groupMembers": {
         const refused = { ...elsewhere, generation: 0, rebalancing: false, members: [] };
-        const answer = await coordinator?.members(request.group) ?? refused;
+        const answer = await coordinator?.members(request.group, mayKnow) ?? refused;
         return void (exchange.open && exchange.ok("groupMembers", answer));
       }
       case "groupList": {
-        const answer = await coordinator?.list() ?? { ...elsewhere, groups: [] };
+        const answer = await coordinator?.list(mayKnow) ?? { ...elsewhere, groups: [] };
         return void (exchange.open && exchange.ok("groupList", answer));
       }
     }
+  }
+
+  /** What a group's member said that it reads, as far as this node knows. */
+  topicsOf(group: string, memberId: string): readonly string[] {
+    return this.#here[coordinatorOf(group)]?.topicsOf(group, memberId) ?? [];
   }
 
   /** The metadata was changed: topics may have come or gone. */

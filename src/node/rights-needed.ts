@@ -12,8 +12,14 @@ export interface Need {
 
 type Checked = Exclude<Request, HelloRequest>;
 
-/** Of shards that no topic has, nothing: the answer says so. Of topics that somebody may not know of, metadata say no more. */
-export function needsOf(request: Checked, topicOf: (shard: number) => string | undefined): Need[] {
+export interface Lookup {
+  topicOf(shard: number): string | undefined;
+  /** What a member of a group reads; nothing of one that is not known here, where nothing can be done about it either. */
+  topicsOfMember(group: string, memberId: string): readonly string[];
+}
+
+/** Of shards that no topic has, nothing: the answer says so. Of topics that somebody may not know of, lists say nothing. */
+export function needsOf(request: Checked, { topicOf, topicsOfMember }: Lookup): Need[] {
   const of = (right: Need["right"], shards: readonly number[]): Need[] => {
     const topics = new Set(shards.map(topicOf));
     return [...topics].flatMap((topic) => topic === undefined ? [] : [{ right, topic }]);
@@ -38,6 +44,8 @@ export function needsOf(request: Checked, topicOf: (shard: number) => string | u
       return of("any", request.shards);
     case "groupHeartbeat":
       return request.topics.map((topic) => ({ right: "consume", topic }));
+    case "groupLeave":
+      return topicsOfMember(request.group, request.memberId).map((topic) => ({ right: "consume", topic }));
     case "deleteRecords":
     case "groupReset":
       return of("manage", shardsOf(request.parts));
@@ -46,7 +54,6 @@ export function needsOf(request: Checked, topicOf: (shard: number) => string | u
     case "metadata":
     case "producerId":
     case "admin":
-    case "groupLeave":
     case "groupMembers":
     case "groupList":
       return [];

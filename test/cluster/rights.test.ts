@@ -137,6 +137,15 @@ rights("one who knows the number of a topic's shard is refused by it, too", asyn
   ) {
     assert.is(await codeOf(rpc.request(request, 5_000)), "NOT_AUTHORIZED", request.type);
   }
+  const secret = root.consumer({ topics: ["salaries"], group: "payroll", from: "earliest" });
+  const iterator = secret[Symbol.asyncIterator]();
+  assert.ok((await iterator.next()).value);
+  const leave = { type: "groupLeave", group: "payroll", memberId: secret.memberId! } as const;
+  assert.is(await codeOf(rpc.request(leave, 5_000)), "NOT_AUTHORIZED", "a member is its own");
+  assert.is((await rpc.request({ type: "groupMembers", group: "payroll" }, 5_000)).members.length, 0);
+  assert.is((await stock.admin.groupMembers()).has("payroll"), false);
+  assert.is((await root.admin.groupMembers()).get("payroll"), 1);
+  await secret.close();
   const { topics } = await rpc.request({ type: "metadata", topics: null }, 5_000);
   assert.equal(topics.map(({ name }) => name), ["orders"]);
   rpc.close();
