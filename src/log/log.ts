@@ -107,7 +107,7 @@ export class LogEngine implements Log {
       this.#reader.handles,
       onDamage,
     );
-    this.#maintenance = new Maintenance(runtime, this.#files, groups, reclaimer);
+    this.#maintenance = new Maintenance(runtime, this.#files, groups, reclaimer, limits.fullRetryMs);
     this.#maintenance.add(() => this.#space.start(reserveBytes));
     if (recovered.endsBlank) this.#writer.proveLast();
     this.#scrub = new Scrub({ runtime, limits, files: this.#files, groups, handles: this.#reader.handles, onDamage });

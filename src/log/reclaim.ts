@@ -54,25 +54,21 @@ export class Reclaimer {
     this.#compaction.stop();
   }
 
-  /** Gives back what can be given back now. @throws {DiskError} */
-  async run(): Promise<void> {
+  /** Gives back what can be given back now. False: there is more, and the disk had no room for it. @throws {DiskError} */
+  async run(): Promise<boolean> {
     if (isWorthClosing(this.#files.current, this.#limits)) this.#writer.roll();
     while (!this.#stopped) {
       if (isFree(this.#files.files[0])) {
-        if (!await this.#dropFirst()) return;
+        if (!await this.#dropFirst()) return false;
         continue;
       }
-      const files = await this.#filesToCompact();
-      if (files.length === 0) return;
-      if (!await this.#compaction.run(files)) return;
+      const { files, folder } = this.#files;
+      // How much is free is asked only when there is something to do: each trim looks.
+      if (filesToCompact(files, this.#limits, Infinity).length === 0) return true;
+      const fitting = filesToCompact(files, this.#limits, await this.#runtime.disk.freeBytes(folder));
+      if (fitting.length === 0 || !await this.#compaction.run(fitting)) return false;
     }
-  }
-
-  /** How much is free is asked only when there is something to do: each trim looks. */
-  async #filesToCompact(): Promise<WalFile[]> {
-    const { files, folder } = this.#files;
-    if (filesToCompact(files, this.#limits, Infinity).length === 0) return [];
-    return filesToCompact(files, this.#limits, await this.#runtime.disk.freeBytes(folder));
+    return true;
   }
 
   /** Whether it is gone: not if the log is being closed and the disk is full. */

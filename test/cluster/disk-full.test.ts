@@ -38,7 +38,8 @@ full.after(async () => {
 
 /** Sends records of 10 KB until the cluster refuses one; the code it refuses with. */
 async function fill(): Promise<string> {
-  const producer = client.producer({ deliveryTimeoutMs: 1_000 });
+  // Long enough for a refusal to come before it: what is on its way when the disk gets full may wait for its answer.
+  const producer = client.producer({ deliveryTimeoutMs: 3_000 });
   while (acknowledged < RECORDS_MAX) {
     const value = (i: number) => `${acknowledged + i} ${"x".repeat(10_000)}`;
     const records = Array.from({ length: 50 }, (_, i) => ({ key: `${i}`, value: value(i) }));
