@@ -13,6 +13,7 @@ import type { Replica } from "../host/replica.ts";
 import { CoordinatorLeader } from "./coordinator-leader.ts";
 import { REBALANCE_TIMEOUT_MS_MAX, SESSION_TIMEOUT_MS_MAX, SESSION_TIMEOUT_MS_MIN } from "./limits.ts";
 import type { CoordinatorMachine } from "./machine.ts";
+import type { Member } from "./state.ts";
 
 /** Whether the one who asks may know of a topic. */
 export type MayKnow = (topic: string) => boolean;
@@ -50,20 +51,31 @@ export class Coordinator {
     return this.#hinted(this.#leader === undefined ? "NOT_LEADER" : await this.#leader.leave(group, [memberId]));
   }
 
-  /** What a member said that it reads; nothing of one that is not known here. */
-  topicsOf(group: string, memberId: string): readonly string[] {
-    return this.#options.machine.state.groups.get(group)?.members.get(memberId)?.topics ?? [];
+  /** What a member said that it reads, and who has that instance id ("": none); nothing of those that are not known here. */
+  topicsOf(group: string, memberId: string, instanceId: string): readonly string[] {
+    const members = [...this.#options.machine.state.groups.get(group)?.members.values() ?? []];
+    const isMeant = (member: Member) => {
+      return member.memberId === memberId || (instanceId !== "" && member.instanceId === instanceId);
+    };
+    return members.filter(isMeant).flatMap(({ topics }) => topics);
   }
 
-  /** Those all of whose topics the asking one may know. */
+  /** Those who read what the asking one may know, and of them no more than that. */
   async members(name: string, mayKnow: MayKnow): Promise<GroupMembersResponse> {
     const leads = await this.#options.replica.readBarrier();
     const group = leads ? this.#options.machine.state.groups.get(name) : undefined;
     const result = this.#hinted(leads ? "" : "NOT_LEADER");
     if (group === undefined) return { ...result, generation: 0, rebalancing: false, members: [] };
-    const known = [...group.members.values()].filter((member) => member.topics.every(mayKnow));
+    const { partitionsOf } = this.#options;
+    const known = [...group.members.values()].flatMap((member) => {
+      const topics = member.topics.filter(mayKnow);
+      return topics.length > 0 || member.topics.length === 0 ? [{ ...member, topics }] : [];
+    });
+    if (known.length === 0) return { ...result, generation: 0, rebalancing: false, members: [] };
     const members = known.map(({ memberId, instanceId, topics, sessionTimeoutMs }) => {
-      const shards = [...group.owners].filter(([, owner]) => owner.memberId === memberId).map(([shard]) => shard);
+      const own = new Set(topics.flatMap(partitionsOf));
+      const owned = [...group.owners].filter(([shard, owner]) => owner.memberId === memberId && own.has(shard));
+      const shards = owned.map(([shard]) => shard);
       return { memberId, instanceId, topics, sessionTimeoutMs, shards };
     });
     const rebalancing = this.#leader?.isRebalancing(name) ?? false;
@@ -74,7 +86,7 @@ export class Coordinator {
     const leads = await this.#options.replica.readBarrier();
     const groups = leads ? [...this.#options.machine.state.groups] : [];
     const rows = groups.map(([group, { members }]) => {
-      return { group, members: [...members.values()].filter(({ topics }) => topics.every(mayKnow)).length };
+      return { group, members: [...members.values()].filter(({ topics }) => topics.some(mayKnow)).length };
     });
     return { ...this.#hinted(leads ? "" : "NOT_LEADER"), groups: rows.filter(({ members }) => members > 0) };
   }

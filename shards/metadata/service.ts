@@ -228,6 +228,10 @@ export class MetadataService {
       const message = `the topic "${name}" has ${behind} partitions: more can be added, and none be taken away`;
       throw new RaftlineError("INVALID_REQUEST", message);
     }
+    if ((changes.retention?.consumed ?? topic.retention.consumed) === true) {
+      const why = "a group that has not begun in a new partition would lose what the others have done with there";
+      throw new RaftlineError("INVALID_REQUEST", `records of "${name}" go when they are consumed: ${why}`);
+    }
     const placement = placePartitions(state, this.#standings(), partitions - behind, topic.replicas);
     return { type: "alterTopic", name, changes, more: { behind, placement } };
   }

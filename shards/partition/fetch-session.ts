@@ -61,6 +61,8 @@ type Soon<T> = T | Promise<T>;
 export class FetchSession {
   readonly #options: FetchSessionOptions;
   readonly #asked = new Map<number, Asked>();
+  /** Asked for, and not here: to be said so, whatever comes to be here meanwhile; nobody has looked whether it may be read. */
+  readonly #elsewhere = new Set<Asked>();
   /** Where something may have come since it was looked at; whoever was answered last is at the end. */
   readonly #due = new Set<Asked>();
   readonly #polls: Poll[] = [];
@@ -103,7 +105,8 @@ export class FetchSession {
     this.#drop(part.shard);
     const asked = { part, unwatch: undefined };
     this.#asked.set(part.shard, asked);
-    this.#due.add(asked);
+    if (this.#options.sourceOf(part.shard)) this.#due.add(asked);
+    else this.#elsewhere.add(asked);
   }
 
   #drop(shard: number): void {
@@ -112,6 +115,7 @@ export class FetchSession {
     asked.unwatch?.();
     this.#asked.delete(shard);
     this.#due.delete(asked);
+    this.#elsewhere.delete(asked);
   }
 
   /** Several partitions may advance in one turn: they are looked at together at its end. */
@@ -169,6 +173,10 @@ export class FetchSession {
   }
 
   #look(looked: Looked, bytesMax: number): Soon<Looked> {
+    for (const asked of this.#elsewhere) {
+      this.#elsewhere.delete(asked);
+      this.#take(looked, asked, this.#notHere(asked));
+    }
     for (const asked of this.#due) {
       if (looked.bytes > 0 && looked.bytes >= bytesMax) break;
       this.#due.delete(asked);
@@ -194,7 +202,7 @@ export class FetchSession {
   #lookAt(asked: Asked, bytesLeft: number, lease: Lease): Soon<FetchResult | undefined> {
     const { shard, offset, bytesMax } = asked.part;
     const source = this.#options.sourceOf(shard);
-    if (!source) return { shard, offset, ...NOWHERE, ...this.#options.missing(shard) };
+    if (!source) return this.#notHere(asked);
     const { highWatermark, startOffset, leaderHint } = source;
     const place = { shard, offset, code: "", highWatermark, startOffset, leaderHint, chunks: [] };
     if (!source.leads) return { ...place, code: leaderHint === 0 ? "NO_LEADER" : "NOT_LEADER" };
@@ -209,6 +217,10 @@ export class FetchSession {
       (entries) => ({ ...place, chunks: chunksOf(entries) }),
       (error: unknown) => ({ ...place, code: codeOfReadFailure(error, source) }),
     );
+  }
+
+  #notHere({ part: { shard, offset } }: Asked): FetchResult {
+    return { shard, offset, ...NOWHERE, ...this.#options.missing(shard) };
   }
 
   #isEnough({ exchange, expired }: Poll, found: readonly Found[], bytes: number): boolean {

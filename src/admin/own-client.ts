@@ -5,6 +5,9 @@ import { mayAll } from "../node/credentials.ts";
 import type { RaftlineNode } from "../node/node.ts";
 import type { Address } from "../runtime/network.ts";
 
+/** A client that was replaced ends after it. */
+const OLD_MS = 20_000;
+
 export class OwnClient {
   readonly #node: RaftlineNode;
   #client: Promise<Client> | undefined;
@@ -12,30 +15,40 @@ export class OwnClient {
   constructor(node: RaftlineNode) {
     this.#node = node;
     // What it came in with may be gone.
-    node.credentials.onReplaced(() => void this.close());
+    node.credentials.onReplaced(() => {
+      const before = this.#client;
+      this.#client = undefined;
+      // What is under way on it may end.
+      node.runtime.timers.after(OLD_MS, () => void endOf(before));
+    });
   }
 
   /** Connects when it is first wanted; after a failure, again. @throws {RaftlineError} `UNAVAILABLE` */
   get(): Promise<Client> {
     const { runtime, credentials: known } = this.#node;
     const credentials = known.current?.find(mayAll);
-    this.#client ??= connect(addressOf(this.#node), {
+    if (this.#client) return this.#client;
+    const made: Promise<Client> = connect(addressOf(this.#node), {
       runtime,
       clientName: "admin API",
       ...(credentials && { credentials: { name: credentials.name, secret: credentials.secret } }),
     })
       .catch((error) => {
-        this.#client = undefined;
+        if (this.#client === made) this.#client = undefined;
         throw error;
       });
-    return this.#client;
+    return this.#client = made;
   }
 
   async close(): Promise<void> {
     const client = this.#client;
     this.#client = undefined;
-    await (await client?.catch(() => undefined))?.close();
+    await endOf(client);
   }
+}
+
+async function endOf(client: Promise<Client> | undefined): Promise<void> {
+  await (await client?.catch(() => undefined))?.close();
 }
 
 /** Where it listens: the advertised host may lead nowhere from here. Under TLS it is the one that the certificate names. */

@@ -60,7 +60,8 @@ export class AdminClient {
   /**
    * Settings that are not named stay. More `partitions` take records, and are read, within half a minute, everywhere; then most
    * keys have another partition than before, so that the order of one key's records does not hold across that.
-   * @throws {RaftlineError} `UNKNOWN_TOPIC`, `INVALID_REQUEST` (fewer partitions than there are), `NOT_ENOUGH_NODES`
+   * @throws {RaftlineError} `UNKNOWN_TOPIC`, `INVALID_REQUEST` (fewer partitions than there are, or records go
+   * when they are consumed), `NOT_ENOUGH_NODES`
    */
   async alterTopic(name: string, changes: TopicChanges): Promise<TopicDescription> {
     const topic = await this.#execute("alterTopic", { name, changes });

@@ -35,6 +35,8 @@ export class Cluster {
   readonly #bootstrap: readonly Address[];
   readonly #connections: Connections;
   readonly #topics = new Map<string, TopicView>();
+  /** Topics that were known and may not be any more. */
+  readonly #refused = new Set<string>();
   readonly #listeners = new Set<() => void>();
   /** Routes that somebody waits for since the last refresh. */
   readonly #needed = new Set<Route>();
@@ -121,6 +123,22 @@ export class Cluster {
   async look(names: readonly string[]): Promise<void> {
     await this.#refresh(names);
     this.#changed();
+  }
+
+  /** As `loadTopic`, with all the partitions that there are by now. */
+  async freshTopic(name: string): Promise<TopicView> {
+    checkName("topic", name);
+    // If nobody answers now, what follows says so.
+    if (this.topic(name) !== undefined) await this.look([name]).catch(() => {});
+    return await this.loadTopic(name);
+  }
+
+  /** What became of a topic that was known: `UNKNOWN_TOPIC`, or `NOT_AUTHORIZED`. */
+  whyGone(name: string): RaftlineError {
+    if (this.#refused.has(name)) {
+      return new RaftlineError("NOT_AUTHORIZED", `there is no right on topic "${name}" any more`);
+    }
+    return new RaftlineError("UNKNOWN_TOPIC", `topic "${name}" was deleted`);
   }
 
   /** The topic is not what it was: the next `loadTopic` asks. */
@@ -226,6 +244,9 @@ export class Cluster {
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       this.runtime.log.write("debug", "no node answered a metadata request", { reason });
+      // Its credentials are good for nothing any more.
+      const isRefused = error instanceof RaftlineError && error.code === "NOT_AUTHORIZED";
+      if (isRefused) { for (const name of [...this.#topics.keys()]) this.#refuse(name); }
     }
     this.#satisfied = routes.every((route) => route.leader !== 0 || this.topic(route.topic) === undefined);
     this.#refreshDelayMs = this.#satisfied
@@ -249,14 +270,22 @@ export class Cluster {
     }
     for (const metadata of response.topics) {
       const view = this.#topics.get(metadata.name);
-      if (metadata.code !== "") {
+      if (metadata.code === "NOT_AUTHORIZED") this.#refuse(metadata.name);
+      else if (metadata.code !== "") {
         if (!older && metadata.code === "UNKNOWN_TOPIC") this.forgetTopic(metadata.name);
       } else if (view?.topicId === metadata.topicId) view.learn(metadata);
       else if (!older) {
         this.forgetTopic(metadata.name);
+        this.#refused.delete(metadata.name);
         this.#topics.set(metadata.name, new TopicView(metadata));
       }
     }
+  }
+
+  #refuse(name: string): void {
+    if (!this.#topics.has(name)) return;
+    this.#refused.add(name);
+    this.forgetTopic(name);
   }
 
   /**

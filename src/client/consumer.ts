@@ -330,13 +330,15 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
   async #begin(): Promise<void> {
     if (this.#cluster.closed) throw closedError();
     const { topics, partitions, untilEnd, from } = this.#settings;
-    const views = await Promise.all(topics.map((name) => this.#cluster.loadTopic(name)));
+    const load = (name: string) => untilEnd ? this.#cluster.freshTopic(name) : this.#cluster.loadTopic(name);
+    const views = await Promise.all(topics.map(load));
     const routes = views.flatMap((view) => view.routesOf(partitions));
     for (const route of routes) this.#known.add(route);
     if (this.#group !== undefined) return this.#group.start(views);
     const cursors = routes.map((route) => new PartitionCursor(route));
     const ends = untilEnd ? await this.#find(cursors, () => "latest") : undefined;
     const starts = await this.#find(cursors, from);
+    if (this.closed) return;
     cursors.forEach((cursor, i) => {
       cursor.seek(starts[i]!);
       if (ends !== undefined) cursor.endOffset = ends[i]!;
@@ -351,13 +353,16 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
     const added = views.flatMap(({ gone, routes }) => gone ? [] : routes.filter((route) => !this.#known.has(route)));
     if (added.length === 0 || this.closed) return;
     for (const route of added) this.#known.add(route);
-    const cursors = added.map((route) => new PartitionCursor(route));
-    this.#find(cursors, () => "earliest").then((starts) => {
-      if (this.closed) return;
-      cursors.forEach((cursor, i) => cursor.seek(starts[i]!));
-      this.#add(cursors);
-      this.#fetcher.add(cursors);
-    }, (error: unknown) => this.closed ? undefined : this.#failure(error));
+    for (const route of added) {
+      const cursor = new PartitionCursor(route);
+      // Each by itself: one without a leader holds up no other.
+      this.#find([cursor], () => "earliest").then(([start]) => {
+        if (this.closed) return;
+        cursor.seek(start!);
+        this.#add([cursor]);
+        this.#fetcher.add([cursor]);
+      }, (error: unknown) => this.closed ? undefined : this.#failure(error));
+    }
   }
 
   #add(cursors: readonly PartitionCursor[]): void {

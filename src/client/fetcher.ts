@@ -235,7 +235,7 @@ export class Fetcher {
     if (elsewhere && code !== "THROTTLED") route.refused(nodeId, leaderHint);
     const known = this.#cluster.topic(route.topic)?.routes[route.partition] === route;
     if (!known) {
-      return this.#settings.onFailed(new RaftlineError("UNKNOWN_TOPIC", `topic "${route.topic}" was deleted`));
+      return this.#settings.onFailed(this.#cluster.whyGone(route.topic));
     }
     this.#backOff(cursor);
     const final = code === "NOT_AUTHORIZED" || code === "CLOSED";
@@ -248,7 +248,7 @@ export class Fetcher {
   /** Whether its topic is still the one it was; if not, the consumer fails. */
   #exists({ route }: PartitionCursor): boolean {
     if (this.#cluster.topic(route.topic)?.routes[route.partition] === route) return true;
-    this.#settings.onFailed(new RaftlineError("UNKNOWN_TOPIC", `topic "${route.topic}" was deleted`));
+    this.#settings.onFailed(this.#cluster.whyGone(route.topic));
     return false;
   }
 

@@ -116,9 +116,12 @@ export class GroupPartitions {
   /** The coordinator knows of partitions that were added since. What of a topic that was created anew is for its readers. */
   async #learnRoutes(wanted: ReadonlyMap<number, number>): Promise<void> {
     const isUnknown = () => [...wanted.keys()].some((shard) => !this.#routes.has(shard));
-    if (!isUnknown() || this.#views.some(({ gone }) => gone)) return;
-    await this.#cluster.look(this.#views.map(({ name }) => name));
     this.#mapRoutes();
+    if (!isUnknown()) return;
+    const present = this.#views.filter(({ gone }) => !gone);
+    await this.#cluster.look(present.map(({ name }) => name));
+    this.#mapRoutes();
+    // Of a topic that is gone, or was made anew, some stay unknown.
     if (!isUnknown() || this.#views.some(({ gone }) => gone)) return;
     throw new RaftlineError("NO_LEADER", "the node that was asked does not know all partitions yet");
   }

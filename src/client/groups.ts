@@ -74,7 +74,7 @@ export interface GroupResetOptions {
 
 /** `group` "": all of them. @throws {RaftlineError} `UNKNOWN_TOPIC`, `TIMED_OUT` */
 export async function groupsOf(cluster: Cluster, topic: string, group: string): Promise<GroupInPartition[]> {
-  const { routes } = await cluster.loadTopic(topic);
+  const routes = (await cluster.freshTopic(topic)).routesOf(undefined);
   const parts = await askLeaders(cluster, {
     routes,
     timeoutMs: GIVE_UP_MS,

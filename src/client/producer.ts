@@ -303,7 +303,7 @@ export class Producer {
   async #room(topic: Topic): Promise<void> {
     while (this.#mustWait(topic)) {
       if (this.#closing !== undefined) throw closed();
-      if (topic.view!.gone) throw unknownTopic(topic.name);
+      if (topic.view!.gone) throw this.#cluster.whyGone(topic.name);
       await this.ready;
       if (topic.waiting.length > 0) await this.#turn();
     }
@@ -347,7 +347,7 @@ export class Producer {
       if (!view.gone) queues.push(...view.routes.slice(queues.length).map((route) => this.#queueOf(view, route)));
       else {
         this.#topics.delete(topic.name);
-        this.#rejectTopic(topic, unknownTopic(topic.name));
+        this.#rejectTopic(topic, this.#cluster.whyGone(topic.name));
       }
     }
   }
@@ -478,8 +478,4 @@ function roundUp(timeMs: number): number {
 
 function closed(): RaftlineError {
   return new RaftlineError("CLOSED", "the producer was closed");
-}
-
-function unknownTopic(name: string): RaftlineError {
-  return new RaftlineError("UNKNOWN_TOPIC", `topic "${name}" was deleted`);
 }

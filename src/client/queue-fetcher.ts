@@ -219,7 +219,7 @@ export class QueueFetcher {
   /** Whether the topic is still the one it was; if not, the queue fails. */
   #exists(route: Route): boolean {
     if (this.#cluster.topic(route.topic)?.routes[route.partition] === route) return true;
-    this.#events.onFailed(new RaftlineError("UNKNOWN_TOPIC", `topic "${route.topic}" was deleted`));
+    this.#events.onFailed(this.#cluster.whyGone(route.topic));
     return false;
   }
 }

@@ -158,7 +158,7 @@ export class ClientService implements RpcHandler {
 
   readonly #lookup: Lookup = {
     topicOf: (shard) => this.#topicOf(shard),
-    topicsOfMember: (group, memberId) => this.#options.coordinators.topicsOf(group, memberId),
+    topicsOfMember: (...member) => this.#options.coordinators.topicsOf(...member),
   };
   readonly #topicOf = (shard: number): string | undefined => this.#options.metadata.topicOfShard.get(shard)?.name;
 
@@ -242,8 +242,10 @@ function nothingOf(name: string, code: string): TopicMetadata {
   return { name, code, topicId: 0, settings: {}, partitions: [] };
 }
 
-function forbidden({ name }: Credential, { right, topic }: Need): RaftlineError {
-  const where = topic === "*" ? "the whole cluster" : `topic "${topic}"`;
+/** By its name only if it may be known: a shard's number, or a member's, tells nobody of a topic. */
+function forbidden(who: Credential, { right, topic }: Need): RaftlineError {
+  const { name } = who;
+  const where = topic === "*" ? "the whole cluster" : may(who, "any", topic) ? `topic "${topic}"` : "that topic";
   const what = right === "any" ? "has no rights on" : `may not ${right} on`;
   return new RaftlineError("NOT_AUTHORIZED", `${name} ${what} ${where}`);
 }

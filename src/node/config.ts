@@ -132,8 +132,8 @@ function peerPortOf(peerPort: number | undefined, told: number): number {
   throw invalid("peerPort", `${peerPort} is not the ${told} that nodes tells of this node`);
 }
 
-/** Listening wider than loopback wants authentication on every port. */
-function refuseOpenDoors({ host, peerSecret, credentials }: NodeConfig): void {
+/** Listening wider than loopback wants authentication on every port. @throws {ConfigError} `INVALID_CONFIG` */
+export function refuseOpenDoors({ host, peerSecret, credentials }: NodeConfig): void {
   if (host === undefined || isLoopback(host)) return;
   const why = `needed to listen on ${host}, which is not loopback`;
   if (peerSecret === undefined) throw invalid("peerSecret", why);

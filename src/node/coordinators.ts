@@ -65,9 +65,9 @@ export class Coordinators {
     }
   }
 
-  /** What a group's member said that it reads, as far as this node knows. */
-  topicsOf(group: string, memberId: string): readonly string[] {
-    return this.#here[coordinatorOf(group)]?.topicsOf(group, memberId) ?? [];
+  /** What a group's member said that it reads, and who has that instance id, as far as this node knows. */
+  topicsOf(group: string, memberId: string, instanceId: string): readonly string[] {
+    return this.#here[coordinatorOf(group)]?.topicsOf(group, memberId, instanceId) ?? [];
   }
 
   /** The metadata was changed: topics may have come or gone. */

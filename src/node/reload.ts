@@ -1,5 +1,5 @@
 /** A configuration that is read again while the node runs: who may enter, and its certificates. */
-import type { NodeConfig } from "./config.ts";
+import { type NodeConfig, refuseOpenDoors } from "./config.ts";
 import type { RaftlineNode } from "./node.ts";
 import { readTlsFiles } from "./tls-files.ts";
 
@@ -17,6 +17,8 @@ export interface Reloaded {
 export function reload({ config, credentials, runtime }: RaftlineNode, next: NodeConfig): Reloaded {
   const { tls } = runtime.network;
   const files = readTlsFiles(next);
+  // It listens where it did, whatever `next` says of that.
+  refuseOpenDoors({ ...config, credentials: next.credentials });
   const renewed: string[] = [];
   // Whether there is TLS at all is agreed on with all others.
   if (tls && files && !isSame(tls.material, files)) {

@@ -14,8 +14,8 @@ type Checked = Exclude<Request, HelloRequest>;
 
 export interface Lookup {
   topicOf(shard: number): string | undefined;
-  /** What a member of a group reads; nothing of one that is not known here, where nothing can be done about it either. */
-  topicsOfMember(group: string, memberId: string): readonly string[];
+  /** What a member of a group reads, and the one that runs under the instance id ("": none); nothing of one that is not known here, where nothing can be done about it either. */
+  topicsOfMember(group: string, memberId: string, instanceId: string): readonly string[];
 }
 
 /** Of shards that no topic has, nothing: the answer says so. Of topics that somebody may not know of, lists say nothing. */
@@ -42,10 +42,14 @@ export function needsOf(request: Checked, { topicOf, topicsOfMember }: Lookup): 
     }
     case "groups":
       return of("any", request.shards);
-    case "groupHeartbeat":
-      return request.topics.map((topic) => ({ right: "consume", topic }));
+    case "groupHeartbeat": {
+      // Whoever it takes the place of.
+      const { group, memberId, instanceId, topics } = request;
+      const all = [...topics, ...topicsOfMember(group, memberId, instanceId)];
+      return all.map((topic) => ({ right: "consume", topic }));
+    }
     case "groupLeave":
-      return topicsOfMember(request.group, request.memberId).map((topic) => ({ right: "consume", topic }));
+      return topicsOfMember(request.group, request.memberId, "").map((topic) => ({ right: "consume", topic }));
     case "deleteRecords":
     case "groupReset":
       return of("manage", shardsOf(request.parts));

@@ -36,11 +36,17 @@ export function dialTls(material: TlsMaterial, host: string, port: number, arriv
 
 /** @throws {Error} Not PEM, or the key is another certificate's. */
 export function checkTlsMaterial({ certificate, key, authority }: TlsMaterial): void {
-  if (authority !== undefined) new X509Certificate(authority);
+  if (authority !== undefined) certificatesIn(authority);
   if (certificate === undefined && key === undefined) return;
   if (certificate === undefined || key === undefined) throw new Error("a certificate and its key belong together");
-  const shown = new X509Certificate(certificate);
-  if (!shown.checkPrivateKey(createPrivateKey(key))) throw new Error("the key is not this certificate's");
+  const [shown] = certificatesIn(certificate);
+  if (!shown!.checkPrivateKey(createPrivateKey(key))) throw new Error("the key is not this certificate's");
+}
+
+/** All of them: the platforms look at the first alone, or at those behind it when they are used. @throws {Error} */
+function certificatesIn(pem: string): X509Certificate[] {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^]*?-----END CERTIFICATE-----/g) ?? [pem];
+  return blocks.map((block) => new X509Certificate(block));
 }
 
 /** As the platform wants it. */

@@ -69,6 +69,8 @@ more("are never fewer, and of a topic that is", async () => {
   assert.is(await codeOf(client.admin.alterTopic("small", { partitions: 2 })), "INVALID_REQUEST");
   assert.is(await codeOf(client.admin.alterTopic("nowhere", { partitions: 2 })), "UNKNOWN_TOPIC");
   assert.is(await codeOf(client.admin.alterTopic("small", { partitions: 100_000 })), "INVALID_REQUEST");
+  await client.admin.createTopic("consumed", { partitions: 1, retention: { consumed: true } });
+  assert.is(await codeOf(client.admin.alterTopic("consumed", { partitions: 2 })), "INVALID_REQUEST");
   const same = await client.admin.alterTopic("small", { partitions: 3, retention: { ms: 5_000 } });
   assert.equal([same.partitions.length, same.retention], [3, { ms: 5_000 }]);
 });
@@ -87,6 +89,24 @@ more("a consumer of some partitions keeps to those; one of all there are to an e
   seen.push((await iterator.next()).value!.text());
   assert.equal(seen, ["0", "2"]);
   await consumer.close();
+  await producer.close();
+});
+
+more("a member of several topics reads what is added to one of them though another was deleted", async () => {
+  for (const name of ["left", "gone"]) await client.admin.createTopic(name, { partitions: 1 });
+  const seen: string[] = [];
+  const member = client.consumer({ topics: ["left", "gone"], group: "both", from: "earliest" });
+  const reading = (async () => {
+    for await (const record of member) seen.push(`${record.partition} ${record.text()}`);
+  })();
+  reading.catch(() => {});
+  const producer = client.producer();
+  await producer.send("left", { value: "0" });
+  await until("it reads", () => seen.length === 1);
+  await client.admin.alterTopic("left", { partitions: 3 });
+  for (const partition of [0, 1, 2]) await producer.send("left", { value: "1", partition });
+  await until("all are read", () => seen.length === 4);
+  await member.close();
   await producer.close();
 });
 

@@ -137,7 +137,7 @@ rights("one who knows the number of a topic's shard is refused by it, too", asyn
   ) {
     assert.is(await codeOf(rpc.request(request, 5_000)), "NOT_AUTHORIZED", request.type);
   }
-  const secret = root.consumer({ topics: ["salaries"], group: "payroll", from: "earliest" });
+  const secret = root.consumer({ topics: ["salaries"], group: "payroll", instanceId: "worker-1", from: "earliest" });
   const iterator = secret[Symbol.asyncIterator]();
   assert.ok((await iterator.next()).value);
   const leave = { type: "groupLeave", group: "payroll", memberId: secret.memberId! } as const;
@@ -145,10 +145,51 @@ rights("one who knows the number of a topic's shard is refused by it, too", asyn
   assert.is((await rpc.request({ type: "groupMembers", group: "payroll" }, 5_000)).members.length, 0);
   assert.is((await stock.admin.groupMembers()).has("payroll"), false);
   assert.is((await root.admin.groupMembers()).get("payroll"), 1);
+  const heartbeat = {
+    type: "groupHeartbeat",
+    group: "payroll",
+    generation: 0,
+    topics: ["stock.own"],
+    sessionTimeoutMs: 10_000,
+    rebalanceTimeoutMs: 10_000,
+    told: 0,
+    sequence: 1,
+    owned: [],
+    refused: [],
+  } as const;
+  for (const [memberId, instanceId] of [[secret.memberId!, ""], ["evil", "worker-1"]] as const) {
+    assert.is(await codeOf(rpc.request({ ...heartbeat, memberId, instanceId }, 5_000)), "NOT_AUTHORIZED", memberId);
+  }
   await secret.close();
   const { topics } = await rpc.request({ type: "metadata", topics: null }, 5_000);
   assert.equal(topics.map(({ name }) => name), ["orders"]);
   rpc.close();
+});
+
+rights("a topic that is made later is not read by who asked for its shard before", async () => {
+  const runtime = createNodeRuntime({ logLevel: "error" });
+  const rpc = await RpcClient.connect(runtime, node.node.clientAddress, {
+    clientName: "hostile",
+    credentials: { mechanism: "plain", name: "stock", secret: secretOf("stock") },
+    connectTimeoutMs: 5_000,
+    memory: (byteLength) => new Uint8Array(byteLength),
+  });
+  const { shard } = node.node.metadata.topics.get("orders")!.partitions[0]!;
+  const next = node.node.metadata.nextShard;
+  const fetch = { type: "fetch", session: 1, maxWaitMs: 100, bytesMin: 1, dropped: [] } as const;
+  const parts = [{ shard, offset: 0, bytesMax: 1 }, { shard: next, offset: 0, bytesMax: 1_000_000 }];
+  await rpc.request({ ...fetch, step: "open", bytesMax: 1, parts }, 5_000);
+  await root.admin.createTopic("bonuses");
+  assert.is(node.node.metadata.topics.get("bonuses")!.partitions[0]!.shard, next);
+  await root.producer().send("bonuses", { value: "secret" });
+  for (let i = 0; i < 3; i++) {
+    const answer = await rpc.request({ ...fetch, step: "go on", bytesMax: 1_000_000, parts: [] }, 5_000);
+    assert.not.ok(answer.parts.some((part) => part.shard === next && part.chunks.length > 0));
+  }
+  const refusal = await rpc.request({ type: "offsets", parts: [{ shard: next, at: "latest" }] }, 5_000).catch(String);
+  assert.not.match(String(refusal), "bonuses");
+  rpc.close();
+  await root.admin.deleteTopic("bonuses");
 });
 
 rights("the admin API is for those who may do everything", async () => {

@@ -20,8 +20,8 @@ let port = 0;
 
 function configure(credentials: object[], certificate: string, more: object = {}): void {
   const tls = {
-    certificateFile: pathOf(`${certificate}.pem`),
-    keyFile: pathOf(`${certificate}.key`),
+    certificateFile: certificate.startsWith("/") ? `${certificate}.pem` : pathOf(`${certificate}.pem`),
+    keyFile: certificate.startsWith("/") ? `${certificate}.key` : pathOf(`${certificate}.key`),
     authorityFile: pathOf("authority.pem"),
   };
   const nodes = [{ id: 1, host: "127.0.0.1", port: 0 }];
@@ -79,6 +79,11 @@ reload("who is not known any more, or may do less, comes in no more with what it
 reload("what is not valid changes nothing, and what waits for the next start is named", async () => {
   fs.writeFileSync(path, "nodeId: [");
   await hangUp(/not valid: nothing changes/);
+  const second = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+  fs.writeFileSync(`${folder}/broken.pem`, textOf("node.pem") + second);
+  fs.copyFileSync(pathOf("node.key"), `${folder}/broken.key`);
+  configure([OPERATOR, SHOP], `${folder}/broken`);
+  await hangUp(/do not make a certificate/);
   configure([OPERATOR, SHOP], "nowhere");
   await hangUp(/cannot read .*nowhere/);
   assert.is(await codeOf(as(SHOP)), "NOT_AUTHORIZED");

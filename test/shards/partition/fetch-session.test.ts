@@ -253,7 +253,7 @@ sessions("errors of a partition are answered at once", async () => {
   f.sources.get(2)!.leads = false;
   f.sources.get(3)!.startOffset = 7;
   f.fetch("a", [[1, 0], [2, 0], [3, 6], [4, 0]], { step: "open" });
-  assert.equal(f.take(), ["a: 2@0 NOT_LEADER, 3@6 OFFSET_OUT_OF_RANGE, 4@0 UNKNOWN_PARTITION"]);
+  assert.equal(f.take(), ["a: 4@0 UNKNOWN_PARTITION, 2@0 NOT_LEADER, 3@6 OFFSET_OUT_OF_RANGE"]);
   f.fetch("b", []);
   Object.assign(f.sources.get(1)!, { leads: false, leaderHint: 0 });
   f.sources.get(1)!.append(0);

@@ -51,6 +51,12 @@ async function runNode(flags: NodeFlags): Promise<void> {
   const config = readConfig(flags);
   const stop = flags.withParent ? parentStops() : stopSignal();
   const runtime = runtimeOf(config, "info");
+  let hungUp = false;
+  // A start may take a while: nothing ends it but a signal that is meant to.
+  let onHangUp = () => {
+    hungUp = true;
+  };
+  process.on("SIGHUP", () => onHangUp());
   // Not refused: Kubernetes, for one, gives every process variables with the names of services.
   const unknown = unknownVariables(process.env).filter((name) => !ELSEWHERE.has(name));
   if (unknown.length > 0) runtime.log.write("warn", "variables that no setting has", { names: unknown });
@@ -70,7 +76,8 @@ async function runNode(flags: NodeFlags): Promise<void> {
       `node ${node.nodeId}: clients ${client.host}:${client.port}, peers ${peer.host}:${peer.port}, admin ${scheme}://${admin.host}:${admin.port}`,
     );
   }
-  process.on("SIGHUP", () => reloadConfig(node, flags));
+  onHangUp = () => reloadConfig(node, flags);
+  if (hungUp) onHangUp();
   node.whenReady().then(() => {
     // Or it stops, and never did.
     if (node.isReady) runtime.log.write("info", "serving", { nodeId: node.nodeId });
