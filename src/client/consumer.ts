@@ -330,8 +330,7 @@ export class Consumer implements AsyncIterable<ConsumerRecord> {
   async #begin(): Promise<void> {
     if (this.#cluster.closed) throw closedError();
     const { topics, partitions, untilEnd, from } = this.#settings;
-    const load = (name: string) => untilEnd ? this.#cluster.freshTopic(name) : this.#cluster.loadTopic(name);
-    const views = await Promise.all(topics.map(load));
+    const views = await Promise.all(topics.map((name) => this.#cluster.freshTopic(name)));
     const routes = views.flatMap((view) => view.routesOf(partitions));
     for (const route of routes) this.#known.add(route);
     if (this.#group !== undefined) return this.#group.start(views);

@@ -356,7 +356,7 @@ export class Queue implements AsyncIterable<QueueMessage>, Settling {
   async #begin(): Promise<void> {
     if (this.#cluster.closed) throw closedError();
     const { partitions, from } = this.#settings;
-    const view = await this.#cluster.loadTopic(this.#topic);
+    const view = await this.#cluster.freshTopic(this.#topic);
     this.#routes.push(...view.routesOf(partitions));
     if (this.#closing !== undefined) return;
     this.#fetcher.start(this.#routes, from);
