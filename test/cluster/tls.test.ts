@@ -10,7 +10,7 @@ import { makeTemporaryFolder, removeFolder } from "../../src/runtime/temporary-f
 import { encodeFrame } from "../../src/wire/frames.ts";
 import { encodePeerHello, PEER_PROTOCOL_VERSION } from "../../src/wire/peer-protocol.ts";
 import { material, textOf } from "../certificates/read.ts";
-import { codeOf } from "./test-cluster.ts";
+import { codeOf, until } from "./test-cluster.ts";
 
 const tls = suite("a cluster under TLS");
 
@@ -93,6 +93,16 @@ tls("its admin API is HTTPS", async () => {
     () => assert.unreachable("plain HTTP was answered"),
     () => {},
   );
+});
+
+tls("a node that joins speaks it, too", async () => {
+  const fourth = await cluster.addNode();
+  await client.admin.createTopic("wide", { partitions: 4, replicas: 4 });
+  await client.producer().sendAll("wide", Array.from({ length: 100 }, (_, i) => ({ key: `${i}`, value: `${i}` })));
+  await until("it has its records", () => {
+    const held = [...fourth.partitions.all()].map(({ highWatermark }) => highWatermark);
+    return held.reduce((sum, count) => sum + count, 0) === 100;
+  });
 });
 
 tls.run();
