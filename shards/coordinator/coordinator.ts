@@ -66,15 +66,12 @@ export class Coordinator {
     const group = leads ? this.#options.machine.state.groups.get(name) : undefined;
     const result = this.#hinted(leads ? "" : "NOT_LEADER");
     if (group === undefined) return { ...result, generation: 0, rebalancing: false, members: [] };
-    const { partitionsOf } = this.#options;
-    const known = [...group.members.values()].flatMap((member) => {
-      const topics = member.topics.filter(mayKnow);
-      return topics.length > 0 || member.topics.length === 0 ? [{ ...member, topics }] : [];
-    });
+    const known = [...group.members.values()].filter((member) => member.topics.some(mayKnow));
     if (known.length === 0) return { ...result, generation: 0, rebalancing: false, members: [] };
-    const members = known.map(({ memberId, instanceId, topics, sessionTimeoutMs }) => {
-      const own = new Set(topics.flatMap(partitionsOf));
-      const owned = [...group.owners].filter(([shard, owner]) => owner.memberId === memberId && own.has(shard));
+    const members = known.map(({ memberId, instanceId, topics: all, sessionTimeoutMs }) => {
+      const topics = all.filter(mayKnow);
+      const hidden = new Set(all.filter((topic) => !mayKnow(topic)).flatMap(this.#options.partitionsOf));
+      const owned = [...group.owners].filter(([shard, owner]) => owner.memberId === memberId && !hidden.has(shard));
       const shards = owned.map(([shard]) => shard);
       return { memberId, instanceId, topics, sessionTimeoutMs, shards };
     });

@@ -69,18 +69,17 @@ export function planSpread(
   standings: ReadonlyMap<NodeId, Standing>,
   movesMax: number,
 ): Move[] {
-  const takers = takersOf(state, standings);
-  const load = loadOf(state, takers);
+  const nodes = takersOf(state, standings);
   const plan = new Map<number, readonly NodeId[]>();
   for (const { shard, replicas } of staying(state)) plan.set(shard, replicas);
   const before = new Map(plan);
-  let left = movesMax;
-  left -= spread(plan, load, takers, "holds", left, (replicas, from, to) => {
+  const draft = { plan, load: loadOf(state, nodes), nodes };
+  const moved = spread(draft, "holds", movesMax, (replicas, from, to) => {
     return replicas.includes(from) && !replicas.includes(to)
       ? replicas.map((node) => node === from ? to : node)
       : undefined;
   });
-  spread(plan, load, takers, "leads", left, (replicas, from, to) => {
+  spread(draft, "leads", movesMax - moved, (replicas, from, to) => {
     return replicas[0] === from && replicas.includes(to) ? [to, ...replicas.filter((node) => node !== to)] : undefined;
   });
   return [...plan]
@@ -88,29 +87,23 @@ export function planSpread(
     .map(([shard, replicas]) => ({ shard, replicas }));
 }
 
+/** Where replicas will be, by shard, and what that comes to. */
+interface Draft {
+  readonly plan: Map<number, readonly NodeId[]>;
+  readonly load: ReadonlyMap<NodeId, NodeLoad>;
+  readonly nodes: readonly NodeId[];
+}
+
 type Change = (replicas: readonly NodeId[], from: NodeId, to: NodeId) => readonly NodeId[] | undefined;
 
 /** Each step takes from one that has two more than another; it ends, for the sum of the squares falls with each. The steps. */
-function spread(
-  plan: Map<number, readonly NodeId[]>,
-  load: ReadonlyMap<NodeId, NodeLoad>,
-  nodes: readonly NodeId[],
-  what: keyof NodeLoad,
-  stepsMax: number,
-  change: Change,
-): number {
+function spread(draft: Draft, what: keyof NodeLoad, stepsMax: number, change: Change): number {
   let steps = 0;
-  while (steps < stepsMax && step(plan, load, nodes, what, change)) steps += 1;
+  while (steps < stepsMax && step(draft, what, change)) steps += 1;
   return steps;
 }
 
-function step(
-  plan: Map<number, readonly NodeId[]>,
-  load: ReadonlyMap<NodeId, NodeLoad>,
-  nodes: readonly NodeId[],
-  what: keyof NodeLoad,
-  change: Change,
-): boolean {
+function step({ plan, load, nodes }: Draft, what: keyof NodeLoad, change: Change): boolean {
   const ascending = [...nodes].sort((a, b) => load.get(a)![what] - load.get(b)![what] || a - b);
   for (const from of [...ascending].reverse()) {
     for (const to of ascending) {

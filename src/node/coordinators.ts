@@ -23,7 +23,7 @@ export interface CoordinatorsOptions {
   readonly memory: Memory;
   readonly metadata: MetadataState;
   readonly routing: Routing;
-  /** Of the whole cluster. */
+  /** Those that the cluster was made with. */
   readonly nodes: readonly NodeId[];
 }
 

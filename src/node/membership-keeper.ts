@@ -4,10 +4,11 @@
  */
 import type { NodeId } from "../raft/types.ts";
 import type { Address } from "../runtime/network.ts";
-import type { Runtime, Timer } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import type { MetadataService } from "../../shards/metadata/service.ts";
 import type { MetadataState } from "../../shards/metadata/state.ts";
 import type { Members } from "./members.ts";
+import { Watch } from "./watch.ts";
 
 const LOOK_MS = 200;
 /** One that was removed is told so, if it is up: until then it is a learner, and has its links. */
@@ -25,34 +26,32 @@ export class MembershipKeeper {
   readonly #options: MembershipKeeperOptions;
   /** Added nodes that there are links to; until when, of those that were removed. */
   readonly #linked = new Map<NodeId, number | undefined>();
+  readonly #watch: Watch;
   #moving = false;
-  #timer: Timer | undefined;
-  #running = false;
 
   constructor(options: MembershipKeeperOptions) {
     this.#options = options;
+    const look = () => {
+      this.#look();
+      this.#link();
+    };
+    this.#watch = new Watch({ runtime: options.runtime, everyMs: LOOK_MS, isDue: () => this.#isDue(), look });
   }
 
   start(): void {
-    this.#running = true;
-    this.metadataChanged();
+    this.#link();
+    this.#watch.start();
   }
 
   /** Cheap where no node was ever added or drained. */
   metadataChanged(): void {
-    if (!this.#running) return;
+    if (!this.#watch.running) return;
     this.#link();
-    if (this.#timer !== undefined || !this.#isDue()) return;
-    this.#timer = this.#options.runtime.timers.after(LOOK_MS, () => {
-      this.#timer = undefined;
-      this.#look();
-      this.metadataChanged();
-    });
+    this.#watch.wake();
   }
 
   stop(): void {
-    this.#running = false;
-    this.#timer?.cancel();
+    this.#watch.stop();
   }
 
   #isDue(): boolean {

@@ -5,11 +5,12 @@
  */
 import type { Configuration, NodeId } from "../raft/types.ts";
 import { hasQuorum } from "../raft/quorum.ts";
-import type { Runtime, Timer } from "../runtime/runtime.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import type { Replica } from "../../shards/host/replica.ts";
 import type { MetadataService } from "../../shards/metadata/service.ts";
 import { holdersOf, type MetadataState, type PartitionRecord } from "../../shards/metadata/state.ts";
 import type { Partitions } from "./partitions.ts";
+import { Watch } from "./watch.ts";
 
 const LOOK_MS = 100;
 /** How many partitions of one node may take in newcomers at a time: each is sent a whole log. */
@@ -36,32 +37,26 @@ export class ReplicaMover {
   readonly #telling = new Set<number>();
   /** When each member that is away now was first seen to be. */
   readonly #awaySinceMs = new Map<NodeId, number>();
-  #timer: Timer | undefined;
-  #running = false;
+  readonly #watch: Watch;
 
   constructor(options: ReplicaMoverOptions) {
     this.#options = options;
+    const { runtime, metadata } = options;
+    const isDue = () => metadata.moving.size > 0;
+    this.#watch = new Watch({ runtime, everyMs: LOOK_MS, isDue, look: () => this.#look() });
   }
 
   /** From now on: looks again and again while anything moves. */
   start(): void {
-    this.#running = true;
-    this.metadataChanged();
+    this.#watch.start();
   }
 
   metadataChanged(): void {
-    const { metadata, runtime } = this.#options;
-    if (!this.#running || this.#timer !== undefined || metadata.moving.size === 0) return;
-    this.#timer = runtime.timers.after(LOOK_MS, () => {
-      this.#timer = undefined;
-      this.#look();
-      this.metadataChanged();
-    });
+    this.#watch.wake();
   }
 
   stop(): void {
-    this.#running = false;
-    this.#timer?.cancel();
+    this.#watch.stop();
   }
 
   #look(): void {

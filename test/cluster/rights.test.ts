@@ -53,6 +53,16 @@ function as(name: string): Promise<Client> {
   return connect(node.node.clientAddress, { credentials: { name, secret: secretOf(name) } });
 }
 
+/** May do what "stock" may, and keeps to no client's manners. */
+function hostile(): Promise<RpcClient> {
+  return RpcClient.connect(createNodeRuntime({ logLevel: "error" }), node.node.clientAddress, {
+    clientName: "hostile",
+    credentials: { mechanism: "plain", name: "stock", secret: secretOf("stock") },
+    connectTimeoutMs: 5_000,
+    memory: (byteLength) => new Uint8Array(byteLength),
+  });
+}
+
 async function read(client: Client, topic: string): Promise<number> {
   let seen = 0;
   for await (const _ of client.consumer({ topics: [topic], from: "earliest", until: "end" })) seen += 1;
@@ -114,13 +124,7 @@ rights("who may manage some topics makes, changes and deletes those, and sees no
 });
 
 rights("one who knows the number of a topic's shard is refused by it, too", async () => {
-  const runtime = createNodeRuntime({ logLevel: "error" });
-  const rpc = await RpcClient.connect(runtime, node.node.clientAddress, {
-    clientName: "hostile",
-    credentials: { mechanism: "plain", name: "stock", secret: secretOf("stock") },
-    connectTimeoutMs: 5_000,
-    memory: (byteLength) => new Uint8Array(byteLength),
-  });
+  const rpc = await hostile();
   const { shard } = node.node.metadata.topics.get("salaries")!.partitions[0]!;
   const fetch = { type: "fetch", session: 1, step: "open", maxWaitMs: 0, bytesMin: 1, bytesMax: 1_000_000 } as const;
   const parts = [{ shard, offset: 0, bytesMax: 1_000_000 }];
@@ -167,13 +171,7 @@ rights("one who knows the number of a topic's shard is refused by it, too", asyn
 });
 
 rights("a topic that is made later is not read by who asked for its shard before", async () => {
-  const runtime = createNodeRuntime({ logLevel: "error" });
-  const rpc = await RpcClient.connect(runtime, node.node.clientAddress, {
-    clientName: "hostile",
-    credentials: { mechanism: "plain", name: "stock", secret: secretOf("stock") },
-    connectTimeoutMs: 5_000,
-    memory: (byteLength) => new Uint8Array(byteLength),
-  });
+  const rpc = await hostile();
   const { shard } = node.node.metadata.topics.get("orders")!.partitions[0]!;
   const next = node.node.metadata.nextShard;
   const fetch = { type: "fetch", session: 1, maxWaitMs: 100, bytesMin: 1, dropped: [] } as const;
